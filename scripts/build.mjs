@@ -1,0 +1,24 @@
+// npm run build: dist/cli.js, dist/index.js and the type declarations.
+import { execFileSync } from 'node:child_process'
+import { chmodSync, readFileSync, rmSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+process.chdir(fileURLToPath(new URL('..', import.meta.url)))
+await import('./assets.mjs')
+rmSync('dist', { recursive: true, force: true })
+const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8'))
+await build({
+  entryPoints: { cli: 'src/cli/main.ts', index: 'src/index.ts' },
+  outdir: 'dist',
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20',
+  external: Object.keys(dependencies),
+  chunkNames: 'chunks/[name]-[hash]',
+  logLevel: 'warning',
+})
+chmodSync('dist/cli.js', 0o755)
+execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '--noEmit', 'false', '--emitDeclarationOnly', '--declaration', '--rootDir', '.', '--outDir', 'build/types', '--project', 'tsconfig.json'], { stdio: 'inherit' })

@@ -1,0 +1,44 @@
+// npm test [name …]: every test/**/*.test.ts (or those whose path holds a name) in a process of its own, then one line with the sum.
+import { spawn } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+const names = process.argv.slice(2)
+const files = readdirSync('test', { recursive: true, withFileTypes: true })
+  .map(entry => join(entry.parentPath ?? entry.path, entry.name))
+  .filter(path => path.endsWith('.test.ts') && (names.length === 0 || names.some(name => path.includes(name))))
+  .sort()
+
+const sum = { passed: 0, failed: 0, skipped: 0 }
+for (const file of files) {
+  const started = Date.now()
+  const { output, code } = await runFile(file)
+  const count = (word: string) => Number(new RegExp(`${word}:\\s+(\\d+)`).exec(output)?.[1] ?? 0)
+  const [total, passed, skipped] = [count('Total'), count('Passed'), count('Skipped')]
+  // A file that crashed, or that ran nothing, is a failure even where no assertion spoke.
+  const failed = Math.max(total - passed, code !== 0 || total + skipped === 0 ? 1 : 0)
+  sum.passed += passed
+  sum.failed += failed
+  sum.skipped += skipped
+  const seconds = ((Date.now() - started) / 1000).toFixed(1)
+  console.log(`${failed ? 'FAIL' : 'ok  '} ${file}  ${passed} passed${failed ? `, ${failed} failed` : ''}${skipped ? `, ${skipped} skipped` : ''}  (${seconds} s)`)
+  const notes = output.split('\n').filter(line => line.startsWith('skipped: '))
+  for (const note of new Set(notes)) console.log(`     ${note}`)
+  if (failed) console.log(output)
+}
+console.log(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`)
+process.exit(sum.failed || sum.passed === 0 ? 1 : 0)
+
+function runFile(file: string): Promise<{ output: string; code: number }> {
+  return new Promise(resolve => {
+    const child = spawn(process.execPath, ['--import', 'tsx', file], { env: { ...process.env, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'] })
+    let output = ''
+    child.stdout.on('data', chunk => {
+      output += chunk
+    })
+    child.stderr.on('data', chunk => {
+      output += chunk
+    })
+    child.on('close', code => resolve({ output, code: code ?? 1 }))
+  })
+}

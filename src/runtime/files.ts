@@ -1,0 +1,177 @@
+// Files: the one place that touches a file system. Everything is read by position or line by line, and written beside the
+// target, fsynced and renamed, so that nothing half-written is ever found under a final name.
+import { createReadStream } from 'node:fs'
+import * as fs from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import { createGunzip } from 'node:zlib'
+
+/** A file opened for reading by position. */
+export interface OpenFile {
+  readonly path: string
+  /** In bytes. */
+  readonly size: number
+  /** Exactly `length` bytes from `offset`; fails where the file is shorter. */
+  read(offset: number, length: number): Promise<Uint8Array>
+  close(): Promise<void>
+}
+
+const errorCode = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code
+
+/** Turns a system error into one that names the thing, the cause and the fix. */
+export function describeFileError(error: unknown, action: string, path: string): Error {
+  const reasons: Record<string, string> = {
+    ENOENT: 'no such file or folder; check the path',
+    EACCES: 'permission denied',
+    EPERM: 'permission denied',
+    EROFS: 'the file system is read-only',
+    EISDIR: 'it is a folder, expected a file',
+    ENOTDIR: 'a part of the path is a file, expected a folder',
+    ENOSPC: 'no space left on the device; free some or choose another --out',
+    EDQUOT: 'the disk quota is used up',
+  }
+  const code = errorCode(error)
+  const reason = (code && reasons[code]) ?? (error instanceof Error ? error.message : String(error))
+  return new Error(`cannot ${action} ${path}: ${reason}`, { cause: error })
+}
+
+export async function exists(path: string): Promise<boolean> {
+  return (await fs.stat(path).catch(() => undefined)) !== undefined
+}
+
+export async function isFolder(path: string): Promise<boolean> {
+  return (await fs.stat(path).catch(() => undefined))?.isDirectory() ?? false
+}
+
+export async function listFolder(path: string): Promise<string[]> {
+  try {
+    return (await fs.readdir(path)).sort()
+  } catch (error) {
+    throw describeFileError(error, 'list', path)
+  }
+}
+
+export async function readText(path: string): Promise<string> {
+  return new TextDecoder().decode(await readBytes(path))
+}
+
+export async function readBytes(path: string): Promise<Uint8Array> {
+  try {
+    return await fs.readFile(path)
+  } catch (error) {
+    throw describeFileError(error, 'read', path)
+  }
+}
+
+/** Parses a JSON file; an error names the file. */
+export async function readJson(path: string): Promise<unknown> {
+  const text = await readText(path)
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new Error(`${path} is not valid JSON: ${(error as Error).message}`)
+  }
+}
+
+export async function openFile(path: string): Promise<OpenFile> {
+  let handle: fs.FileHandle
+  try {
+    handle = await fs.open(path, 'r')
+  } catch (error) {
+    throw describeFileError(error, 'open', path)
+  }
+  const { size } = await handle.stat()
+  return {
+    path,
+    size,
+    async read(offset, length) {
+      const bytes = new Uint8Array(length)
+      let done = 0
+      while (done < length) {
+        const { bytesRead } = await handle.read(bytes, done, length - done, offset + done)
+        if (bytesRead === 0) throw new Error(`${path} ends at byte ${offset + done}, expected ${offset + length}: the file is cut short`)
+        done += bytesRead
+      }
+      return bytes
+    },
+    close: () => handle.close(),
+  }
+}
+
+/** The lines of a text file, `.gz` unpacked, without their ends; `-` is standard input. */
+export async function* readLines(path: string): AsyncGenerator<string> {
+  if (path !== '-' && !(await exists(path))) throw describeFileError({ code: 'ENOENT' }, 'read', path)
+  const raw: Readable = path === '-' ? process.stdin : createReadStream(path, { highWaterMark: 1 << 20 })
+  let failure: unknown
+  let input: Readable = raw
+  if (path.endsWith('.gz')) {
+    const gunzip = createGunzip()
+    raw.on('error', error => gunzip.destroy(error))
+    input = raw.pipe(gunzip)
+  }
+  input.on('error', error => {
+    failure = error
+    lines.close()
+  })
+  const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })
+  for await (const line of lines) yield line
+  if (failure) throw describeFileError(failure, 'read', path)
+}
+
+let temporaryCount = 0
+const beside = (path: string) => join(dirname(resolve(path)), `.${basename(path)}.${process.pid}.${temporaryCount++}.part`)
+
+/** Sequential writing of one file that appears under its name only when `fill` has returned. Parent folders are made. */
+export async function writeFileWith(path: string, fill: (append: (chunk: Uint8Array | string) => Promise<void>) => Promise<void>): Promise<void> {
+  const temporary = beside(path)
+  try {
+    await fs.mkdir(dirname(temporary), { recursive: true })
+    const handle = await fs.open(temporary, 'w')
+    try {
+      await fill(async chunk => {
+        const bytes = typeof chunk === 'string' ? new TextEncoder().encode(chunk) : chunk
+        for (let done = 0; done < bytes.length; ) done += (await handle.write(bytes, done, bytes.length - done)).bytesWritten
+      })
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await fs.rename(temporary, path)
+  } catch (error) {
+    await fs.rm(temporary, { force: true })
+    throw errorCode(error) ? describeFileError(error, 'write', path) : error
+  }
+}
+
+export async function writeFile(path: string, content: Uint8Array | string): Promise<void> {
+  await writeFileWith(path, append => append(content))
+}
+
+/**
+ * Writes a whole folder that appears under its name only when `fill` has returned. An existing folder of that name is replaced
+ * (it is moved aside first and removed last).
+ */
+export async function writeFolderWith(path: string, fill: (temporary: string) => Promise<void>): Promise<void> {
+  const temporary = beside(path)
+  const aside = `${temporary}.old`
+  try {
+    await fs.mkdir(temporary, { recursive: true })
+    await fill(temporary)
+    const replaced = await exists(path)
+    if (replaced) await fs.rename(path, aside)
+    await fs.rename(temporary, path)
+    if (replaced) await fs.rm(aside, { recursive: true, force: true })
+  } catch (error) {
+    await fs.rm(temporary, { recursive: true, force: true })
+    throw errorCode(error) ? describeFileError(error, 'write', path) : error
+  }
+}
+
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await fs.mkdir(path, { recursive: true })
+  } catch (error) {
+    throw describeFileError(error, 'make the folder', path)
+  }
+}
