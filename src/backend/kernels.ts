@@ -1,0 +1,241 @@
+// The kernel table: every kernel's name, tensors, parameters and units of work. `shaders/<name>.wgsl` and the wasm export `<name>`
+// implement the same contract in the same order:
+//   WGSL   @group(0) @binding(i) is tensor i; the binding after the last tensor is a uniform struct of the parameters in order.
+//   wasm   one pointer (bytes) a tensor, then the parameters in order, then `begin, end`: the range of units to compute. What a unit
+//          computes does not depend on the range, so that any split over threads gives the same bits.
+// An absent optional tensor is pointer 0 in wasm and a buffer of 16 bytes that nothing may rely on in WGSL; a `has…` parameter tells.
+// Access: `write` tensors are overwritten; `update` tensors are read and written (or overwritten where `accumulate` is 0).
+// Convention (llm.c): gradients of parameters `+=`; activations and their gradients `=` unless `accumulate` is 1.
+// All matrices are dense and row-major; shapes below are (rows, columns). No kernel takes more than eight tensors: the specification's
+// default limit of storage buffers a stage.
+
+export type DType = 'f32' | 'i32' | 'u32'
+export type Access = 'read' | 'write' | 'update'
+
+export interface TensorSpec {
+  readonly access: Access
+  readonly dtype: DType
+  readonly optional: boolean
+}
+
+export interface KernelSpec {
+  readonly tensors: Readonly<Record<string, TensorSpec>>
+  readonly params: Readonly<Record<string, 'u32' | 'f32'>>
+  /** The number of independent units of work, for splitting over threads. */
+  readonly units: (p: Params) => number
+  /** Floating-point operations of one call, where the figure means something (products). */
+  readonly flops?: (p: Params) => number
+}
+
+/** Parameter values of one call. */
+export type Params = Readonly<Record<string, number>>
+
+const spec = (access: Access, dtype: DType, optional = false): TensorSpec => ({ access, dtype, optional })
+const read = spec('read', 'f32')
+const write = spec('write', 'f32')
+const update = spec('update', 'f32')
+const readInt = spec('read', 'i32')
+const optional = { read: spec('read', 'f32', true), keys: spec('read', 'u32', true), write: spec('write', 'f32', true) }
+
+const u32 = 'u32' as const
+const f32 = 'f32' as const
+/** Dropout: an element is dropped when its 32 random bits are below `threshold` (rate · 2³²), else multiplied by `scale` = 1/(1−rate). */
+const dropout = { threshold: u32, scale: f32, key0: u32, key1: u32 }
+
+const at = (p: Params, name: string): number => p[name] ?? 0
+const units = (name: string) => (p: Params) => at(p, name)
+
+/** Rows of `tiles` hold this many i32: [first row, sequence start, sequence end, key end, sequence key, 0, 0, 0]. */
+export const TILE_STRIDE = 8
+/** Elements that one unit of sum_of_squares adds up. */
+export const NORM_CHUNK = 16384
+
+/** Attention over packed sequences: a tile is up to `tileRows` rows of one sequence, listed by the host; rows are rows of (T, heads · headSize). */
+const attention = { tiles: u32, tileRows: u32, heads: u32, headSize: u32, softmaxScale: f32, ...dropout }
+const attentionUnits = (p: Params) => at(p, 'tiles') * at(p, 'heads')
+
+export const kernels = {
+  // c (M, N) = [c +] alpha · op(a) · op(b) [+ bias (N)]; op(a) is (M, K), stored (K, M) with transposeA; op(b) is (K, N), stored (N, K) with transposeB.
+  matmul: {
+    tensors: { a: read, b: read, bias: optional.read, c: update },
+    params: { M: u32, N: u32, K: u32, transposeA: u32, transposeB: u32, accumulate: u32, hasBias: u32, alpha: f32 },
+    units: units('M'),
+    flops: (p: Params) => 2 * at(p, 'M') * at(p, 'N') * at(p, 'K'),
+  },
+  // out (columns) += Σ over rows of x (rows, columns)
+  column_sum: {
+    tensors: { x: read, out: update },
+    params: { rows: u32, columns: u32 },
+    units: units('columns'),
+  },
+  // out (rows, columns) = [out +] table[index[row]]
+  gather_rows: {
+    tensors: { table: read, index: readInt, out: update },
+    params: { rows: u32, columns: u32, accumulate: u32 },
+    units: units('rows'),
+  },
+  // dtable[targets[u]] += Σ_{j = starts[u]}^{starts[u+1]−1} dout[order[j]], in that order; targets (count) are distinct. The gradient of gather_rows.
+  scatter_rows: {
+    tensors: { dout: read, order: readInt, starts: readInt, targets: readInt, dtable: update },
+    params: { count: u32, columns: u32 },
+    units: units('count'),
+  },
+  // y[to + i] = [y +] x[from + i] for i < rows
+  copy_rows: {
+    tensors: { x: read, y: update },
+    params: { rows: u32, columns: u32, from: u32, to: u32, accumulate: u32 },
+    units: units('rows'),
+  },
+  // y = x · mask · scale; the mask of (row, channel) is word (channel & 1) of threefry2x32((keys[row], channel >> 1), (key0, key1))
+  dropout: {
+    tensors: { x: read, keys: spec('read', 'u32'), y: write },
+    params: { rows: u32, columns: u32, ...dropout },
+    units: units('rows'),
+  },
+  // With a residual: sum = residual + dropout(x), mask as in `dropout`; else the input is x and `sum` is not written.
+  // y = (sum − mean) · rstd · gamma + beta, stats (rows, 2) = (mean, rstd), rstd = 1/√(variance + epsilon), biased variance.
+  layer_norm_forward: {
+    tensors: { x: read, residual: optional.read, keys: optional.keys, gamma: read, beta: read, sum: optional.write, y: write, stats: write },
+    params: { rows: u32, columns: u32, epsilon: f32, hasResidual: u32, ...dropout },
+    units: units('rows'),
+  },
+  // z is the normalised input (x or sum): dz = [dz +] rstd · (g − mean(g) − x̂ · mean(g · x̂)), g = dy · gamma, x̂ = (z − mean) · rstd
+  layer_norm_backward: {
+    tensors: { dy: read, z: read, stats: read, gamma: read, dz: update },
+    params: { rows: u32, columns: u32, accumulate: u32 },
+    units: units('rows'),
+  },
+  // dgamma += Σ_rows dy · x̂; dbeta += Σ_rows dy
+  layer_norm_parameters: {
+    tensors: { dy: read, z: read, stats: read, dgamma: update, dbeta: update },
+    params: { rows: u32, columns: u32 },
+    units: units('columns'),
+  },
+  // y = x · Φ(x): by erf (approximate = 0) or by tanh (1)
+  gelu_forward: {
+    tensors: { x: read, y: write },
+    params: { count: u32, approximate: u32 },
+    units: units('count'),
+  },
+  // dx = dy · (Φ(x) + x · φ(x))
+  gelu_backward: {
+    tensors: { x: read, dy: read, dx: write },
+    params: { count: u32, approximate: u32 },
+    units: units('count'),
+  },
+  // Query row i of a tile attends to the rows [sequence start, key end) of its sequence: p = softmax(softmaxScale · q kᵀ);
+  // out = (dropout(p)) v; lse (T, heads) = log Σ exp. No length × length matrix is stored. Mask of (i, head, j), i and j positions in the sequence:
+  // word (j & 1) of threefry2x32((sequence key + i, (head << 15) + (j >> 1)), (key0, key1)).
+  attention_forward: {
+    tensors: { q: read, k: read, v: read, tiles: readInt, out: write, lse: write },
+    params: attention,
+    units: attentionUnits,
+  },
+  // stats (T, heads, 2) = (lse, delta), delta = Σ_d dout · out
+  attention_delta: {
+    tensors: { out: read, dout: read, lse: read, stats: write },
+    params: { rows: u32, heads: u32, headSize: u32 },
+    units: units('rows'),
+  },
+  // ds_ij = p_ij · (mask_ij · scale · (dout_i · v_j) − delta_i); dq_i = softmaxScale · Σ_j ds_ij k_j
+  attention_backward_q: {
+    tensors: { q: read, k: read, v: read, dout: read, stats: read, tiles: readInt, dq: write },
+    params: attention,
+    units: attentionUnits,
+  },
+  // Tiles are key rows here: dv_j = Σ_i mask_ij · scale · p_ij · dout_i; dk_j = softmaxScale · Σ_i ds_ij q_i; zero for rows ≥ key end.
+  attention_backward_kv: {
+    tensors: { q: read, k: read, v: read, dout: read, stats: read, tiles: readInt, dk: write, dv: write },
+    params: attention,
+    units: attentionUnits,
+  },
+  // out (sequences, columns): the mean of a sequence's rows (mode 0), or its first row (mode 1). offsets (sequences + 1).
+  pool_forward: {
+    tensors: { x: read, offsets: readInt, out: write },
+    params: { sequences: u32, columns: u32, mode: u32 },
+    units: units('sequences'),
+  },
+  // dx (T, columns) = [dx +] the gradient of pool_forward; every row of every sequence is written
+  pool_backward: {
+    tensors: { dout: read, offsets: readInt, dx: update },
+    params: { sequences: u32, columns: u32, mode: u32, accumulate: u32 },
+    units: units('sequences'),
+  },
+  // y = x / max(‖x‖, epsilon); norms (rows) = ‖x‖
+  l2_normalize_forward: {
+    tensors: { x: read, y: write, norms: write },
+    params: { rows: u32, columns: u32, epsilon: f32 },
+    units: units('rows'),
+  },
+  // dx = (dy − y · (dy · y)) / ‖x‖; where ‖x‖ < epsilon: dy / epsilon
+  l2_normalize_backward: {
+    tensors: { y: read, norms: read, dy: read, dx: write },
+    params: { rows: u32, columns: u32, epsilon: f32 },
+    units: units('rows'),
+  },
+  // targets (rows, 3) = (target, begin, end): losses = lse − scores[target], lse over the columns [begin, end) of scores (rows, columns)
+  softmax_cross_entropy_forward: {
+    tensors: { scores: read, targets: readInt, losses: write, lse: write },
+    params: { rows: u32, columns: u32 },
+    units: units('rows'),
+  },
+  // In place: scores becomes its gradient, weights[row] · (exp(scores − lse) − [column = target]); 0 outside [begin, end)
+  softmax_cross_entropy_backward: {
+    tensors: { targets: readInt, weights: read, lse: read, scores: update },
+    params: { rows: u32, columns: u32 },
+    units: units('rows'),
+  },
+  // out (1) = [out +] Σ x · weights
+  weighted_sum: {
+    tensors: { x: read, weights: read, out: update },
+    params: { count: u32, accumulate: u32 },
+    units: () => 1,
+  },
+  // partials[first + u] = Σ of squares of x[u · NORM_CHUNK …], u < ⌈count / NORM_CHUNK⌉
+  sum_of_squares: {
+    tensors: { x: read, partials: update },
+    params: { count: u32, first: u32 },
+    units: (p: Params) => Math.ceil(at(p, 'count') / NORM_CHUNK),
+  },
+  // state = (norm, factor, finite, skipped): norm = √Σ partials; factor = min(1, maxNorm / (norm + 1e-6)), 1 where maxNorm is 0;
+  // finite = 1, or 0 where the norm is not, which also adds 1 to skipped
+  gradient_norm: {
+    tensors: { partials: read, state: update },
+    params: { count: u32, maxNorm: f32 },
+    units: () => 1,
+  },
+  // g = factor · gradient; nothing is changed where state says not finite. decoupled: θ *= 1 − rate · decay, else g += decay · θ.
+  // m = beta1 m + (1−beta1) g; v = beta2 v + (1−beta2) g²; θ −= rate · (m · correction1) / (√(v · correction2) + epsilon), correction = 1/(1−βᵗ)
+  adamw: {
+    tensors: { gradient: read, state: read, parameters: update, m: update, v: update },
+    params: {
+      count: u32, rate: f32, beta1: f32, oneMinusBeta1: f32, beta2: f32, oneMinusBeta2: f32, epsilon: f32, decay: f32,
+      correction1: f32, correction2: f32, decoupled: u32,
+    },
+    units: units('count'),
+  },
+  // x (count) = value
+  fill: {
+    tensors: { x: write },
+    params: { count: u32, value: f32 },
+    units: units('count'),
+  },
+  // The k best of each row of scores (rows, columns), and, unless fresh, of what values and indices (rows, k) hold already: value descending, ties
+  // by the lower index; columns are indices first …; NaN counts as −∞. Missing entries are (−∞, −1). k ≤ 1024.
+  top_k: {
+    tensors: { scores: read, values: update, indices: spec('update', 'i32') },
+    params: { rows: u32, columns: u32, k: u32, first: u32, fresh: u32 },
+    units: units('rows'),
+  },
+} as const satisfies Record<string, KernelSpec>
+
+export type KernelName = keyof typeof kernels
+export const kernelNames = Object.keys(kernels) as KernelName[]
+export const kernelSpec = (name: KernelName): KernelSpec => kernels[name]
+
+/** The tensors that a call of K takes; optional ones may be left out. */
+export type TensorArguments<K extends KernelName, T> = {
+  [N in keyof (typeof kernels)[K]['tensors']]: (typeof kernels)[K]['tensors'][N] extends { optional: true } ? T | undefined : T
+}
+/** The parameters that a call of K takes. */
+export type ParamArguments<K extends KernelName, P> = { [N in keyof (typeof kernels)[K]['params']]: P }
