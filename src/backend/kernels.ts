@@ -30,12 +30,13 @@ export interface KernelSpec {
 /** Parameter values of one call. */
 export type Params = Readonly<Record<string, number>>
 
-const spec = (access: Access, dtype: DType, optional = false): TensorSpec => ({ access, dtype, optional })
+const spec = <A extends Access, D extends DType>(access: A, dtype: D) => ({ access, dtype, optional: false }) as const
+const maybe = <A extends Access, D extends DType>(access: A, dtype: D) => ({ access, dtype, optional: true }) as const
 const read = spec('read', 'f32')
 const write = spec('write', 'f32')
 const update = spec('update', 'f32')
 const readInt = spec('read', 'i32')
-const optional = { read: spec('read', 'f32', true), keys: spec('read', 'u32', true), write: spec('write', 'f32', true) }
+const optional = { read: maybe('read', 'f32'), keys: maybe('read', 'u32'), write: maybe('write', 'f32') }
 
 const u32 = 'u32' as const
 const f32 = 'f32' as const
