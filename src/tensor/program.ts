@@ -1,0 +1,123 @@
+// A program: a plan bound to a backend's memory. Inputs and outputs have memory of their own; temporaries share a pool, which several programs
+// share in turn because only one runs at a time. Memory grows when a batch is larger than every one before, and is bound again then.
+import type { Backend, BoundCall, Memory, Prepared, View } from '../backend/backend.js'
+import { wholeView } from '../backend/backend.js'
+import { callParams, checkLimits, dealBuffers, type Plan } from './plan.js'
+import { bytesOf, elementsOf, type Tensor, type Values } from './tensor.js'
+
+/** Buffers that programs use in turn. */
+export interface Pool {
+  readonly backend: Backend
+  readonly buffers: Memory[]
+}
+
+export const createPool = (backend: Backend): Pool => ({ backend, buffers: [] })
+
+export function releasePool(pool: Pool): void {
+  for (const memory of pool.buffers.splice(0)) pool.backend.free(memory)
+}
+
+export type HostArray = Float32Array | Int32Array | Uint32Array
+
+export interface Program {
+  readonly plan: Plan
+  /** Makes room for batches up to these values. */
+  reserve(values: Values): void
+  /** Writes the inputs and runs the plan. Returns when the work is handed over; errors of the device appear at the next `read`. */
+  run(values: Values, inputs?: Readonly<Record<string, HostArray>>): Promise<void>
+  /** An output of the last run, in its shape. */
+  read(name: string): Promise<Float32Array>
+  /** The memory of an output or an input, valid until a larger batch is run. */
+  view(name: string): View
+  release(): void
+}
+
+export function createProgram(plan: Plan, pool: Pool): Program {
+  const { backend } = pool
+  const own = new Map<Tensor, Memory>()
+  let prepared: { value: Prepared; memories: readonly (Memory | undefined)[] } | undefined
+  let last: Values | undefined
+  let dealt: { values: Values; deal: ReturnType<typeof dealBuffers> } | undefined
+
+  const grow = (present: Memory | undefined, bytes: number, label: string): Memory => {
+    if (present && present.bytes >= bytes) return present
+    if (present) backend.free(present)
+    // A quarter more than asked, so that slowly growing batches do not bind anew each time.
+    const generous = present ? Math.min(bytes + Math.ceil(bytes / 1024) * 256, Math.max(bytes, backend.limits.memory)) : bytes
+    return backend.allocate(Math.ceil(generous / 256) * 256, label)
+  }
+
+  const reserve = (values: Values): void => {
+    checkLimits(plan, values, backend.limits)
+    for (const tensor of [...plan.inputs.values(), ...plan.outputs.values()]) {
+      if (tensor.role === 'external') continue
+      own.set(tensor, grow(own.get(tensor), Math.max(256, bytesOf(tensor, values)), `${plan.name}.${tensor.name}`))
+    }
+    // The deal is made once, for the first values, and kept: sizes grow with the values, and so do the buffers below.
+    dealt ??= { values, deal: dealBuffers(plan, values) }
+    const needed: number[] = []
+    for (const { tensor } of plan.temporaries) {
+      const buffer = dealt.deal.bufferOf.get(tensor)!
+      needed[buffer] = Math.max(needed[buffer] ?? 256, bytesOf(tensor, values))
+    }
+    needed.forEach((bytes, i) => {
+      pool.buffers[i] = grow(pool.buffers[i], bytes, `pool.${i}`)
+    })
+  }
+
+  const viewOf = (tensor: Tensor | undefined): View | undefined => {
+    if (!tensor) return undefined
+    if (tensor.view) return tensor.view
+    const memory = own.get(tensor) ?? pool.buffers[dealt?.deal.bufferOf.get(tensor) ?? -1]
+    if (!memory) throw new Error(`plan ${plan.name}: ${tensor.name} has no memory`)
+    return wholeView(memory)
+  }
+
+  const bind = async (): Promise<Prepared> => {
+    const views = plan.calls.map(call => call.tensors.map(viewOf))
+    const memories = views.flat().map(view => view?.memory)
+    if (prepared && prepared.memories.every((memory, i) => memory === memories[i])) return prepared.value
+    prepared?.value.release()
+    prepared = undefined
+    const calls: BoundCall[] = plan.calls.map((call, i) => ({ kernel: call.kernel, views: views[i]! }))
+    prepared = { value: await backend.prepare(calls), memories }
+    return prepared.value
+  }
+
+  return {
+    plan,
+    reserve,
+    async run(values, inputs = {}) {
+      reserve(values)
+      const ready = await bind()
+      for (const [name, tensor] of plan.inputs) {
+        const data = inputs[name]
+        if (!data) throw new Error(`plan ${plan.name}: input ${name} is missing`)
+        const expected = elementsOf(tensor, values)
+        if (data.length !== expected)
+          throw new Error(`plan ${plan.name}: input ${name} has ${data.length} values, expected ${expected}`)
+        if (data.length > 0) backend.write(wholeView(own.get(tensor)!), data)
+      }
+      backend.run(ready, callParams(plan, values))
+      last = values
+    },
+    async read(name) {
+      const tensor = plan.outputs.get(name)
+      if (!tensor || !last) throw new Error(`plan ${plan.name}: no output ${name} to read`)
+      const view = viewOf(tensor)!
+      const bytes = bytesOf(tensor, last)
+      return new Float32Array(await backend.read({ memory: view.memory, offset: view.offset, bytes }))
+    },
+    view(name) {
+      const tensor = plan.outputs.get(name) ?? plan.inputs.get(name)
+      const view = viewOf(tensor)
+      if (!view) throw new Error(`plan ${plan.name}: no tensor ${name}`)
+      return view
+    },
+    release() {
+      prepared?.value.release()
+      for (const memory of own.values()) backend.free(memory)
+      own.clear()
+    },
+  }
+}

@@ -1,0 +1,119 @@
+// The trace: running a model's functions once records a flat list of kernel calls. Each differentiable operation also leaves a closure on the
+// tape that records its backward calls; `backward` runs the closures last to first. Nothing is computed here.
+// Accumulation: the first gradient to reach a temporary is written (=), later ones are added (+=); parameters always add.
+import { type KernelName, kernelSpec, type ParamArguments, type TensorArguments } from '../backend/kernels.js'
+import type { Dim, Tensor, Values } from './tensor.js'
+
+/** A parameter of a call: a number, a size, or computed from the values of the run. */
+export type Param = Dim | ((values: Values) => number)
+
+export interface Call {
+  readonly kernel: KernelName
+  /** In the order of the kernel table. */
+  readonly tensors: readonly (Tensor | undefined)[]
+  readonly params: Readonly<Record<string, Param>>
+}
+
+export interface Trace {
+  readonly calls: Call[]
+  readonly inputs: Map<string, Tensor>
+  readonly outputs: Map<string, Tensor>
+  /** Whether operations leave backward closures. */
+  readonly training: boolean
+  readonly tape: (() => void)[]
+  readonly gradients: Map<Tensor, Tensor>
+  /** Gradients that two tensors share: which of them has added to it since. */
+  readonly shared: Map<Tensor, Tensor | undefined>
+}
+
+export const createTrace = (options: { training: boolean }): Trace => ({
+  calls: [],
+  inputs: new Map(),
+  outputs: new Map(),
+  training: options.training,
+  tape: [],
+  gradients: new Map(),
+  shared: new Map(),
+})
+
+/** A tensor that the host writes before each run. */
+export function input(trace: Trace, name: string, shape: readonly Dim[], dtype: Tensor['dtype'] = 'i32'): Tensor {
+  if (trace.inputs.has(name)) throw new Error(`input ${name} is declared twice in one trace`)
+  const tensor: Tensor = { name, shape, dtype, role: 'input', needsGradient: false }
+  trace.inputs.set(name, tensor)
+  return tensor
+}
+
+/** A tensor that lives within one run. It takes part in the backward pass when something it is made from does. */
+export function temporary(name: string, shape: readonly Dim[], madeFrom: readonly (Tensor | undefined)[] = []): Tensor {
+  return { name, shape, dtype: 'f32', role: 'temporary', needsGradient: madeFrom.some(tensor => tensor?.needsGradient) }
+}
+
+/** Keeps a tensor's values after the run, to be read under this name. */
+export function output(trace: Trace, name: string, tensor: Tensor): void {
+  if (trace.outputs.has(name)) throw new Error(`output ${name} is declared twice in one trace`)
+  trace.outputs.set(name, tensor)
+}
+
+/** Records one kernel call. */
+export function call<K extends KernelName>(
+  trace: Trace,
+  kernel: K,
+  tensors: TensorArguments<K, Tensor>,
+  params: ParamArguments<K, Param>,
+): void {
+  const given = tensors as Record<string, Tensor | undefined>
+  trace.calls.push({ kernel, tensors: Object.keys(kernelSpec(kernel).tensors).map(name => given[name]), params })
+}
+
+/** Leaves a closure for the backward pass of `result`, where there is to be one. It is given the gradient of `result`. */
+export function onBackward(trace: Trace, result: Tensor, record: (gradient: Tensor) => void): void {
+  if (!trace.training || !result.needsGradient) return
+  trace.tape.push(() => {
+    const gradient = trace.gradients.get(result)
+    if (!gradient) return
+    const changedBy = trace.shared.get(gradient)
+    if (changedBy && changedBy !== result)
+      throw new Error(`the gradient of ${result.name} was changed through ${changedBy.name} before it was read`)
+    record(gradient)
+  })
+}
+
+/** Where a gradient for `tensor` goes, and whether the kernel must add to what is there. */
+export function gradientTarget(trace: Trace, tensor: Tensor): { target: Tensor; accumulate: 0 | 1 } {
+  if (tensor.gradient) return { target: tensor.gradient, accumulate: 1 }
+  const present = trace.gradients.get(tensor)
+  if (present) {
+    if (trace.shared.has(present)) trace.shared.set(present, tensor)
+    return { target: present, accumulate: 1 }
+  }
+  const target = temporary(`d${tensor.name}`, tensor.shape)
+  trace.gradients.set(tensor, target)
+  return { target, accumulate: 0 }
+}
+
+/** Hands `gradient` to `tensor` without a copy: both sides of a sum have the same gradient. */
+export function shareGradient(trace: Trace, tensor: Tensor, gradient: Tensor): void {
+  if (!tensor.needsGradient) return
+  const present = trace.gradients.get(tensor)
+  if (!present) {
+    trace.gradients.set(tensor, gradient)
+    if (!trace.shared.has(gradient)) trace.shared.set(gradient, undefined)
+    return
+  }
+  const [rows, columns] = tensor.shape
+  if (rows === undefined || typeof columns !== 'number') throw new Error(`${tensor.name}: expected a matrix`)
+  const { target } = gradientTarget(trace, tensor)
+  call(trace, 'copy_rows', { x: gradient, y: target }, { rows, columns, from: 0, to: 0, accumulate: 1 })
+}
+
+/** Records the backward pass from `result`, whose gradient is given (a tensor of its shape). */
+export function backward(trace: Trace, result: Tensor, gradient: Tensor): void {
+  trace.gradients.set(result, gradient)
+  runTape(trace)
+}
+
+/** Runs the tape's closures last to first; gradients of results must have been set. */
+export function runTape(trace: Trace): void {
+  for (let closure = trace.tape.pop(); closure; closure = trace.tape.pop()) closure()
+}
