@@ -1,6 +1,6 @@
 // Softmax cross entropy over similarities: InfoNCE (van den Oord et al. 2018) with in-batch and hard negatives, weighted rows (tDRO's proxy), and
 // both directions. scores = q pᵀ / τ; l_i = −log softmax(scores_i over its candidates)[target_i]; loss = Σ w_i l_i.
-import { columnsOf, type Dim, expectShape, type Tensor } from '../tensor/tensor.js'
+import { columnsOf, expectShape, type Tensor } from '../tensor/tensor.js'
 import { call, gradientTarget, onBackward, type Trace, temporary } from '../tensor/trace.js'
 
 /** Per row: which columns are candidates, which one is right, and what the row's loss counts. */

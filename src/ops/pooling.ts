@@ -1,5 +1,5 @@
 // From token vectors to text vectors: pooling over packed sequences, and L2 normalisation.
-import { columnsOf, type Dim, type Tensor } from '../tensor/tensor.js'
+import { columnsOf, type Dim, sizeOf, type Tensor, type Values } from '../tensor/tensor.js'
 import { call, gradientTarget, onBackward, shareGradient, type Trace, temporary } from '../tensor/trace.js'
 
 export type Pooling = 'mean' | 'cls'
@@ -31,14 +31,19 @@ export function l2Normalize(trace: Trace, x: Tensor, name: string): Tensor {
   return y
 }
 
-/** Rows from … from + count of x (N, C) → (count, C) */
-export function rowsOf(trace: Trace, x: Tensor, from: Dim, count: Dim, name: string): Tensor {
+/** Cuts x (N, C) into parts of consecutive rows that cover it, each (count, C). Every part must take part in the loss. */
+export function splitRows(trace: Trace, x: Tensor, counts: readonly Dim[], names: readonly string[]): Tensor[] {
   const columns = columnsOf(x)
-  const y = temporary(name, [count, columns], [x])
-  call(trace, 'copy_rows', { x, y }, { rows: count, columns, from, to: 0, accumulate: 0 })
-  onBackward(trace, y, dy => {
-    const { target } = gradientTarget(trace, x)
-    call(trace, 'copy_rows', { x: dy, y: target }, { rows: count, columns, from: 0, to: from, accumulate: 0 })
+  return counts.map((count, i) => {
+    const before = counts.slice(0, i)
+    const from = (values: Values) => before.reduce<number>((sum, dim) => sum + sizeOf(dim, values), 0)
+    const part = temporary(names[i]!, [count, columns], [x])
+    call(trace, 'copy_rows', { x, y: part }, { rows: count, columns, from, to: 0, accumulate: 0 })
+    onBackward(trace, part, dpart => {
+      // The parts' rows are disjoint: each is written once, whichever comes first.
+      const { target } = gradientTarget(trace, x)
+      call(trace, 'copy_rows', { x: dpart, y: target }, { rows: count, columns, from: 0, to: from, accumulate: 0 })
+    })
+    return part
   })
-  return y
 }

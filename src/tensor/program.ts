@@ -43,7 +43,9 @@ export function createProgram(plan: Plan, pool: Pool): Program {
     if (present && present.bytes >= bytes) return present
     if (present) backend.free(present)
     // A quarter more than asked, so that slowly growing batches do not bind anew each time.
-    const generous = present ? Math.min(bytes + Math.ceil(bytes / 1024) * 256, Math.max(bytes, backend.limits.memory)) : bytes
+    const generous = present
+      ? Math.min(bytes + Math.ceil(bytes / 1024) * 256, Math.max(bytes, backend.limits.memory))
+      : bytes
     return backend.allocate(Math.ceil(generous / 256) * 256, label)
   }
 

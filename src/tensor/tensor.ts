@@ -29,7 +29,8 @@ export function sizeOf(dim: Dim, values: Values): number {
   if (typeof dim === 'number') return dim
   const symbol = typeof dim === 'string' ? dim : dim.symbol
   const value = values[symbol]
-  if (value === undefined) throw new Error(`size ${symbol} has no value; given: ${Object.keys(values).join(', ') || 'none'}`)
+  if (value === undefined)
+    throw new Error(`size ${symbol} has no value; given: ${Object.keys(values).join(', ') || 'none'}`)
   return typeof dim === 'string' ? value : dim.times * value + dim.plus
 }
 
@@ -40,7 +41,9 @@ export const elementsOf = (tensor: Tensor, values: Values): number =>
 export const bytesOf = (tensor: Tensor, values: Values): number => 4 * elementsOf(tensor, values)
 
 const dimText = (dim: Dim): string =>
-  typeof dim === 'object' ? `${dim.times === 1 ? '' : dim.times}${dim.symbol}${dim.plus ? `+${dim.plus}` : ''}` : String(dim)
+  typeof dim === 'object'
+    ? `${dim.times === 1 ? '' : dim.times}${dim.symbol}${dim.plus ? `+${dim.plus}` : ''}`
+    : String(dim)
 export const shapeText = (shape: readonly Dim[]): string => `(${shape.map(dimText).join(', ')})`
 export const sameDim = (a: Dim, b: Dim): boolean => dimText(a) === dimText(b)
 
@@ -57,6 +60,7 @@ export function expectShape(tensor: Tensor, expected: readonly (Dim | undefined)
 /** The last dimension, which is a number in every matrix of a model. */
 export function columnsOf(tensor: Tensor): number {
   const last = tensor.shape.at(-1)
-  if (typeof last !== 'number') throw new Error(`${tensor.name} ${shapeText(tensor.shape)}: expected a fixed last dimension`)
+  if (typeof last !== 'number')
+    throw new Error(`${tensor.name} ${shapeText(tensor.shape)}: expected a fixed last dimension`)
   return last
 }

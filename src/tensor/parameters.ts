@@ -1,0 +1,141 @@
+// Weights in a backend's memory. Frozen ones have a piece each. Trained ones lie side by side in flat segments, with gradients and moments in
+// segments of the same layout, so that the optimizer and the norm take one call a segment; a segment is no larger than one binding.
+import { type Backend, type Memory, type View, wholeView } from '../backend/backend.js'
+import type { Tensor } from './tensor.js'
+
+export interface ParameterSpec {
+  readonly name: string
+  readonly shape: readonly number[]
+  readonly data: Float32Array
+  /** Whether weight decay applies. */
+  readonly decay: boolean
+}
+
+/** Trained parameters that are stepped together: one piece of memory each for values, gradients and Adam's moments. */
+export interface Segment {
+  readonly decay: boolean
+  /** Of each of the four, padding included; the padding is zero and stays zero. */
+  readonly elements: number
+  readonly parameters: Tensor
+  readonly gradients: Tensor
+  readonly m: Tensor
+  readonly v: Tensor
+}
+
+export interface Trainable {
+  readonly tensors: ReadonlyMap<string, Tensor>
+  readonly segments: readonly Segment[]
+  /** Elements without padding. */
+  readonly count: number
+  /** In bytes, moments and gradients included. */
+  readonly bytes: number
+}
+
+const productOf = (shape: readonly number[]) => shape.reduce((product, n) => product * n, 1)
+
+const external = (name: string, shape: readonly number[], view: View, gradient?: Tensor): Tensor => ({
+  name,
+  shape,
+  dtype: 'f32',
+  role: 'external',
+  needsGradient: gradient !== undefined,
+  view,
+  ...(gradient && { gradient }),
+})
+
+/** A weight that is not trained. */
+export function frozenTensor(backend: Backend, name: string, shape: readonly number[], data: Float32Array): Tensor {
+  const elements = productOf(shape)
+  if (data.length !== elements)
+    throw new Error(`${name}: ${data.length} values for shape (${shape.join(', ')}), expected ${elements}`)
+  if (elements * 4 > backend.limits.binding)
+    throw new Error(
+      `${name} (${shape.join(', ')}) takes ${elements * 4} bytes; this backend binds at most ${backend.limits.binding}`,
+    )
+  const memory = backend.allocate(Math.max(elements * 4, 256), name)
+  const view = wholeView(memory)
+  backend.write(view, data)
+  return external(name, shape, view)
+}
+
+/** Zeroed memory that outlives runs, as a tensor. */
+export function stateTensor(backend: Backend, name: string, shape: readonly number[]): Tensor {
+  return external(name, shape, wholeView(backend.allocate(Math.max(productOf(shape) * 4, 256), name)))
+}
+
+/** Lays trained parameters out in segments: those that decay and those that do not, in the order given. */
+export function createTrainable(backend: Backend, specs: readonly ParameterSpec[]): Trainable {
+  const tensors = new Map<string, Tensor>()
+  const segments: Segment[] = []
+  for (const decay of [true, false])
+    for (const members of packSegments(
+      specs.filter(spec => spec.decay === decay),
+      backend,
+    )) {
+      const segment = allocateSegment(backend, members, decay, segments.length)
+      segments.push(segment)
+      for (const { spec, offset } of members) {
+        const bytes = spec.data.length * 4
+        const place = (tensor: Tensor): View => ({ memory: tensor.view!.memory, offset, bytes })
+        const gradient = external(`d${spec.name}`, spec.shape, place(segment.gradients))
+        const view = place(segment.parameters)
+        backend.write(view, spec.data)
+        tensors.set(spec.name, external(spec.name, spec.shape, view, gradient))
+      }
+    }
+  const count = specs.reduce((sum, spec) => sum + spec.data.length, 0)
+  return { tensors, segments, count, bytes: segments.reduce((sum, segment) => sum + 16 * segment.elements, 0) }
+}
+
+interface Member {
+  readonly spec: ParameterSpec
+  readonly offset: number
+}
+
+function packSegments(specs: readonly ParameterSpec[], backend: Backend): Member[][] {
+  const limit = Math.min(backend.limits.binding, backend.limits.memory)
+  const segments: Member[][] = []
+  let used = Number.POSITIVE_INFINITY
+  for (const spec of specs) {
+    if (spec.data.length !== productOf(spec.shape))
+      throw new Error(`${spec.name}: ${spec.data.length} values for shape (${spec.shape.join(', ')})`)
+    const bytes = Math.ceil((spec.data.length * 4) / 256) * 256
+    if (bytes > limit)
+      throw new Error(
+        `${spec.name} (${spec.shape.join(', ')}) takes ${bytes} bytes; this backend binds at most ${limit}`,
+      )
+    if (used + bytes > limit) {
+      segments.push([])
+      used = 0
+    }
+    segments.at(-1)!.push({ spec, offset: used })
+    used += bytes
+  }
+  return segments
+}
+
+function allocateSegment(backend: Backend, members: readonly Member[], decay: boolean, index: number): Segment {
+  const last = members.at(-1)!
+  const elements = last.offset / 4 + Math.ceil(last.spec.data.length / 64) * 64
+  const make = (name: string) => stateTensor(backend, `segment.${index}.${name}`, [elements])
+  return { decay, elements, parameters: make('parameters'), gradients: make('gradients'), m: make('m'), v: make('v') }
+}
+
+/** The values of a tensor with memory of its own. */
+export async function readTensor(backend: Backend, tensor: Tensor): Promise<Float32Array> {
+  const { memory, offset } = tensor.view!
+  return new Float32Array(await backend.read({ memory, offset, bytes: 4 * productOf(tensor.shape as number[]) }))
+}
+
+export function freeTensors(backend: Backend, tensors: Iterable<Tensor>): void {
+  const memories = new Set<Memory>()
+  for (const tensor of tensors) if (tensor.view) memories.add(tensor.view.memory)
+  for (const memory of memories) backend.free(memory)
+}
+
+export function freeTrainable(backend: Backend, { segments }: Trainable): void {
+  freeTensors(
+    backend,
+    segments.flatMap(({ parameters, gradients, m, v }) => [parameters, gradients, m, v]),
+  )
+}
