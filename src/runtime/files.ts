@@ -1,10 +1,13 @@
 // Files: the one place that touches a file system. Everything is read by position or line by line, and written beside the
 // target, fsynced and renamed, so that nothing half-written is ever found under a final name.
+import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
+
+export { basename, dirname, join }
 
 /** A file opened for reading by position. */
 export interface OpenFile {
@@ -80,7 +83,12 @@ export async function openFile(path: string): Promise<OpenFile> {
   } catch (error) {
     throw describeFileError(error, 'open', path)
   }
-  const { size } = await handle.stat()
+  const status = await handle.stat()
+  if (status.isDirectory()) {
+    await handle.close()
+    throw describeFileError({ code: 'EISDIR' }, 'open', path)
+  }
+  const { size } = status
   return {
     path,
     size,
@@ -88,7 +96,8 @@ export async function openFile(path: string): Promise<OpenFile> {
       const bytes = new Uint8Array(length)
       let done = 0
       while (done < length) {
-        const { bytesRead } = await handle.read(bytes, done, length - done, offset + done)
+        // One system call takes at most 2 GiB.
+        const { bytesRead } = await handle.read(bytes, done, Math.min(length - done, 1 << 30), offset + done)
         if (bytesRead === 0)
           throw new Error(`${path} ends at byte ${offset + done}, expected ${offset + length}: the file is cut short`)
         done += bytesRead
@@ -132,6 +141,19 @@ export async function* readLineBlocks(path: string): AsyncGenerator<string[]> {
   } finally {
     if (path !== '-') raw.destroy()
   }
+}
+
+/** The sha-256 of a file's bytes in hexadecimal; of several files as if they were one. */
+export async function hashFile(...paths: string[]): Promise<string> {
+  const hash = createHash('sha256')
+  for (const path of paths) {
+    try {
+      for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Uint8Array)
+    } catch (error) {
+      throw describeFileError(error, 'read', path)
+    }
+  }
+  return hash.digest('hex')
 }
 
 /** The lines of a text file, one at a time; see `readLineBlocks`. */
