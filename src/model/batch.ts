@@ -58,9 +58,12 @@ export function batchInputs(trace: Trace, prefix: string, trainsEmbeddings: bool
 }
 
 /** The values and arrays of the inputs that `batchInputs` declared. */
-export function batchArrays(batch: PackedBatch, tensors: Pick<BatchTensors, 'prefix' | 'groups'>): { values: Values; inputs: Record<string, HostArray> } {
+export function batchArrays(
+  batch: PackedBatch,
+  prefix: string,
+  trainsEmbeddings: boolean,
+): { values: Values; inputs: Record<string, HostArray> } {
   const { ids, offsets } = batch
-  const { prefix } = tensors
   const tokens = ids.length
   const sequences = offsets.length - 1
   const rows = batch.rows ?? Int32Array.from({ length: sequences }, (_, i) => i)
@@ -79,7 +82,7 @@ export function batchArrays(batch: PackedBatch, tensors: Pick<BatchTensors, 'pre
   const inputs: Record<string, HostArray> = { [`${prefix}offsets`]: offsets, [`${prefix}keys`]: keys, [`${prefix}tiles`]: tiles }
   for (const name of lookups) {
     inputs[`${prefix}${name}`] = arrays[name]
-    if (!tensors.groups) continue
+    if (!trainsEmbeddings) continue
     const { order, starts, targets } = groupByRow(arrays[name])
     Object.assign(inputs, { [`${prefix}${name}.order`]: order, [`${prefix}${name}.starts`]: starts, [`${prefix}${name}.targets`]: targets })
     values[`${prefix}U.${name}`] = targets.length

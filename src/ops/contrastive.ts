@@ -1,7 +1,7 @@
 // Softmax cross entropy over similarities: InfoNCE (van den Oord et al. 2018) with in-batch and hard negatives, weighted rows (tDRO's proxy), and
 // both directions. scores = q pᵀ / τ; l_i = −log softmax(scores_i over its candidates)[target_i]; loss = Σ w_i l_i.
 import { columnsOf, expectShape, type Tensor } from '../tensor/tensor.js'
-import { call, gradientTarget, onBackward, type Trace, temporary } from '../tensor/trace.js'
+import { call, gradientTarget, onBackward, type Param, type Trace, temporary } from '../tensor/trace.js'
 
 /** Per row: which columns are candidates, which one is right, and what the row's loss counts. */
 export interface Candidates {
@@ -31,20 +31,23 @@ export function similarity(trace: Trace, q: Tensor, p: Tensor, temperature: numb
   return scores
 }
 
-/** The rows' losses (Q) of scores (Q, P), whose memory the backward pass turns into their gradient. Adds Σ w l to `loss` (1), or starts it. */
+/**
+ * The rows' losses (Q) of scores (Q, P), whose memory the backward pass turns into their gradient. Σ w l goes to `loss` (1): written, or
+ * added where `accumulate` is 1.
+ */
 export function crossEntropy(
   trace: Trace,
   scores: Tensor,
   { targets, weights }: Candidates,
   loss: Tensor,
-  options: { accumulate: boolean },
+  accumulate: Param,
 ): Tensor {
   const rows = scores.shape[0]!
   const columns = scores.shape[1]!
   const losses = temporary(`${scores.name}.losses`, [rows])
   const lse = temporary(`${scores.name}.lse`, [rows])
   call(trace, 'softmax_cross_entropy_forward', { scores, targets, losses, lse }, { rows, columns })
-  call(trace, 'weighted_sum', { x: losses, weights, out: loss }, { count: rows, accumulate: options.accumulate ? 1 : 0 })
+  call(trace, 'weighted_sum', { x: losses, weights, out: loss }, { count: rows, accumulate })
   if (trace.training && scores.needsGradient)
     trace.tape.push(() => {
       call(trace, 'softmax_cross_entropy_backward', { targets, weights, lse, scores }, { rows, columns })

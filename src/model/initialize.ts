@@ -1,0 +1,55 @@
+// Seeded random starts: a whole BERT (normal weights, zero biases, unit norms, as transformers does) and LoRA's A and B (Kaiming-uniform with
+// a = √5, which is U(−1/√in, 1/√in); B zero).
+import { threefry2x32 } from '../backend/random.js'
+import type { BertConfig } from './config.js'
+
+export interface NamedTensor {
+  readonly name: string
+  readonly shape: readonly number[]
+  readonly data: Float32Array
+}
+
+/** Uniform numbers in (0, 1), each a function of (seed, stream, index). */
+const uniform = (word: number): number => (word + 0.5) / 2 ** 32
+
+/** Standard normal numbers by Box and Muller, times `scale`. */
+export function normalArray(count: number, scale: number, seed: number, stream: number): Float32Array {
+  const out = new Float32Array(count)
+  for (let i = 0; i < count; i += 2) {
+    const [a, b] = threefry2x32(i, stream, seed >>> 0, 0x6e6f726d)
+    const radius = scale * Math.sqrt(-2 * Math.log(uniform(a)))
+    const angle = 2 * Math.PI * uniform(b)
+    out[i] = radius * Math.cos(angle)
+    if (i + 1 < count) out[i + 1] = radius * Math.sin(angle)
+  }
+  return out
+}
+
+/** Uniform numbers in (−bound, bound). */
+export function uniformArray(count: number, bound: number, seed: number, stream: number): Float32Array {
+  const out = new Float32Array(count)
+  for (let i = 0; i < count; i++) out[i] = (2 * uniform(threefry2x32(i, stream, seed >>> 0, 0x756e6966)[0]) - 1) * bound
+  return out
+}
+
+/** Values for the tensors of a model, given their names and shapes. */
+export function randomWeights(
+  config: BertConfig,
+  tensors: readonly { readonly name: string; readonly shape: readonly number[] }[],
+  seed: number,
+): NamedTensor[] {
+  return tensors.map(({ name, shape }, stream) => {
+    const count = shape.reduce((product, n) => product * n, 1)
+    if (name.endsWith('.bias')) return { name, shape, data: new Float32Array(count) }
+    if (name.endsWith('LayerNorm.weight')) return { name, shape, data: new Float32Array(count).fill(1) }
+    const data = normalArray(count, config.initializerRange, seed, stream)
+    if (name === 'embeddings.word_embeddings.weight' && config.padId !== undefined && config.padId < config.vocabulary)
+      data.fill(0, config.padId * config.hidden, (config.padId + 1) * config.hidden)
+    return { name, shape, data }
+  })
+}
+
+/** LoRA's start for one linear layer (out, in): A (r, in) and B (out, r). */
+export function lowRankStart(outputs: number, inputs: number, rank: number, seed: number, stream: number) {
+  return { A: uniformArray(rank * inputs, 1 / Math.sqrt(inputs), seed, stream), B: new Float32Array(outputs * rank) }
+}
