@@ -1,0 +1,90 @@
+// Checkpoints: one safetensors file with the trained parameters, Adam's moments, the best parameters so far, and the loop's state as JSON in its
+// metadata. Written beside, fsynced and renamed; resuming from it gives the same bits as not stopping.
+import { openSafetensors, type TensorToWrite, writeSafetensors } from '../data/safetensors.js'
+import type { Backend } from '../backend/backend.js'
+import type { Trainable } from '../tensor/parameters.js'
+import type { Tensor } from '../tensor/tensor.js'
+
+export const CHECKPOINT_FORMAT = 1
+
+/** Everything that training changes, on the host: a segment's three arrays, in the order of the segments. */
+export interface Snapshot {
+  readonly parameters: readonly Float32Array[]
+  readonly m: readonly Float32Array[]
+  readonly v: readonly Float32Array[]
+}
+
+const parts = ['parameters', 'm', 'v'] as const
+
+const readAll = (backend: Backend, tensor: Tensor) => backend.read(tensor.view!).then(bytes => new Float32Array(bytes))
+
+export async function takeSnapshot(backend: Backend, { segments }: Trainable): Promise<Snapshot> {
+  const read = async (part: (typeof parts)[number]) => {
+    const arrays: Float32Array[] = []
+    for (const segment of segments) arrays.push((await readAll(backend, segment[part])).slice(0, segment.elements))
+    return arrays
+  }
+  return { parameters: await read('parameters'), m: await read('m'), v: await read('v') }
+}
+
+export async function takeParameters(backend: Backend, { segments }: Trainable): Promise<Float32Array[]> {
+  const arrays: Float32Array[] = []
+  for (const segment of segments) arrays.push((await readAll(backend, segment.parameters)).slice(0, segment.elements))
+  return arrays
+}
+
+export function putParameters(backend: Backend, { segments }: Trainable, arrays: readonly Float32Array[]): void {
+  segments.forEach(({ parameters }, i) => {
+    backend.write(parameters.view!, arrays[i]!)
+  })
+}
+
+export function putSnapshot(backend: Backend, trainable: Trainable, snapshot: Snapshot): void {
+  trainable.segments.forEach((segment, i) => {
+    for (const part of parts) backend.write(segment[part].view!, snapshot[part][i]!)
+  })
+}
+
+export interface Checkpoint {
+  readonly snapshot: Snapshot
+  /** The parameters that scored best on the dev split so far. */
+  readonly best?: readonly Float32Array[]
+  /** The loop's state, as it was given. */
+  readonly state: unknown
+}
+
+/** `fingerprint` says what the checkpoint belongs to (recipe, data, weights); another one is refused when it is read. */
+export async function writeCheckpoint(path: string, { snapshot, best, state }: Checkpoint, fingerprint: string): Promise<void> {
+  const tensors: TensorToWrite[] = []
+  const add = (name: string, data: Float32Array) => tensors.push({ name, dtype: 'F32', shape: [data.length], data })
+  for (const part of parts) for (const [i, data] of snapshot[part].entries()) add(`${i}.${part}`, data)
+  for (const [i, data] of best?.entries() ?? []) add(`${i}.best`, data)
+  await writeSafetensors(path, tensors, { format: `wgpu-retrieve checkpoint ${CHECKPOINT_FORMAT}`, fingerprint, state: JSON.stringify(state) })
+}
+
+export async function readCheckpoint(path: string, trainable: Trainable, fingerprint: string): Promise<Checkpoint> {
+  const file = await openSafetensors(path)
+  try {
+    const { format, state, fingerprint: found } = file.metadata
+    if (format !== `wgpu-retrieve checkpoint ${CHECKPOINT_FORMAT}` || state === undefined)
+      throw new Error(
+        `${path} is ${format ? `a "${format}"` : 'no checkpoint'}, expected "wgpu-retrieve checkpoint ${CHECKPOINT_FORMAT}"; start the run anew under another name`,
+      )
+    if (found !== fingerprint)
+      throw new Error(`${path} belongs to a run with other settings or data (${found}, now ${fingerprint}); resume with the recipe that began it, or start anew under another name`)
+    const read = async (part: string) => {
+      const arrays: Float32Array[] = []
+      for (const [i, { elements }] of trainable.segments.entries()) {
+        const data = await file.readF32(`${i}.${part}`)
+        if (data.length !== elements) throw new Error(`${path}: ${i}.${part} has ${data.length} values, expected ${elements}`)
+        arrays.push(data)
+      }
+      return arrays
+    }
+    const snapshot = { parameters: await read('parameters'), m: await read('m'), v: await read('v') }
+    const best = file.tensors.has('0.best') ? await read('best') : undefined
+    return { snapshot, state: JSON.parse(state), ...(best && { best }) }
+  } finally {
+    await file.close()
+  }
+}
