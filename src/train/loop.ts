@@ -1,0 +1,192 @@
+// The training loop: seeded batches of pairs, contrastive steps under a schedule, evaluation on a dev split every n steps with early stopping, and
+// checkpoints from which a run goes on with the same bits. It reads no files and scores nothing: hooks do.
+import type { Backend } from '../backend/backend.js'
+import { createSampler, type Sampler, type SamplerState } from '../data/sampler.js'
+import { type PackedBatch, selectSequences } from '../model/batch.js'
+import type { Trainable } from '../tensor/parameters.js'
+import { type Checkpoint, putParameters, putSnapshot, takeParameters, takeSnapshot } from './checkpoint.js'
+import { candidatesOf, type ContrastiveBatch, type ContrastiveTrainer } from './contrastive.js'
+import { rateFactor, type ScheduleSettings } from './schedule.js'
+
+/** A query, its positive and what hard negatives there are: sequences of the store. */
+export interface Example {
+  readonly query: number
+  readonly positive: number
+  readonly negatives: readonly number[]
+}
+
+export interface LoopSettings {
+  readonly seed: number
+  /** Optimizer steps. */
+  readonly steps: number
+  /** Examples of a micro-batch: with the hard negatives, what one query is told apart from. */
+  readonly batchSize: number
+  /** Micro-batches of an optimizer step. */
+  readonly accumulation: number
+  readonly dropLast: boolean
+  /** Hard negatives drawn a query. */
+  readonly hardNegatives: number
+  /** Whether the other queries' passages are candidates too. */
+  readonly inBatch: boolean
+  readonly learningRate: number
+  readonly schedule: ScheduleSettings
+  /** Steps between evaluations and between checkpoints; absent: none. */
+  readonly evaluateEvery?: number
+  readonly checkpointEvery?: number
+  /** Evaluations without a better score after which training stops; absent: never. */
+  readonly patience?: number
+}
+
+export interface StepRecord {
+  /** From 0. */
+  readonly step: number
+  readonly epoch: number
+  readonly loss: number
+  readonly learning_rate: number
+  readonly gradient_norm: number
+  readonly tokens: number
+  readonly seconds: number
+  /** Where the step ended in an evaluation. */
+  readonly dev_score?: number
+}
+
+export interface LoopHooks {
+  readonly onStep?: (record: StepRecord) => void | Promise<void>
+  /** Higher is better. */
+  readonly evaluate?: () => Promise<number>
+  readonly saveCheckpoint?: (checkpoint: Checkpoint) => Promise<void>
+  /** Aborting saves a checkpoint and rejects with the signal's reason. */
+  readonly signal?: AbortSignal
+}
+
+export interface LoopResult {
+  /** Steps done, those before a resume included. */
+  readonly steps: number
+  readonly stoppedEarly: boolean
+  readonly bestStep?: number
+  readonly bestScore?: number
+  /** Of this process: tokens and seconds of steps alone. */
+  readonly tokens: number
+  readonly seconds: number
+  /** Queries that had fewer hard negatives than asked, so that some were drawn twice. */
+  readonly repeatedNegatives: number
+}
+
+/** What a checkpoint keeps beside the parameters. */
+interface LoopState {
+  readonly step: number
+  readonly counter: number
+  readonly sampler: SamplerState
+  readonly best?: { readonly step: number; readonly score: number }
+  readonly evaluationsSinceBest: number
+  readonly repeatedNegatives: number
+}
+
+export async function trainLoop(
+  backend: Backend,
+  trainer: ContrastiveTrainer,
+  trainable: Trainable,
+  texts: PackedBatch,
+  examples: readonly Example[],
+  settings: LoopSettings,
+  hooks: LoopHooks = {},
+  resume?: Checkpoint,
+): Promise<LoopResult> {
+  const { steps, seed, batchSize, accumulation } = settings
+  const sampler = createSampler({ seed, examples: examples.length, batchSize, dropLast: settings.dropLast })
+  let state: LoopState = { step: 0, counter: 0, sampler: sampler.save(), evaluationsSinceBest: 0, repeatedNegatives: 0 }
+  let best = resume?.best
+  if (resume) {
+    state = resume.state as LoopState
+    sampler.restore(state.sampler)
+    putSnapshot(backend, trainable, resume.snapshot)
+  }
+  const checkpoint = async () => {
+    if (hooks.saveCheckpoint) await hooks.saveCheckpoint({ snapshot: await takeSnapshot(backend, trainable), state, ...(best && { best }) })
+  }
+  const sum = { tokens: 0, seconds: 0 }
+  let stoppedEarly = settings.patience !== undefined && state.evaluationsSinceBest >= settings.patience
+
+  while (state.step < steps && !stoppedEarly) {
+    if (hooks.signal?.aborted) {
+      await checkpoint()
+      hooks.signal.throwIfAborted()
+    }
+    const started = performance.now()
+    const rate = settings.learningRate * rateFactor(state.step, settings.schedule)
+    const drawn = Array.from({ length: accumulation }, () => drawBatch(sampler, texts, examples, settings))
+    const { loss, gradientNorm, finite } = await trainer.step(drawn.map(d => d.batch), { rate, t: state.step + 1, seed, counter: state.counter })
+    if (!finite || !Number.isFinite(loss))
+      throw new Error(
+        `step ${state.step}: the ${Number.isFinite(loss) ? `gradient norm is ${gradientNorm}` : `loss is ${loss}`}, expected a finite number; ` +
+          'lower the learning rate or raise the temperature, and resume from the last checkpoint',
+      )
+    const tokens = drawn.reduce((total, { batch }) => total + batch.query.ids.length + batch.passage.ids.length, 0)
+    const seconds = (performance.now() - started) / 1000
+    sum.tokens += tokens
+    sum.seconds += seconds
+    const done = state.step + 1
+    state = {
+      ...state,
+      step: done,
+      counter: state.counter + accumulation,
+      sampler: sampler.save(),
+      repeatedNegatives: state.repeatedNegatives + drawn.reduce((total, d) => total + d.repeated, 0),
+    }
+    const due = (every: number | undefined) => every !== undefined && (done % every === 0 || done === steps)
+    let devScore: number | undefined
+    if (hooks.evaluate && due(settings.evaluateEvery)) {
+      devScore = await hooks.evaluate()
+      const better = state.best === undefined || devScore > state.best.score
+      if (better) best = await takeParameters(backend, trainable)
+      state = {
+        ...state,
+        evaluationsSinceBest: better ? 0 : state.evaluationsSinceBest + 1,
+        ...(better && { best: { step: done, score: devScore } }),
+      }
+      stoppedEarly = settings.patience !== undefined && state.evaluationsSinceBest >= settings.patience
+    }
+    const record = { step: done - 1, epoch: drawn[0]!.epoch, loss, learning_rate: rate, gradient_norm: gradientNorm, tokens, seconds }
+    await hooks.onStep?.({ ...record, ...(devScore !== undefined && { dev_score: devScore }) })
+    if (due(settings.checkpointEvery) || (stoppedEarly && settings.checkpointEvery !== undefined)) await checkpoint()
+    // Lets timers and signals run where the backend computes on this thread.
+    await new Promise(resolve => setTimeout(resolve, 0))
+  }
+  if (best) putParameters(backend, trainable, best)
+  return {
+    steps: state.step,
+    stoppedEarly,
+    ...(state.best && { bestStep: state.best.step, bestScore: state.best.score }),
+    ...sum,
+    repeatedNegatives: state.repeatedNegatives,
+  }
+}
+
+interface Drawn {
+  readonly batch: ContrastiveBatch
+  readonly epoch: number
+  readonly repeated: number
+}
+
+function drawBatch(sampler: Sampler, texts: PackedBatch, examples: readonly Example[], settings: LoopSettings): Drawn {
+  const { hardNegatives, inBatch, accumulation } = settings
+  const { indices, epoch } = sampler.next()
+  const chosen = Array.from(indices, index => examples[index]!)
+  let repeated = 0
+  const passages = chosen.flatMap(({ positive, negatives }) => {
+    if (hardNegatives === 0) return [positive]
+    if (negatives.length === 0)
+      throw new Error(`an example has no hard negatives, but ${hardNegatives} are asked for; set train.negatives.hard = 0 or mine some`)
+    const draw = sampler.drawNegatives(hardNegatives, negatives.length)
+    if (draw.repeated) repeated++
+    return [positive, ...Array.from(draw.indices, i => negatives[i]!)]
+  })
+  const { targets, weights } = candidatesOf(chosen.length, 1 + hardNegatives, inBatch)
+  const batch = {
+    query: selectSequences(texts, chosen.map(example => example.query)),
+    passage: selectSequences(texts, passages),
+    targets,
+    weights: weights.map(weight => weight / accumulation),
+  }
+  return { batch, epoch, repeated }
+}
