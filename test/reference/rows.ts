@@ -1,0 +1,54 @@
+// Products of matrices, and rows that are gathered, scattered, copied and summed.
+import type { Reference } from './types.js'
+
+export const matmul: Reference<'matmul'> = ({ a, b, bias, c }, p) => {
+  const left = (m: number, k: number) => (p.transposeA ? a[k * p.M + m]! : a[m * p.K + k]!)
+  const right = (k: number, n: number) => (p.transposeB ? b[n * p.K + k]! : b[k * p.N + n]!)
+  for (let m = 0; m < p.M; m++) {
+    for (let n = 0; n < p.N; n++) {
+      let product = 0
+      for (let k = 0; k < p.K; k++) product += left(m, k) * right(k, n)
+      const before = p.accumulate ? c[m * p.N + n]! : 0
+      c[m * p.N + n] = before + p.alpha * product + (p.hasBias ? bias![n]! : 0)
+    }
+  }
+}
+
+export const column_sum: Reference<'column_sum'> = ({ x, out }, { rows, columns }) => {
+  for (let row = 0; row < rows; row++)
+    for (let column = 0; column < columns; column++) out[column]! += x[row * columns + column]!
+}
+
+export const gather_rows: Reference<'gather_rows'> = ({ table, index, out }, { rows, columns, accumulate }) => {
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      const before = accumulate ? out[row * columns + column]! : 0
+      out[row * columns + column] = before + table[index[row]! * columns + column]!
+    }
+  }
+}
+
+export const scatter_rows: Reference<'scatter_rows'> = (
+  { dout, order, starts, targets, dtable },
+  { count, columns },
+) => {
+  for (let u = 0; u < count; u++) {
+    for (let j = starts[u]!; j < starts[u + 1]!; j++) {
+      for (let column = 0; column < columns; column++)
+        dtable[targets[u]! * columns + column]! += dout[order[j]! * columns + column]!
+    }
+  }
+}
+
+export const copy_rows: Reference<'copy_rows'> = ({ x, y }, { rows, columns, from, to, accumulate }) => {
+  for (let i = 0; i < rows; i++) {
+    for (let column = 0; column < columns; column++) {
+      const before = accumulate ? y[(to + i) * columns + column]! : 0
+      y[(to + i) * columns + column] = before + x[(from + i) * columns + column]!
+    }
+  }
+}
+
+export const fill: Reference<'fill'> = ({ x }, { count, value }) => {
+  for (let i = 0; i < count; i++) x[i] = value
+}
