@@ -5,10 +5,10 @@ import type { Tensor } from '../tensor/tensor.js'
 import type { Trace } from '../tensor/trace.js'
 import type { BatchTensors } from './batch.js'
 import { type AdapterTensors, bertForward, type DropoutRates, noDropout, type Weights } from './bert.js'
-import type { BertConfig } from './config.js'
+import type { ModelConfig } from './config.js'
 
 export interface Encoder {
-  readonly config: BertConfig
+  readonly config: ModelConfig
   readonly weights: Weights
   readonly adapter?: AdapterTensors
   readonly pooling: Pooling

@@ -1,7 +1,7 @@
 // Seeded random starts: a whole BERT (normal weights, zero biases, unit norms, as transformers does) and LoRA's A and B (Kaiming-uniform with
 // a = √5, which is U(−1/√in, 1/√in); B zero).
 import { threefry2x32 } from '../backend/random.js'
-import type { BertConfig } from './config.js'
+import type { ModelConfig } from './config.js'
 
 export interface NamedTensor {
   readonly name: string
@@ -34,7 +34,7 @@ export function uniformArray(count: number, bound: number, seed: number, stream:
 
 /** Values for the tensors of a model, given their names and shapes. */
 export function randomWeights(
-  config: BertConfig,
+  config: ModelConfig,
   tensors: readonly { readonly name: string; readonly shape: readonly number[] }[],
   seed: number,
 ): NamedTensor[] {

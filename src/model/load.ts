@@ -1,0 +1,159 @@
+// A model's weights put into a backend: frozen, trained in full, or frozen under a trained low-rank adapter; and read back for saving.
+import type { Backend } from '../backend/backend.js'
+import { createTrainable, freeTensors, freeTrainable, frozenTensor, type ParameterSpec, readTensor, type Trainable } from '../tensor/parameters.js'
+import type { Tensor } from '../tensor/tensor.js'
+import type { AdapterTensors } from './bert.js'
+import type { ModelConfig } from './config.js'
+import type { Encoder } from './encoder.js'
+import { type ExpectedTensor, expectedTensors } from './folder.js'
+import { lowRankStart, randomWeights } from './initialize.js'
+import { type Adapter, linearLayers, loraScale } from './peft.js'
+import type { SentenceSettings } from './sentence-transformers.js'
+
+/** Where weights come from: a folder, or a seeded random start. */
+export interface WeightSource {
+  readonly config: ModelConfig
+  readonly expected: readonly ExpectedTensor[]
+  readTensor(name: string): Promise<Float32Array>
+}
+
+/** LoRA's settings for a new adapter (Hu et al. 2021). */
+export interface LoraSettings {
+  readonly rank: number
+  readonly alpha: number
+  /** In [0, 1). */
+  readonly dropout: number
+  /** Linear layers by the last part of their name, for example query, value. */
+  readonly targets: readonly string[]
+}
+
+export type Method =
+  | { readonly kind: 'frozen'; readonly adapter?: Adapter }
+  | { readonly kind: 'full' }
+  | { readonly kind: 'lora'; readonly adapter: Adapter }
+
+export interface LoadOptions {
+  /** Whether weight decay also applies to biases and norms. */
+  readonly decayBiasAndNorm?: boolean
+  /** Override the folder's. */
+  readonly pooling?: 'mean' | 'cls'
+  readonly normalize?: boolean
+}
+
+/** An encoder in a backend's memory. */
+export interface LoadedEncoder {
+  readonly encoder: Encoder
+  /** Present unless frozen. */
+  readonly trainable?: Trainable
+  /** The current values of a weight by its Hugging Face name. */
+  readWeight(name: string): Promise<Float32Array>
+  /** The current values of the adapter; undefined where there is none. */
+  readAdapter(): Promise<Adapter | undefined>
+  release(): void
+}
+
+/** The weights of a seeded random start. */
+export function randomSource(config: ModelConfig, seed: number): WeightSource {
+  const expected = expectedTensors(config)
+  let made: Map<string, Float32Array> | undefined
+  return {
+    config,
+    expected,
+    async readTensor(name) {
+      made ??= new Map(randomWeights(config, expected, seed).map(tensor => [tensor.name, tensor.data]))
+      return made.get(name)!
+    },
+  }
+}
+
+/** A new adapter: A random, B zero, so that it starts as no change. Targets that match no layer are an error. */
+export function newAdapter(config: ModelConfig, { rank, alpha, dropout, targets }: LoraSettings, seed: number): Adapter {
+  const layers = linearLayers(config)
+  const matches = (name: string, target: string) => name === target || name.endsWith(`.${target}`)
+  for (const target of targets)
+    if (!layers.some(layer => matches(layer.name, target))) {
+      const known = [...new Set(layers.map(layer => layer.name.replace(/^encoder\.layer\.\d+\./, '')))]
+      throw new Error(`lora.targets: no linear layer is called "${target}"; this model has ${known.join(', ')}`)
+    }
+  const chosen = layers.filter(layer => targets.some(target => matches(layer.name, target)))
+  const scale = loraScale(alpha, rank, false)
+  const updates = chosen.map(({ name, outputs, inputs }, stream) => [name, { rank, scale, ...lowRankStart(outputs, inputs, rank, seed, stream) }] as const)
+  return { rank, alpha, rslora: false, dropout, targets: new Map(updates), raw: {} }
+}
+
+const decays = (name: string): boolean => !name.endsWith('bias') && !name.toLowerCase().includes('norm')
+
+/** Puts a model into the backend's memory, one tensor at a time. */
+export async function loadEncoder(
+  backend: Backend,
+  source: WeightSource,
+  settings: Pick<SentenceSettings, 'pooling' | 'normalize'>,
+  method: Method,
+  options: LoadOptions = {},
+): Promise<LoadedEncoder> {
+  const pooling = options.pooling ?? settings.pooling[0]
+  if (!pooling || (!options.pooling && settings.pooling.length > 1))
+    throw new Error(`pooling ${settings.pooling.join(' + ')} is not supported, expected mean or cls`)
+  const tensors = new Map<string, Tensor>()
+  const trained: ParameterSpec[] = []
+  for (const { name, shape } of source.expected) {
+    const data = await source.readTensor(name)
+    if (method.kind === 'full') trained.push({ name, shape, data, decay: options.decayBiasAndNorm || decays(name) })
+    else tensors.set(name, frozenTensor(backend, name, shape, data))
+  }
+  const adapter = method.kind === 'full' ? undefined : method.adapter
+  const layers = new Map(linearLayers(source.config).map(layer => [layer.name, layer]))
+  for (const [name, { rank, A, B }] of adapter?.targets ?? []) {
+    const { inputs, outputs } = layers.get(name)!
+    const parts = [
+      { name: `${name}.lora_A.weight`, shape: [rank, inputs], data: A },
+      { name: `${name}.lora_B.weight`, shape: [outputs, rank], data: B },
+    ]
+    for (const part of parts)
+      if (method.kind === 'lora') trained.push({ ...part, decay: true })
+      else tensors.set(part.name, frozenTensor(backend, part.name, part.shape, part.data))
+  }
+  const trainable = trained.length > 0 ? createTrainable(backend, trained) : undefined
+  const weights = (name: string): Tensor => {
+    const tensor = tensors.get(name) ?? trainable?.tensors.get(name)
+    if (!tensor) throw new Error(`the model has no weight ${name}`)
+    return tensor
+  }
+  const encoder: Encoder = {
+    config: source.config,
+    weights,
+    pooling,
+    normalize: options.normalize ?? settings.normalize,
+    ...(adapter && { adapter: adapterTensors(adapter, weights) }),
+  }
+  return {
+    encoder,
+    ...(trainable && { trainable }),
+    readWeight: name => readTensor(backend, weights(name)),
+    readAdapter: async () => adapter && readBack(backend, adapter, weights),
+    release() {
+      freeTensors(backend, tensors.values())
+      if (trainable) freeTrainable(backend, trainable)
+    },
+  }
+}
+
+const adapterTensors = (adapter: Adapter, weights: (name: string) => Tensor): AdapterTensors => ({
+  dropout: adapter.dropout,
+  updates: new Map(
+    [...adapter.targets].map(([name, { scale }]) => [
+      name,
+      { A: weights(`${name}.lora_A.weight`), B: weights(`${name}.lora_B.weight`), scale },
+    ]),
+  ),
+})
+
+async function readBack(backend: Backend, adapter: Adapter, weights: (name: string) => Tensor): Promise<Adapter> {
+  const targets = new Map<string, Adapter['targets'] extends ReadonlyMap<string, infer T> ? T : never>()
+  for (const [name, target] of adapter.targets) {
+    const A = await readTensor(backend, weights(`${name}.lora_A.weight`))
+    const B = await readTensor(backend, weights(`${name}.lora_B.weight`))
+    targets.set(name, { ...target, A, B })
+  }
+  return { ...adapter, targets }
+}
