@@ -3,11 +3,11 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import * as fs from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 
-export { basename, dirname, join }
+export { basename, dirname, isAbsolute, join, resolve }
 
 /** A file opened for reading by position. */
 export interface OpenFile {
@@ -15,7 +15,7 @@ export interface OpenFile {
   /** In bytes. */
   readonly size: number
   /** Exactly `length` bytes from `offset`; fails where the file is shorter. */
-  read(offset: number, length: number): Promise<Uint8Array>
+  read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>
   close(): Promise<void>
 }
 

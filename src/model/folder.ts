@@ -1,0 +1,186 @@
+// A model folder: config.json, the way to a vector (sentence-transformers' files), and the weights under one set of names,
+// those of Hugging Face's BertModel without a prefix. Read with every contradiction named at once, written whole or not at all.
+import { jsonText } from '../data/json.js'
+import { openSafetensors, type SafetensorsFile, type TensorToWrite, writeSafetensors } from '../data/safetensors.js'
+import { shapeText, type TensorInfo } from '../data/safetensors-header.js'
+import { exists, hashFile, isFolder, join, readBytes, writeFile, writeFolderWith } from '../runtime/files.js'
+import { type ModelConfig, readConfig, toConfigJson } from './config.js'
+import { readSentenceSettings, type SentenceSettings, writeSentenceSettings } from './sentence-transformers.js'
+
+export interface ExpectedTensor {
+  readonly name: string
+  readonly shape: readonly number[]
+}
+
+/** The tensors of an encoder, in the order of computation; linear weights are (out, in). The pooler is not among them: nothing uses it. */
+export function expectedTensors(config: ModelConfig): ExpectedTensor[] {
+  const { hidden: C, intermediate: F, vocabulary, maxPositions, typeVocabulary, layers } = config
+  const norm = (name: string) => [
+    { name: `${name}.weight`, shape: [C] },
+    { name: `${name}.bias`, shape: [C] },
+  ]
+  const linear = (name: string, outputs: number, inputs: number) => [
+    { name: `${name}.weight`, shape: [outputs, inputs] },
+    { name: `${name}.bias`, shape: [outputs] },
+  ]
+  const layer = (prefix: string) => [
+    ...linear(`${prefix}.attention.self.query`, C, C),
+    ...linear(`${prefix}.attention.self.key`, C, C),
+    ...linear(`${prefix}.attention.self.value`, C, C),
+    ...linear(`${prefix}.attention.output.dense`, C, C),
+    ...norm(`${prefix}.attention.output.LayerNorm`),
+    ...linear(`${prefix}.intermediate.dense`, F, C),
+    ...linear(`${prefix}.output.dense`, C, F),
+    ...norm(`${prefix}.output.LayerNorm`),
+  ]
+  return [
+    { name: 'embeddings.word_embeddings.weight', shape: [vocabulary, C] },
+    { name: 'embeddings.position_embeddings.weight', shape: [maxPositions, C] },
+    { name: 'embeddings.token_type_embeddings.weight', shape: [typeVocabulary, C] },
+    ...norm('embeddings.LayerNorm'),
+    ...Array.from({ length: layers }, (_, i) => layer(`encoder.layer.${i}`)).flat(),
+  ]
+}
+
+/** Checkpoints of models with heads carry the prefix, those from TensorFlow the names gamma and beta. */
+export const canonicalName = (name: string): string =>
+  name
+    .replace(/^bert\./, '')
+    .replace(/\bLayerNorm\.gamma$/, 'LayerNorm.weight')
+    .replace(/\bLayerNorm\.beta$/, 'LayerNorm.bias')
+
+const floating = ['F32', 'F16', 'BF16', 'F64']
+
+/** Finds each expected tensor in the file, or fails with a list of everything that is missing, of another shape, or no floating dtype. */
+function matchTensors(file: SafetensorsFile, expected: readonly ExpectedTensor[]): Map<string, TensorInfo> {
+  const problems: string[] = []
+  const wanted = new Set(expected.map(tensor => tensor.name))
+  const found = new Map<string, TensorInfo>()
+  for (const tensor of file.tensors.values()) {
+    const name = canonicalName(tensor.name)
+    const other = found.get(name)
+    if (!wanted.has(name)) continue
+    if (other) problems.push(`${name} is there twice, as ${other.name} and ${tensor.name}`)
+    found.set(name, tensor)
+  }
+  for (const { name, shape } of expected) {
+    const tensor = found.get(name)
+    if (!tensor) problems.push(`${name} is missing, expected ${shapeText(shape)}`)
+    else if (shapeText(tensor.shape) !== shapeText(shape))
+      problems.push(`${name} is ${shapeText(tensor.shape)}, expected ${shapeText(shape)}`)
+    else if (!floating.includes(tensor.dtype))
+      problems.push(`${name} is ${tensor.dtype}, expected one of ${floating.join(', ')}`)
+  }
+  if (problems.length > 0)
+    throw new Error(`${file.path} contradicts the config.json beside it:\n  ${problems.join('\n  ')}`)
+  return found
+}
+
+export interface ModelFolder {
+  readonly path: string
+  readonly config: ModelConfig
+  readonly settings: SentenceSettings
+  /** In the order of `expectedTensors`. */
+  readonly expected: readonly ExpectedTensor[]
+  /** Names in the file that the encoder has no use for: heads, buffers, the pooler, layers beyond the config's. */
+  readonly unused: readonly string[]
+  /** By canonical name. */
+  readTensor(name: string): Promise<Float32Array<ArrayBuffer>>
+  /** sha-256 of the safetensors file, or of the shards one after the other by name; hexadecimal. */
+  weightsHash(): Promise<string>
+  close(): Promise<void>
+}
+
+async function openWeights(folder: string): Promise<SafetensorsFile> {
+  for (const name of ['model.safetensors', 'model.safetensors.index.json'])
+    if (await exists(join(folder, name))) return openSafetensors(join(folder, name))
+  const pickled = (await exists(join(folder, 'pytorch_model.bin')))
+    ? ' (pytorch_model.bin is not read: convert it to safetensors)'
+    : ''
+  throw new Error(`${folder} has no weights: expected model.safetensors or model.safetensors.index.json${pickled}`)
+}
+
+/** Opens a Hugging Face or sentence-transformers folder. The weights are checked against the config before any is read. */
+export async function openModelFolder(path: string): Promise<ModelFolder> {
+  if (!(await exists(path))) throw new Error(`the model folder ${path} does not exist; check the path`)
+  if (!(await isFolder(path)))
+    throw new Error(`${path} is a file, expected a model folder with config.json and model.safetensors`)
+  if (!(await exists(join(path, 'config.json')))) {
+    const adapter = (await exists(join(path, 'adapter_config.json')))
+      ? ' (it holds an adapter: name its base model as the model)'
+      : ''
+    throw new Error(`${path} is no model folder: it has no config.json${adapter}`)
+  }
+  const config = await readConfig(path)
+  const settings = await readSentenceSettings(path, config)
+  const expected = expectedTensors(config)
+  const file = await openWeights(path)
+  try {
+    const found = matchTensors(file, expected)
+    return {
+      path,
+      config,
+      settings,
+      expected,
+      unused: [...file.tensors.keys()].filter(name => !found.has(canonicalName(name))),
+      async readTensor(name) {
+        const tensor = found.get(name)
+        if (!tensor) throw new Error(`${path} has no encoder tensor "${name}"`)
+        return file.readF32(tensor.name)
+      },
+      weightsHash: () => hashFile(...file.files),
+      close: () => file.close(),
+    }
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+const tokenizerFiles = [
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'vocab.txt',
+  'added_tokens.json',
+]
+
+/** The bytes of a folder's tokenizer files by name, to be written beside what was trained with them. */
+export async function readTokenizerFiles(folder: string): Promise<Record<string, Uint8Array>> {
+  const files: Record<string, Uint8Array> = {}
+  for (const name of tokenizerFiles)
+    if (await exists(join(folder, name))) files[name] = await readBytes(join(folder, name))
+  return files
+}
+
+export interface ModelToWrite {
+  readonly config: ModelConfig
+  readonly settings: SentenceSettings
+  /** Asked once for each of `expectedTensors(config)`, one after the other, when it is written. */
+  readTensor(name: string): Promise<Float32Array> | Float32Array
+  /** By file name, for example `readTokenizerFiles` of the model it began with. */
+  readonly tokenizer: Readonly<Record<string, Uint8Array>>
+}
+
+async function* onDemand(model: ModelToWrite, name: string): AsyncGenerator<Float32Array> {
+  yield await model.readTensor(name)
+}
+
+/** Writes a sentence-transformers folder, weights as f32. It appears when complete and replaces a folder of that name. */
+export async function writeModelFolder(path: string, model: ModelToWrite): Promise<void> {
+  const { config, settings, tokenizer } = model
+  const stray = Object.keys(tokenizer).find(name => !tokenizerFiles.includes(name))
+  if (stray !== undefined)
+    throw new Error(
+      `cannot write ${path}: "${stray}" is no tokenizer file, expected some of ${tokenizerFiles.join(', ')}`,
+    )
+  const tensors = expectedTensors(config).map(
+    ({ name, shape }): TensorToWrite => ({ name, dtype: 'F32', shape, data: onDemand(model, name) }),
+  )
+  await writeFolderWith(path, async folder => {
+    await writeSafetensors(join(folder, 'model.safetensors'), tensors, { format: 'pt' })
+    await writeFile(join(folder, 'config.json'), jsonText(toConfigJson(config)))
+    await writeSentenceSettings(folder, settings, config.hidden)
+    for (const [name, bytes] of Object.entries(tokenizer)) await writeFile(join(folder, name), bytes)
+  })
+}
