@@ -1,0 +1,75 @@
+// c (M, N) = [c +] alpha · op(a) · op(b) [+ bias], by blocks as in Goto and van de Geijn 2008 ("Anatomy of high-performance matrix
+// multiplication"): a block of b (K_BLOCK, N_BLOCK) and one of a (M_BLOCK, K_BLOCK) are copied to scratch in the order in which the
+// innermost tile reads them, whatever the transposition was.
+import { at, rowAt, bytes, scratchAt } from './memory'
+import { packColumns4, packColumns8, packRows4, packRows8 } from './pack'
+import { tile4, tile1 } from './tile'
+
+const K_BLOCK: u32 = 384
+const N_BLOCK: u32 = 384
+const M_BLOCK: u32 = 64
+const PACKED_A: u32 = K_BLOCK * N_BLOCK * 4
+const EDGE: u32 = PACKED_A + M_BLOCK * K_BLOCK * 4
+
+export function matmul(
+  a: usize, b: usize, bias: usize, c: usize,
+  M: u32, N: u32, K: u32, transposeA: u32, transposeB: u32, accumulate: u32, hasBias: u32, alpha: f32,
+  begin: u32, end: u32,
+): void {
+  // Blocks of equal length: 400 is 200 + 200, not 384 + 16
+  const kBlocks = max<u32>(1, (K + K_BLOCK - 1) / K_BLOCK)
+  const kBlock = (K + kBlocks - 1) / kBlocks
+  for (let n: u32 = 0; n < N; n += N_BLOCK) {
+    const columns = min(N_BLOCK, N - n)
+    let k: u32 = 0
+    do {
+      const depth = min(kBlock, K - k)
+      if (transposeB) packRows8(rowAt(b, n, K) + bytes(k), K, columns, depth, scratchAt(0))
+      else packColumns8(rowAt(b, k, N) + bytes(n), N, columns, depth, scratchAt(0))
+      const add = accumulate != 0 || k > 0
+      const bias0 = hasBias && !k ? at(bias, n) : 0
+      for (let m = begin; m < end; m += M_BLOCK) {
+        const rows = min(M_BLOCK, end - m)
+        if (transposeA) packColumns4(rowAt(a, k, M) + bytes(m), M, rows, depth, scratchAt(PACKED_A))
+        else packRows4(rowAt(a, m, K) + bytes(k), K, rows, depth, scratchAt(PACKED_A))
+        block(rowAt(c, m, N) + bytes(n), N, rows, columns, depth, alpha, add, bias0)
+      }
+      k += kBlock
+    } while (k < K)
+  }
+}
+
+/** c (rows, columns) of stride N from the packed blocks. */
+function block(c: usize, N: u32, rows: u32, columns: u32, depth: u32, alpha: f32, add: bool, bias: usize): void {
+  const edge = scratchAt(EDGE)
+  for (let j: u32 = 0; j < columns; j += 8) {
+    const panelB = scratchAt(0) + bytes(j * depth)
+    const full = columns - j >= 8
+    let i: u32 = 0
+    for (; i + 4 <= rows; i += 4) {
+      const panelA = scratchAt(PACKED_A) + bytes(i * depth)
+      if (full) tile4(depth, panelA, 16, panelB, 32, rowAt(c, i, N) + bytes(j), bytes(N), alpha, add, bias ? at(bias, j) : 0)
+      else {
+        tile4(depth, panelA, 16, panelB, 32, edge, 32, alpha, false, 0)
+        for (let r: u32 = 0; r < 4; r++) finishEdge(rowAt(c, i + r, N) + bytes(j), rowAt(edge, r, 8), columns - j, add, bias ? at(bias, j) : 0)
+      }
+    }
+    for (; i < rows; i++) {
+      const panelA = scratchAt(PACKED_A) + bytes((i & ~3) * depth + (i & 3))
+      if (full) tile1(depth, panelA, 16, panelB, 32, rowAt(c, i, N) + bytes(j), alpha, add, bias ? at(bias, j) : 0)
+      else {
+        tile1(depth, panelA, 16, panelB, 32, edge, alpha, false, 0)
+        finishEdge(rowAt(c, i, N) + bytes(j), edge, columns - j, add, bias ? at(bias, j) : 0)
+      }
+    }
+  }
+}
+
+function finishEdge(c: usize, sums: usize, columns: u32, add: bool, bias: usize): void {
+  for (let j: u32 = 0; j < columns; j++) {
+    let value = load<f32>(at(sums, j))
+    if (bias) value += load<f32>(at(bias, j))
+    if (add) value += load<f32>(at(c, j))
+    store<f32>(at(c, j), value)
+  }
+}

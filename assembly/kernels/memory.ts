@@ -1,0 +1,56 @@
+// Addresses. The one module with pointer arithmetic: `pointer + <usize>n << 2` would shift the sum. Elements are of 4 bytes.
+// Scratch is memory that the host lends to this instance alone (several instances may share one memory), so nothing here is static.
+
+/** Bytes of scratch that the kernels need: an instance runs one kernel at a time, each lays scratch out anew. */
+export const SCRATCH_BYTES: u32 = 1 << 20
+
+let scratch: usize = 0
+
+/** Lends this instance `SCRATCH_BYTES` bytes at `pointer`, a multiple of 64. Before any kernel. */
+export function setScratch(pointer: usize): void {
+  scratch = pointer
+}
+
+export function scratchBytes(): u32 {
+  return SCRATCH_BYTES
+}
+
+/** Where the host's memory begins: below lies the constant data of this module. */
+export function heapBase(): usize {
+  return __heap_base
+}
+
+/** Address of byte `offset` of scratch. */
+// @ts-ignore: decorator
+@inline
+export function scratchAt(offset: u32): usize {
+  return scratch + <usize>offset
+}
+
+/** Address of element i. */
+// @ts-ignore: decorator
+@inline
+export function at(base: usize, i: u32): usize {
+  return base + ((<usize>i) << 2)
+}
+
+/** Address of element (row, 0) of a matrix with `columns` columns. */
+// @ts-ignore: decorator
+@inline
+export function rowAt(base: usize, row: u32, columns: u32): usize {
+  return base + ((<usize>row * <usize>columns) << 2)
+}
+
+/** Address of element i of f64. */
+// @ts-ignore: decorator
+@inline
+export function at64(base: usize, i: u32): usize {
+  return base + ((<usize>i) << 3)
+}
+
+/** Bytes of n elements. */
+// @ts-ignore: decorator
+@inline
+export function bytes(n: u32): usize {
+  return (<usize>n) << 2
+}

@@ -1,0 +1,60 @@
+// What each kernel touches: the least number of elements of every tensor under given parameters, from the shapes in the kernel table. In wasm a
+// tensor that is too small corrupts its neighbour in silence, so every call is checked before it runs; tensors whose length only the
+// data tell (gathered tables, packed rows) are left out.
+import { type KernelName, kernelSpec, type kernels, NORM_CHUNK, type Params, TILE_STRIDE } from '../kernels.js'
+
+type Sizes = {
+  readonly [K in KernelName]: (p: ParamsOf<K>) => Partial<Record<keyof (typeof kernels)[K]['tensors'], number>>
+}
+type ParamsOf<K extends KernelName> = Readonly<Record<keyof (typeof kernels)[K]['params'], number>>
+
+const matrix = (p: { readonly rows: number; readonly columns: number }) => p.rows * p.columns
+const attention = (p: { readonly tiles: number }) => ({ tiles: p.tiles * TILE_STRIDE })
+
+const sizes: Sizes = {
+  matmul: p => ({ a: p.M * p.K, b: p.K * p.N, bias: p.hasBias ? p.N : 0, c: p.M * p.N }),
+  column_sum: p => ({ x: matrix(p), out: p.columns }),
+  gather_rows: p => ({ index: p.rows, out: matrix(p) }),
+  scatter_rows: p => ({ starts: p.count + 1, targets: p.count }),
+  copy_rows: p => ({ x: (p.from + p.rows) * p.columns, y: (p.to + p.rows) * p.columns }),
+  dropout: p => ({ x: matrix(p), keys: p.rows, y: matrix(p) }),
+  layer_norm_forward: p => ({
+    x: matrix(p),
+    residual: p.hasResidual ? matrix(p) : 0,
+    keys: p.hasResidual && p.threshold ? p.rows : 0,
+    gamma: p.columns,
+    beta: p.columns,
+    sum: p.hasResidual ? matrix(p) : 0,
+    y: matrix(p),
+    stats: 2 * p.rows,
+  }),
+  layer_norm_backward: p => ({ dy: matrix(p), z: matrix(p), stats: 2 * p.rows, gamma: p.columns, dz: matrix(p) }),
+  layer_norm_parameters: p => ({ dy: matrix(p), z: matrix(p), stats: 2 * p.rows, dgamma: p.columns, dbeta: p.columns }),
+  gelu_forward: p => ({ x: p.count, y: p.count }),
+  gelu_backward: p => ({ x: p.count, dy: p.count, dx: p.count }),
+  attention_forward: attention,
+  attention_delta: p => {
+    const values = p.rows * p.heads * p.headSize
+    return { out: values, dout: values, lse: p.rows * p.heads, stats: 2 * p.rows * p.heads }
+  },
+  attention_backward_q: attention,
+  attention_backward_kv: attention,
+  pool_forward: p => ({ offsets: p.sequences + 1, out: p.sequences * p.columns }),
+  pool_backward: p => ({ dout: p.sequences * p.columns, offsets: p.sequences + 1 }),
+  l2_normalize_forward: p => ({ x: matrix(p), y: matrix(p), norms: p.rows }),
+  l2_normalize_backward: p => ({ y: matrix(p), norms: p.rows, dy: matrix(p), dx: matrix(p) }),
+  softmax_cross_entropy_forward: p => ({ scores: matrix(p), targets: 3 * p.rows, losses: p.rows, lse: p.rows }),
+  softmax_cross_entropy_backward: p => ({ targets: 3 * p.rows, weights: p.rows, lse: p.rows, scores: matrix(p) }),
+  weighted_sum: p => ({ x: p.count, weights: p.count, out: 1 }),
+  sum_of_squares: p => ({ x: p.count, partials: p.first + Math.ceil(p.count / NORM_CHUNK) }),
+  gradient_norm: p => ({ partials: p.count, state: 4 }),
+  adamw: p => ({ gradient: p.count, state: 4, parameters: p.count, m: p.count, v: p.count }),
+  fill: p => ({ x: p.count }),
+  top_k: p => ({ scores: matrix(p), values: p.rows * p.k, indices: p.rows * p.k }),
+}
+
+/** The least number of elements of each tensor of a call, in the table's order; 0 where it need not be there or is not known. */
+export function tensorSizes(kernel: KernelName, params: Params): number[] {
+  const least = (sizes[kernel] as (p: Params) => Readonly<Record<string, number | undefined>>)(params)
+  return Object.keys(kernelSpec(kernel).tensors).map(name => least[name] ?? 0)
+}
