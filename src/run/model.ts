@@ -1,0 +1,114 @@
+// A model as a user names it: a sentence-transformers or Hugging Face folder, a PEFT adapter's folder, or a seeded random start; with its tokenizer,
+// on a backend.
+import type { Backend } from '../backend/backend.js'
+import { hashLines } from '../data/fingerprint.js'
+import { type JsonObject, parseStrictJson, asObject } from '../data/json.js'
+import { type LoadedEncoder, type LoadOptions, loadEncoder, type Method, type WeightSource } from '../model/load.js'
+import { openModelFolder, writeModelFolder } from '../model/folder.js'
+import { type Adapter, readAdapter, writeAdapter } from '../model/peft.js'
+import type { SentenceSettings } from '../model/sentence-transformers.js'
+import { exists, hashFile, isAbsolute, isFolder, join, readText, resolve } from '../runtime/files.js'
+import { loadTokenizer, type Tokenizer } from '../text/tokenizer.js'
+
+/** Where a model's parts come from, before anything is in a backend. */
+export interface ModelSource {
+  /** As it was named; "random" for a random start. */
+  readonly name: string
+  readonly weights: WeightSource
+  readonly settings: SentenceSettings
+  readonly tokenizer?: Tokenizer
+  /** Of a PEFT folder. */
+  readonly adapter?: Adapter
+  /** The base model's folder; absent for a random start. */
+  readonly folder?: string
+  /** sha-256 over weights and adapter, hexadecimal; names the model in fingerprints. */
+  readonly hash: string
+  close(): Promise<void>
+}
+
+/** Opens a model folder or a PEFT adapter's folder. `tokenizer: false` for callers that bring ids. */
+export async function openModel(path: string, options: { tokenizer?: boolean } = {}): Promise<ModelSource> {
+  const adapterConfig = join(path, 'adapter_config.json')
+  const hasAdapter = (await exists(adapterConfig)) && !(await exists(join(path, 'config.json')))
+  const base = hasAdapter ? await baseOf(path, asObject(parseStrictJson(await readText(adapterConfig), adapterConfig), adapterConfig)) : path
+  const folder = await openModelFolder(base)
+  try {
+    const adapter = hasAdapter ? await readAdapter(path, folder.config) : undefined
+    const hashes = [await folder.weightsHash(), ...(adapter ? [await hashFile(join(path, 'adapter_model.safetensors'))] : [])]
+    const tokenizer = options.tokenizer === false ? undefined : await loadTokenizer(base)
+    return {
+      name: path,
+      weights: folder,
+      settings: folder.settings,
+      folder: base,
+      hash: hashes.length === 1 ? hashes[0]! : await hashLines(hashes),
+      close: () => folder.close(),
+      ...(tokenizer && { tokenizer }),
+      ...(adapter && { adapter }),
+    }
+  } catch (error) {
+    await folder.close()
+    throw error
+  }
+}
+
+/** The base model of an adapter: relative paths count from the adapter's folder, then from the working directory. */
+async function baseOf(path: string, config: JsonObject): Promise<string> {
+  const base = config.base_model_name_or_path
+  if (typeof base !== 'string' || base === '')
+    throw new Error(`${path}/adapter_config.json names no base model; put the folder's path into base_model_name_or_path`)
+  const candidates = isAbsolute(base) ? [base] : [resolve(path, base), resolve(base)]
+  for (const candidate of candidates) if (await isFolder(candidate)) return candidate
+  throw new Error(`${path} adapts the base model "${base}", which is not at ${candidates.join(' nor ')}; put the folder's path into base_model_name_or_path of adapter_config.json`)
+}
+
+/** Puts the source's weights into a backend for inference, or for training where a method is given. */
+export function placeModel(backend: Backend, source: ModelSource, method?: Method, options?: LoadOptions): Promise<LoadedEncoder> {
+  const frozen: Method = { kind: 'frozen', ...(source.adapter && { adapter: source.adapter }) }
+  return loadEncoder(backend, source.weights, source.settings, method ?? frozen, options)
+}
+
+/** Saves what was trained: a sentence-transformers folder, or, where only an adapter was and its base is a folder, a PEFT folder. */
+export async function saveModel(path: string, source: ModelSource, loaded: LoadedEncoder): Promise<'peft' | 'sentence-transformers'> {
+  const adapter = await loaded.readAdapter()
+  if (adapter && source.folder) {
+    await writeAdapter(path, { ...adapter, baseModel: resolve(source.folder) }, source.weights.config)
+    return 'peft'
+  }
+  const { encoder } = loaded
+  const settings: SentenceSettings = { ...source.settings, pooling: [encoder.pooling], normalize: encoder.normalize }
+  await writeModelFolder(path, {
+    config: source.weights.config,
+    settings,
+    tokenizer: source.tokenizer ? await source.tokenizer.files() : {},
+    readTensor: async name => {
+      const weight = await loaded.readWeight(name)
+      const update = adapter?.targets.get(name.replace(/\.weight$/, ''))
+      return update ? mergeUpdate(weight, update) : weight
+    },
+  })
+  return 'sentence-transformers'
+}
+
+/** W + scale · B A, W (out, in) */
+export function mergeUpdate(weight: Float32Array, { A, B, rank, scale }: { A: Float32Array; B: Float32Array; rank: number; scale: number }): Float32Array {
+  const inputs = A.length / rank
+  return weight.map((value, at) => {
+    const row = Math.floor(at / inputs)
+    const column = at % inputs
+    let sum = 0
+    for (let r = 0; r < rank; r++) sum += B[row * rank + r]! * A[r * inputs + column]!
+    return value + scale * sum
+  })
+}
+
+/** The prompt that stands before a text of this kind, as sentence-transformers chooses it. */
+export function promptFor(settings: SentenceSettings, kind: 'query' | 'document'): string {
+  const { prompts, defaultPromptName } = settings
+  const names = kind === 'query' ? ['query'] : ['document', 'passage', 'corpus']
+  const name = names.find(candidate => candidate in prompts) ?? defaultPromptName
+  const prompt = (name !== undefined && prompts[name]) || ''
+  if (prompt !== '' && !settings.includePrompt) throw new Error('include_prompt = false is not supported for a model with prompts')
+  return prompt
+}
+

@@ -1,0 +1,166 @@
+// Training as a recipe describes it: pairs read and tokenized, the method's parameters placed, the loop run with a dev split and checkpoints.
+import type { Backend } from '../backend/backend.js'
+import { hashLines } from '../data/fingerprint.js'
+import { expandPairs, loadPairs, type TrainingPairs } from '../data/pairs.js'
+import { joinBatches, type PackedBatch } from '../model/batch.js'
+import { type LoadedEncoder, type Method, newAdapter } from '../model/load.js'
+import type { LoraSettings, TrainSettings } from '../recipe/schema.js'
+import type { Tokenizer } from '../text/tokenizer.js'
+import { readCheckpoint, writeCheckpoint } from '../train/checkpoint.js'
+import { createContrastiveTrainer } from '../train/contrastive.js'
+import { type Example, type LoopHooks, type LoopResult, type LoopSettings, trainLoop } from '../train/loop.js'
+import { type ModelSource, placeModel, promptFor } from './model.js'
+
+export interface TokenizedPairs {
+  readonly texts: PackedBatch
+  readonly examples: readonly Example[]
+  readonly pairs: number
+  readonly truncated: number
+  readonly warnings: readonly string[]
+  readonly hash: string
+}
+
+/** One example for every positive; each distinct text is tokenized once a side. */
+export async function tokenizePairs(path: string, source: ModelSource, maxLength: number): Promise<TokenizedPairs> {
+  const read: TrainingPairs = await loadPairs(path)
+  const tokenizer = source.tokenizer as Tokenizer
+  const store = { query: new Map<string, number>(), document: new Map<string, number>() }
+  const rowOf = (kind: 'query' | 'document', text: string) => {
+    const rows = store[kind]
+    const row = rows.get(text) ?? rows.size
+    rows.set(text, row)
+    return row
+  }
+  const drawn = expandPairs(read.pairs).map(({ query, positive, negatives }) => ({
+    query: rowOf('query', query),
+    positive: rowOf('document', positive),
+    negatives: negatives.map(text => rowOf('document', text)),
+  }))
+  const encode = (kind: 'query' | 'document') => {
+    const prompt = promptFor(source.settings, kind)
+    return tokenizer.encode([...store[kind].keys()].map(text => prompt + text), { maxLength })
+  }
+  const [queries, documents] = [encode('query'), encode('document')]
+  const first = store.query.size
+  return {
+    texts: joinBatches([queries, documents]),
+    examples: drawn.map(({ query, positive, negatives }) => ({
+      query,
+      positive: first + positive,
+      negatives: negatives.map(row => first + row),
+    })),
+    pairs: read.pairs.length,
+    truncated: queries.truncated + documents.truncated,
+    warnings: read.warnings,
+    hash: await hashLines(read.pairs.map(pair => JSON.stringify([pair.query, pair.positives, pair.negatives]))),
+  }
+}
+
+/** What is trained of a model. A model that comes with an adapter goes on training that one. */
+export function methodOf(source: ModelSource, train: TrainSettings, lora: LoraSettings | undefined, seed: number): Method {
+  if (train.method === 'full') {
+    if (source.adapter) throw new Error(`${source.name} is an adapter; train.method = "full" needs the base model's folder, or use train.method = "lora"`)
+    return { kind: 'full' }
+  }
+  return { kind: 'lora', adapter: source.adapter ?? newAdapter(source.weights.config, lora!, seed) }
+}
+
+/** The loop's settings for `examples` examples. Fails where not a single batch can be drawn. */
+export function loopSettings(train: TrainSettings, examples: number, seed: number): LoopSettings {
+  const { batch_size: batchSize, accumulation, drop_last: dropLast, negatives } = train
+  if (dropLast && examples < batchSize)
+    throw new Error(`${examples} training pairs do not fill one batch of ${batchSize}; set train.batch_size to ${examples} or less, or train.drop_last = false`)
+  const batches = dropLast ? Math.floor(examples / batchSize) : Math.ceil(examples / batchSize)
+  const steps = train.steps ?? Math.max(1, Math.floor((batches * train.epochs!) / accumulation))
+  return {
+    seed,
+    steps,
+    batchSize,
+    accumulation,
+    dropLast,
+    hardNegatives: negatives.hard,
+    inBatch: negatives.in_batch,
+    learningRate: train.learning_rate,
+    schedule: {
+      schedule: train.schedule,
+      total: steps,
+      warmup: train.warmup_steps ?? Math.ceil((train.warmup_ratio ?? 0) * steps),
+      warmupOffset: train.warmup_offset as 0 | 1,
+      minFactor: train.min_factor,
+    },
+    checkpointEvery: train.checkpoint_every ?? Math.max(1, Math.ceil(steps / 10)),
+    ...(train.eval_every && { evaluateEvery: train.eval_every }),
+    ...(train.early_stopping && { patience: train.early_stopping.patience }),
+  }
+}
+
+export interface Trained extends LoopResult {
+  readonly loaded: LoadedEncoder
+  readonly parameters: number
+  /** Activations, weights, gradients and moments on the backend, in bytes. */
+  readonly peakBytes: number
+}
+
+export interface TrainHooks extends Pick<LoopHooks, 'onStep' | 'signal'> {
+  /** The score of the dev split under the encoder as it is now. */
+  readonly evaluate?: (loaded: LoadedEncoder) => Promise<number>
+  /** Where checkpoints lie; absent: none are written. */
+  readonly checkpoint?: string
+  /** Goes on from the checkpoint. */
+  readonly resume?: boolean
+  /** Called with the step to start from. */
+  readonly onStart?: (info: { readonly step: number; readonly steps: number; readonly parameters: number }) => void | Promise<void>
+}
+
+/** Trains, and returns the trained encoder in the backend's memory: the caller releases it. */
+export async function trainModel(
+  backend: Backend,
+  source: ModelSource,
+  pairs: TokenizedPairs,
+  train: TrainSettings,
+  lora: LoraSettings | undefined,
+  seed: number,
+  hooks: TrainHooks,
+): Promise<Trained> {
+  const settings = loopSettings(train, pairs.examples.length, seed)
+  const method = methodOf(source, train, lora, seed)
+  const normalize = train.similarity === 'cosine'
+  const loaded = await placeModel(backend, source, method, { decayBiasAndNorm: train.decay_bias_and_norm, normalize })
+  const trainable = loaded.trainable!
+  const trainer = createContrastiveTrainer(backend, {
+    query: loaded.encoder,
+    passage: loaded.encoder,
+    trainable,
+    temperature: train.temperature,
+    optimizer: {
+      beta1: train.betas[0],
+      beta2: train.betas[1],
+      epsilon: train.epsilon,
+      weightDecay: train.weight_decay,
+      clip: Number.isFinite(train.clip) ? train.clip : 0,
+      decoupled: true,
+    },
+    ...(train.chunk_size && { chunkSize: train.chunk_size }),
+    ...(train.dropout !== undefined && { dropout: train.dropout }),
+  })
+  try {
+    const fingerprint = await hashLines([backend.kind, source.hash, pairs.hash, JSON.stringify({ train, lora, seed })])
+    const { checkpoint, evaluate } = hooks
+    const resume = hooks.resume && checkpoint ? await readCheckpoint(checkpoint, trainable, fingerprint) : undefined
+    const start = resume ? (resume.state as { step: number }).step : 0
+    await hooks.onStart?.({ step: start, steps: settings.steps, parameters: trainable.count })
+    const loopHooks: LoopHooks = {
+      ...(hooks.onStep && { onStep: hooks.onStep }),
+      ...(hooks.signal && { signal: hooks.signal }),
+      ...(evaluate && { evaluate: () => evaluate(loaded) }),
+      ...(checkpoint && { saveCheckpoint: state => writeCheckpoint(checkpoint, state, fingerprint) }),
+    }
+    const result = await trainLoop(backend, trainer, trainable, pairs.texts, pairs.examples, settings, loopHooks, resume)
+    return { ...result, loaded, parameters: trainable.count, peakBytes: trainer.peakBytes() + trainable.bytes }
+  } catch (error) {
+    loaded.release()
+    throw error
+  } finally {
+    trainer.release()
+  }
+}
