@@ -1,5 +1,5 @@
 // A reference is the naive f64 form of one kernel of the table: the same tensors (f32 as f64) and parameters, written in place.
-// It is written to be obviously right, never to be fast; the finite differences of reference.test.ts check each backward form.
+// It is written to be obviously right, never to be fast; the finite differences of the tests beside this file check each backward form.
 import type { KernelName, kernels, ParamArguments } from '../../src/backend/kernels.js'
 
 type Tensors<K extends KernelName> = (typeof kernels)[K]['tensors']
