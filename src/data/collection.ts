@@ -1,5 +1,6 @@
-// Collections in BEIR's layout: corpus.jsonl {_id, title, text}, queries.jsonl {_id, text}, qrels/<split>.tsv, each `.gz` or not.
-// Documents stream, so that a corpus larger than memory can be encoded; `loadCollection` holds all of one split.
+// Collections in BEIR's layout: corpus.jsonl {_id, title, text}, queries.jsonl {_id, text}, qrels/<split>.tsv, each
+// `.gz` or not. Documents stream, so that a corpus larger than memory can be encoded; `loadCollection` holds all of one
+// split.
 import { baseName, exists, isFolder, listFolder } from '../runtime/files.js'
 import { describeValue, excerpt, hasKeys, type JsonLine, readJsonLines } from './jsonl.js'
 import { nearest } from './nearest.js'
@@ -49,7 +50,10 @@ export interface Collection {
 export const documentText = ({ title, text }: { title: string; text: string }): string =>
   title === '' ? text : `${title} ${text}`
 
-/** The documents of a BEIR folder (or of one corpus file), one after another. Ids are not checked to be distinct: that needs them all. */
+/**
+ * The documents of a BEIR folder (or of one corpus file), one after another. Ids are not checked to be distinct: that
+ * needs them all.
+ */
 export async function* readDocuments(folder: string): AsyncGenerator<Document> {
   const path = await findTexts(folder, 'corpus.jsonl')
   for await (const record of readJsonLines(path)) {
@@ -86,7 +90,9 @@ function readField(value: Record<string, unknown>, place: string): string {
   throw new Error(`${place}: expected a string as "text", found ${describeValue(value.text)}; ${hasKeys(value)}`)
 }
 
-/** All documents of a folder or corpus file. Fails at a line that is none, at an id given twice and at an empty corpus. */
+/**
+ * All documents of a folder or corpus file. Fails at a line that is none, at an id given twice and at an empty corpus.
+ */
 export async function loadDocuments(folder: string): Promise<Texts> {
   const path = await findTexts(folder, 'corpus.jsonl')
   return gather(path, readDocuments(path), documentText)
@@ -124,8 +130,9 @@ async function gather<T extends Query>(
 }
 
 /**
- * A split of a BEIR folder. Fails where a file or the split is missing (naming what is there), at a bad line, at an id given twice, at
- * an empty collection and where the split judges no query that exists; judgements of unknown documents and queries are warned of.
+ * A split of a BEIR folder. Fails where a file or the split is missing (naming what is there), at a bad line, at an id
+ * given twice, at an empty collection and where the split judges no query that exists; judgements of unknown documents
+ * and queries are warned of.
  */
 export async function loadCollection(folder: string, { split = 'test' }: { split?: string } = {}): Promise<Collection> {
   if ((await exists(folder)) && !(await isFolder(folder)))

@@ -1,14 +1,14 @@
-// A short hash of a collection's content, so that two scores can be seen to come from the same data. SHA-256 (Web Crypto) over JSON
-// lines of ids, texts and judgements. crypto.subtle cannot go on where it stopped, so blocks of 4 MiB are hashed, then their hashes:
-// memory stays small however large the corpus is.
+// A short hash of a collection's content, so that two scores can be seen to come from the same data. SHA-256 (Web
+// Crypto) over JSON lines of ids, texts and judgements. crypto.subtle cannot go on where it stopped, so blocks of 4 MiB
+// are hashed, then their hashes: memory stays small however large the corpus is.
 import type { Collection } from './collection.js'
 import { compareIds } from './trec.js'
 
 const blockBytes = 1 << 22
 
 /**
- * 16 hexadecimal digits. Documents and queries count in the order of their files (it decides what a seed draws), judgements do not:
- * files that hold the same judgements in another order give the same hash.
+ * 16 hexadecimal digits. Documents and queries count in the order of their files (it decides what a seed draws),
+ * judgements do not: files that hold the same judgements in another order give the same hash.
  */
 export async function hashCollection({
   documents,

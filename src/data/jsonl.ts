@@ -25,7 +25,10 @@ export function describeValue(value: unknown): string {
 export const hasKeys = (value: Record<string, unknown>): string =>
   Object.keys(value).length ? `the line has the keys ${Object.keys(value).join(', ')}` : 'the line is an empty object'
 
-/** The objects of a JSON Lines file in order; blank lines are skipped. Fails at the first line that is not a JSON object. */
+/**
+ * The objects of a JSON Lines file in order; blank lines are skipped. Fails at the first line that is not a JSON
+ * object.
+ */
 export async function* readJsonLines(path: string): AsyncGenerator<JsonLine> {
   let line = 0
   for await (const block of readLineBlocks(path)) {

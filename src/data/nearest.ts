@@ -1,6 +1,8 @@
 // The nearest of a list of names to one that was mistyped, for "did you mean" in error messages.
 
-/** Insertions, deletions, replacements and swaps of neighbours between two strings (optimal string alignment distance). */
+/**
+ * Insertions, deletions, replacements and swaps of neighbours between two strings (optimal string alignment distance).
+ */
 function editDistance(a: string, b: string): number {
   let beforeLast: number[] = []
   let last = Array.from({ length: b.length + 1 }, (_, j) => j)
@@ -19,7 +21,10 @@ function editDistance(a: string, b: string): number {
   return last[b.length]!
 }
 
-/** The name nearest to `wrong`, whatever its case, or undefined where none comes near (more than half of it would change). */
+/**
+ * The name nearest to `wrong`, whatever its case, or undefined where none comes near (more than half of it would
+ * change).
+ */
 export function nearest(wrong: string, names: readonly string[]): string | undefined {
   let best: string | undefined
   let least = Math.max(1, Math.floor(wrong.length / 2)) + 1

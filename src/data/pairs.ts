@@ -1,5 +1,5 @@
-// Training pairs: a JSON object a line, {query, pos: […], neg: […], pos_scores?, neg_scores?, prompt?} (FlagEmbedding's form), or, where a
-// collection has no train.jsonl, the pairs that its training judgements state.
+// Training pairs: a JSON object a line, {query, pos: […], neg: […], pos_scores?, neg_scores?, prompt?} (FlagEmbedding's
+// form), or, where a collection has no train.jsonl, the pairs that its training judgements state.
 import { exists, isFolder, listFolder } from '../runtime/files.js'
 import { documentText, findQrels, loadQueries, readDocuments } from './collection.js'
 import { describeValue, excerpt, hasKeys, readJsonLines } from './jsonl.js'
@@ -34,8 +34,8 @@ export interface TrainingExample {
 }
 
 /**
- * The pairs of a JSON Lines file, or of a folder's train.jsonl (`.gz` welcome); a folder without one gives the pairs of its
- * qrels/<split>.tsv. Fails at a bad line, naming it, at a line without positives and where there are no pairs.
+ * The pairs of a JSON Lines file, or of a folder's train.jsonl (`.gz` welcome); a folder without one gives the pairs of
+ * its qrels/<split>.tsv. Fails at a bad line, naming it, at a line without positives and where there are no pairs.
  */
 export async function loadPairs(
   folderOrFile: string,

@@ -1,5 +1,5 @@
-// Relevance judgements: BEIR's `query<tab>document<tab>grade` with a first line that is skipped, and TREC's `query 0 document grade`.
-// A grade above 0 is relevant, 0 is judged not relevant, below 0 counts as not judged (trec_eval).
+// Relevance judgements: BEIR's `query<tab>document<tab>grade` with a first line that is skipped, and TREC's `query 0
+// document grade`. A grade above 0 is relevant, 0 is judged not relevant, below 0 counts as not judged (trec_eval).
 import { readLineBlocks } from '../runtime/files.js'
 import { excerpt } from './jsonl.js'
 
@@ -17,11 +17,12 @@ export interface QrelsFile {
 }
 
 /**
- * The fields of a line of a TREC or BEIR file. Where tabs alone give the expected number of fields they separate, so that ids may
- * hold spaces; else any ASCII white space does, as in trec_eval. JavaScript's \s would also cut ids at U+00A0 or U+3000.
+ * The fields of a line of a TREC or BEIR file. Where tabs alone give the expected number of fields they separate, so
+ * that ids may hold spaces; else any ASCII white space does, as in trec_eval. JavaScript's \s would also cut ids at
+ * U+00A0 or U+3000.
  */
 export function splitFields(line: string, count: number): string[] {
-  const byTab = line.split('\t')
+  const byTab = line.includes('\t') ? line.split('\t') : []
   if (byTab.length === count) return byTab.map(field => field.replace(/^[ \v\f\r]+|[ \v\f\r]+$/g, ''))
   return line.match(/[^ \t\v\f\r]+/g) ?? []
 }
@@ -30,8 +31,9 @@ const integer = /^[+-]?\d+(\.0*)?$/
 const columns = { beir: ['query-id', 'corpus-id', 'score'], trec: ['query', '0', 'document', 'relevance'] } as const
 
 /**
- * Reads judgements from a file (`.gz` unpacked). Without `format` the first line decides: four fields are TREC's, three are BEIR's header.
- * A pair judged twice keeps its last grade, with a warning. Fails at a bad line, naming it, and where there is no judgement at all.
+ * Reads judgements from a file (`.gz` unpacked). Without `format` the first line decides: four fields are TREC's, three
+ * are BEIR's header. A pair judged twice keeps its last grade, with a warning. Fails at a bad line, naming it, and
+ * where there is no judgement at all.
  */
 export async function readQrels(path: string, { format }: { format?: QrelsFormat } = {}): Promise<QrelsFile> {
   const qrels: Qrels = new Map()

@@ -1,5 +1,5 @@
-// TREC runs: `query Q0 document rank score tag` a line, and the order that trec_eval gives the results: score as float32 descending, ties by
-// document id descending bytewise. Ranks in a file are ignored, as trec_eval ignores them.
+// TREC runs: `query Q0 document rank score tag` a line, and the order that trec_eval gives the results: score as
+// float32 descending, ties by document id descending bytewise. Ranks in a file are ignored, as trec_eval ignores them.
 import { readLineBlocks, writeFileWith } from '../runtime/files.js'
 import { excerpt } from './jsonl.js'
 import { splitFields } from './qrels.js'
@@ -13,10 +13,14 @@ export interface Result {
 /** Query id → results, in any order: the scores decide. */
 export type Run = Map<string, Result[]>
 
-// UTF-16 code units, moved so that they compare as the code points they stand for: surrogates (U+10000 and above) after U+E000 to U+FFFF.
+// UTF-16 code units, moved so that they compare as the code points they stand for: surrogates (U+10000 and above) after
+// U+E000 to U+FFFF.
 const inCodePointOrder = (unit: number) => (unit < 0xd800 ? unit : unit < 0xe000 ? unit + 0x2000 : unit - 0x800)
 
-/** Compares two ids by the bytes of their UTF-8 forms, ascending. `<` compares UTF-16 and differs for emoji against U+FF5E. */
+/**
+ * Compares two ids by the bytes of their UTF-8 forms, ascending. `<` compares UTF-16 and differs for emoji against
+ * U+FF5E.
+ */
 export function compareIds(a: string, b: string): number {
   const length = Math.min(a.length, b.length)
   for (let i = 0; i < length; i++) {
@@ -27,7 +31,10 @@ export function compareIds(a: string, b: string): number {
   return a.length - b.length
 }
 
-/** The results best first, as trec_eval ranks them; the given array itself where it is in that order. Fails at a score that is NaN. */
+/**
+ * The results best first, as trec_eval ranks them; the given array itself where it is in that order. Fails at a score
+ * that is NaN.
+ */
 export function rankResults(results: Result[]): Result[] {
   const scores = Float32Array.from(results, result => result.score)
   const nan = scores.findIndex(Number.isNaN)
@@ -43,7 +50,10 @@ export function rankResults(results: Result[]): Result[] {
 
 const number = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i
 
-/** Reads a run (`.gz` unpacked, `-` is standard input). Fails at a bad line, at a document twice in one query, and at an empty file. */
+/**
+ * Reads a run (`.gz` unpacked, `-` is standard input). Fails at a bad line, at a document twice in one query, and at an
+ * empty file.
+ */
 export async function readRun(path: string): Promise<Run> {
   const run: Run = new Map()
   const seen = new Map<string, Set<string>>()
@@ -78,22 +88,28 @@ export async function readRun(path: string): Promise<Run> {
   return run
 }
 
-/** The shortest decimal that reads back as the same float32: a reader that keeps float32 sees the same order and the same ties. */
+/**
+ * The shortest decimal that reads back as the same float32: a reader that keeps float32 sees the same order and the
+ * same ties.
+ */
 export function formatFloat32(value: number): string {
   const score = Math.fround(value)
-  // Six digits always survive in a normal float32, so fewer need no try: their zeros fall off.
-  for (let digits = Math.abs(score) < 2 ** -126 ? 1 : 6; digits < 9; digits++) {
-    const shorter = Number(score.toPrecision(digits))
-    if (Math.fround(shorter) === score) return String(shorter)
+  let text = score.toPrecision(9)
+  // Six digits always survive in a normal float32, so fewer need no try: their zeros fall off at the end.
+  for (let digits = 8; digits >= (Math.abs(score) < 2 ** -126 ? 1 : 6); digits--) {
+    const shorter = score.toPrecision(digits)
+    if (Math.fround(Number(shorter)) !== score) break
+    text = shorter
   }
-  return String(Number(score.toPrecision(9)))
+  return String(Number(text))
 }
 
 const blank = /[ \t\n\v\f\r]/
 
 /**
- * Writes a run: ranks from 1 in trec_eval's order, scores as float32, at most `depth` results a query. Where an id holds a space the
- * file is separated by tabs, which `readRun` understands and trec_eval does not: a warning says so. Gives back the warnings.
+ * Writes a run: ranks from 1 in trec_eval's order, scores as float32, at most `depth` results a query. Where an id
+ * holds a space the file is separated by tabs, which `readRun` understands and trec_eval does not: a warning says so.
+ * Gives back the warnings.
  */
 export async function writeRun(
   path: string,
@@ -111,7 +127,7 @@ export async function writeRun(
           throw new Error(
             `the score of document ${excerpt(id)} for query ${excerpt(query)} is ${score}, beyond float32; nothing was written to ${path}`,
           )
-        lines += [query, 'Q0', id, i + 1, formatFloat32(score), tag].join(separator).concat('\n')
+        lines += `${query}${separator}Q0${separator}${id}${separator}${i + 1}${separator}${formatFloat32(score)}${separator}${tag}\n`
       }
       await append(lines)
     }
@@ -122,15 +138,19 @@ export async function writeRun(
   ]
 }
 
-/** The first id with a space in it. Fails at an id that no line can hold: an empty one, or one with a tab or a line's end. */
+/**
+ * The first id with a space in it. Fails at an id that no line can hold: an empty one, or one with a tab or a line's
+ * end.
+ */
 function findSpacedId(run: Run): string | undefined {
   let spaced: string | undefined
   const check = (id: string, what: string) => {
+    if (id !== '' && !blank.test(id)) return
     if (id === '' || /^[ \v\f]|[ \v\f]$|[\t\n\r]/.test(id))
       throw new Error(
         `the ${what} id ${excerpt(id)} cannot be written to a TREC run: it is empty, begins or ends with a space, or holds a tab or a line break`,
       )
-    if (spaced === undefined && blank.test(id)) spaced = id
+    spaced ??= id
   }
   for (const [query, results] of run) {
     check(query, 'query')

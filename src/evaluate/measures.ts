@@ -1,5 +1,5 @@
-// The names of the measures, after trec_eval's: ndcg_at_k is ndcg_cut_k, map_at_k is map_cut_k, mrr is recip_rank, precision_at_k is P_k,
-// r_precision is Rprec. Names with _at_k look at the first k results only.
+// The names of the measures, after trec_eval's: ndcg_at_k is ndcg_cut_k, map_at_k is map_cut_k, mrr is recip_rank,
+// precision_at_k is P_k, r_precision is Rprec. Names with _at_k look at the first k results only.
 import { nearest } from '../data/nearest.js'
 
 const withCut = ['ndcg', 'map', 'mrr', 'recall', 'precision', 'success'] as const
@@ -16,7 +16,9 @@ export interface Measure {
 
 const atCuts = (kind: (typeof withCut)[number], cuts: number[]) => cuts.map(k => `${kind}_at_${k}`)
 
-/** What is reported unless something else is asked for: MTEB's measures and those that trec_eval prints without a cut. */
+/**
+ * What is reported unless something else is asked for: MTEB's measures and those that trec_eval prints without a cut.
+ */
 export const defaultMeasures: readonly string[] = [
   ...atCuts('ndcg', [1, 3, 5, 10, 20, 100, 1000]),
   ...['map', ...atCuts('map', [10, 100, 1000])],
@@ -47,7 +49,10 @@ const otherNames: Record<string, string> = {
   rr: 'mrr',
 }
 
-/** A measure from its name, such as `ndcg_at_10`, `map` or `bpref`; an unknown name is an error that names the nearest one. */
+/**
+ * A measure from its name, such as `ndcg_at_10`, `map` or `bpref`; an unknown name is an error that names the nearest
+ * one.
+ */
 export function parseMeasure(name: string): Measure {
   const [, kind, digits] = name.match(/^([a-z_]+?)(?:_at_([1-9]\d*))?$/) ?? []
   const kinds: readonly string[] = digits === undefined ? withoutCut : withCut
@@ -60,7 +65,10 @@ export function parseMeasure(name: string): Measure {
   )
 }
 
-/** The nearest right name: the word and the cut are taken apart, so that NDCG@10, P_5 and recal_at_100 are all understood. */
+/**
+ * The nearest right name: the word and the cut are taken apart, so that NDCG@10, P_5 and recal_at_100 are all
+ * understood.
+ */
 function suggest(name: string): string | undefined {
   const [, word = name, digits] = name.toLowerCase().match(/^(.*?)(?:_at_|_cut_|[@._ -])?0*(\d*)$/) ?? []
   const kinds = digits ? withCut : [...new Set([...withoutCut, ...withCut])]

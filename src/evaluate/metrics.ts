@@ -1,5 +1,6 @@
-// Retrieval measures as trec_eval computes them, per query and averaged. Rules: results ordered by score as float32, ties by id (data/trec.ts);
-// relevant = grade > 0; with r_i the rank of the i-th relevant result, R relevant and N judged non-relevant (grade 0) documents,
+// Retrieval measures as trec_eval computes them, per query and averaged. Rules: results ordered by score as float32,
+// ties by id (data/trec.ts); relevant = grade > 0; with r_i the rank of the i-th relevant result, R relevant and N
+// judged non-relevant (grade 0) documents,
 //   nDCG@k = Σ_{r_i ≤ k} grade_i / log₂(r_i + 1), over the same sum for all judged documents in their best order
 //   MAP@k  = 1/R Σ_{r_i ≤ k} i / r_i          MRR@k = 1 / r_1 where r_1 ≤ k          R-precision = precision at R
 //   bpref  = 1/R Σ_i 1 − min(n_i, R) / min(R, N), n_i the judged non-relevant results above r_i (Buckley & Voorhees 2004)
@@ -105,8 +106,8 @@ export interface Evaluation {
 }
 
 /**
- * Scores a run against judgements. Fails at an unknown measure, at a score that is NaN, at a judged document twice in a query's results, and
- * where no query is both judged and in the run.
+ * Scores a run against judgements. Fails at an unknown measure, at a score that is NaN, at a judged document twice in a
+ * query's results, and where no query is both judged and in the run.
  */
 export function evaluateRun(
   qrels: Qrels,

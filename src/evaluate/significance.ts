@@ -1,5 +1,6 @@
-// Is one run better than another, or did the choice of queries decide? Over the per-query values of a measure: a percentile bootstrap interval of
-// the mean (Efron 1979), the paired randomisation test and the paired t-test (Smucker, Allan & Carterette 2007). Seeded, so that they rerun.
+// Is one run better than another, or did the choice of queries decide? Over the per-query values of a measure: a
+// percentile bootstrap interval of the mean (Efron 1979), the paired randomisation test and the paired t-test (Smucker,
+// Allan & Carterette 2007). Seeded, so that they rerun.
 
 /** u32 words from a seed: a Weyl sequence through MurmurHash3's finaliser. */
 function randomWords(seed: number): () => number {
@@ -77,8 +78,9 @@ function differences(a: readonly number[], b: readonly number[]): Float64Array {
 }
 
 /**
- * The two-sided p of the mean difference when each query's two values may as well have been swapped: the share of sign assignments whose mean is
- * at least as far from 0. All of them where there are no more than `rounds`, else `rounds` random ones and the observed one.
+ * The two-sided p of the mean difference when each query's two values may as well have been swapped: the share of sign
+ * assignments whose mean is at least as far from 0. All of them where there are no more than `rounds`, else `rounds`
+ * random ones and the observed one.
  */
 export function pairedRandomisation(
   a: readonly number[],
@@ -124,7 +126,10 @@ export function pairedTTest(
   }
 }
 
-/** The regularised incomplete beta function I_x(a, b) by its continued fraction (modified Lentz); P(|T| > t) = I_{ν/(ν+t²)}(ν/2, 1/2). */
+/**
+ * The regularised incomplete beta function I_x(a, b) by its continued fraction (modified Lentz); P(|T| > t) =
+ * I_{ν/(ν+t²)}(ν/2, 1/2).
+ */
 function incompleteBeta(a: number, b: number, x: number): number {
   if (x <= 0 || x >= 1) return x <= 0 ? 0 : 1
   // The fraction converges fast below this point only; beyond it the mirrored one does.

@@ -1,4 +1,5 @@
-// Compared with trec_eval's own test vectors and pytrec_eval's values, and with the formulas written again here, the slow and plain way.
+// Compared with trec_eval's own test vectors and pytrec_eval's values, and with the formulas written again here, the
+// slow and plain way.
 import { readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
