@@ -43,8 +43,8 @@ export function softmax_cross_entropy_backward(targets: usize, weights: usize, l
     memory.fill(line, 0, bytes(from))
     memory.fill(at(line, to), 0, bytes(columns - to))
     probabilities(at(line, from), to - from, load<f32>(at(lse, row)), weight)
-    const gold = at(line, load<u32>(target))
-    store<f32>(gold, load<f32>(gold) - weight)
+    const column = load<u32>(target)
+    if (column >= from && column < to) store<f32>(at(line, column), load<f32>(at(line, column)) - weight)
   }
 }
 

@@ -1,28 +1,20 @@
 // The WebAssembly backend on one thread: the kernels of assembly/kernels over one linear memory that this file deals out. Calls run as they
 // are submitted, so that `run` has done its work when it returns. The module has no heap of its own.
-import { kernelsModule } from '../../../build/kernels.js'
 import type { Backend, BoundCall, Memory, Prepared, View } from '../backend.js'
 import { type KernelSpec, kernelSpec, type Params } from '../kernels.js'
 import { createHeap, HEAP_ALIGNMENT } from './heap.js'
+import { instantiateKernels, type KernelModule, type WasmKernel } from './module.js'
 import { tensorSizes } from './sizes.js'
 
 const PAGE = 65536
 /** The last page stays unused: the address after a tensor must not wrap to 0. */
 const LARGEST_MEMORY = 2 ** 32 - PAGE
 
-type Kernel = (...values: number[]) => void
-interface Setup {
-  setScratch(pointer: number): void
-  scratchBytes(): number
-  heapBase(): number
-  maxHeadSize(): number
-}
-
 interface PreparedCall {
   readonly call: BoundCall
   readonly spec: KernelSpec
   readonly names: readonly string[]
-  readonly run: Kernel
+  readonly run: WasmKernel
 }
 
 const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`
@@ -30,14 +22,14 @@ const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} Mi
 /** Up to `maximumBytes` (4 GiB at most) of memory. Fails where the runtime has no WebAssembly SIMD. */
 export async function createWasmBackend(options: { maximumBytes?: number } = {}): Promise<Backend> {
   const maximum = Math.min(options.maximumBytes ?? LARGEST_MEMORY, LARGEST_MEMORY)
-  const { memory, exports, setup } = await instantiate(maximum)
-  const scratch = Math.ceil(setup.heapBase() / HEAP_ALIGNMENT) * HEAP_ALIGNMENT
-  setup.setScratch(scratch)
-  const heap = createHeap(scratch + setup.scratchBytes(), memory.buffer.byteLength, end =>
+  const memory = createMemory(maximum)
+  const module = await instantiateKernels(memory)
+  const scratch = Math.ceil(module.heapBase / HEAP_ALIGNMENT) * HEAP_ALIGNMENT
+  module.setScratch(scratch)
+  const heap = createHeap(scratch + module.scratchBytes, memory.buffer.byteLength, end =>
     growMemory(memory, end, maximum),
   )
   const pointers = new Map<Memory, number>()
-  const maxHeadSize = setup.maxHeadSize()
   let closed = false
 
   const check = (): void => {
@@ -88,7 +80,7 @@ export async function createWasmBackend(options: { maximumBytes?: number } = {})
     },
     async prepare(calls) {
       check()
-      const prepared = calls.map(call => prepareCall(call, exports))
+      const prepared = calls.map(call => prepareCall(call, module))
       for (const { call } of prepared) for (const view of call.views) if (view) pointerOf(view)
       const made: PreparedCalls = { calls, prepared, release() {} }
       return made
@@ -98,7 +90,7 @@ export async function createWasmBackend(options: { maximumBytes?: number } = {})
       const list = (prepared as PreparedCalls).prepared
       if (params.length !== list.length)
         throw new Error(`run: ${list.length} calls were prepared, but ${params.length} parameter records given`)
-      for (let i = 0; i < list.length; i++) runCall(list[i]!, params[i]!, pointerOf, maxHeadSize)
+      for (let i = 0; i < list.length; i++) runCall(list[i]!, params[i]!, pointerOf, module.maxHeadSize)
     },
     async finish() {
       check()
@@ -114,18 +106,12 @@ interface PreparedCalls extends Prepared {
   readonly prepared: readonly PreparedCall[]
 }
 
-async function instantiate(maximum: number) {
-  const code = Uint8Array.from(atob(kernelsModule), character => character.charCodeAt(0))
+function createMemory(maximum: number): WebAssembly.Memory {
   const initial = 64
-  if (maximum < initial * PAGE) {
+  if (!(maximum >= initial * PAGE)) {
     throw new Error(`maximumBytes is ${maximum}: the wasm backend needs at least ${initial * PAGE}`)
   }
-  const memory = new WebAssembly.Memory({ initial, maximum: Math.floor(maximum / PAGE) })
-  const { instance } = await WebAssembly.instantiate(code, { env: { memory } }).catch(error => {
-    throw new Error(`this runtime cannot compile the wasm kernels, which need SIMD: ${error}`, { cause: error })
-  })
-  const exports = instance.exports as unknown as Readonly<Record<string, Kernel>>
-  return { memory, exports, setup: exports as unknown as Setup }
+  return new WebAssembly.Memory({ initial, maximum: Math.floor(maximum / PAGE) })
 }
 
 /** Grows to at least `end` bytes; the new size, or undefined where that is not to be had. */
@@ -156,9 +142,9 @@ function checkView(view: View, name: string): void {
   }
 }
 
-function prepareCall(call: BoundCall, exports: Readonly<Record<string, Kernel>>): PreparedCall {
+function prepareCall(call: BoundCall, module: KernelModule): PreparedCall {
   const spec = kernelSpec(call.kernel)
-  const run = exports[call.kernel]
+  const run = module.kernels[call.kernel]
   if (!spec || !run) throw new Error(`unknown kernel ${call.kernel}: it is not in the kernel table`)
   const tensors = Object.entries(spec.tensors)
   if (call.views.length !== tensors.length) {

@@ -1,0 +1,259 @@
+// Every wasm kernel gives the same bits in one piece [0, n) and in two, [0, a) and [a, n), and the values of the f64 reference.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { type KernelName, kernelNames, kernelSpec, type Params } from '../../src/backend/kernels.js'
+import { dropoutParams, tokenKey } from '../../src/backend/random.js'
+import { instantiateKernels } from '../../src/backend/wasm/module.js'
+import { tensorSizes } from '../../src/backend/wasm/sizes.js'
+import { runReference } from '../reference/reference.js'
+import type { ReferenceArray } from '../reference/types.js'
+import { offsetsOf, seededValues } from '../support/values.js'
+
+type Data = Float32Array | Int32Array | Uint32Array
+interface Case {
+  readonly params: Params
+  /** Those that are not normally distributed numbers of the size that the parameters tell; undefined is absent. */
+  readonly tensors?: Readonly<Record<string, Data | undefined>>
+}
+
+const random = seededValues(7)
+const dropping = dropoutParams(0.3, 1, 2, 3)
+const keeping = dropoutParams(0, 0, 0, 0)
+const keys = (rows: number) => Uint32Array.from({ length: rows }, (_, i) => tokenKey(i % 3, i))
+
+const inF64 = (tensors: Record<string, Data | undefined>): Record<string, ReferenceArray | undefined> =>
+  Object.fromEntries(
+    Object.entries(tensors).map(([name, data]) => [
+      name,
+      data instanceof Float32Array ? Float64Array.from(data) : data?.slice(),
+    ]),
+  )
+
+const matmuls = [0, 1].flatMap(transposeA =>
+  [0, 1].flatMap(transposeB =>
+    [
+      [23, 19, 37],
+      [70, 393, 401],
+      [5, 8, 64],
+      [3, 50, 30],
+      [1, 33, 100],
+      [2, 3, 0],
+    ].map(([M, N, K], i): Case => {
+      const params = {
+        M: M!,
+        N: N!,
+        K: K!,
+        transposeA,
+        transposeB,
+        accumulate: i % 2,
+        hasBias: 1 - (i % 2),
+        alpha: 0.7,
+      }
+      return { params, tensors: i % 2 ? { bias: undefined } : {} }
+    }),
+  ),
+)
+
+/** Tiles of `tileRows` rows over sequences of these lengths, of which the last key of every second one is hidden. */
+function attentionCase(lengths: number[], tileRows: number, heads: number, headSize: number, drop: object): Case {
+  const offsets = offsetsOf(lengths)
+  const rows = offsets.at(-1)!
+  const tiles = lengths.flatMap((length, s) => {
+    const [start, end] = [offsets[s]!, offsets[s + 1]!]
+    const firsts = Array.from({ length: Math.ceil(length / tileRows) }, (_, i) => start + i * tileRows)
+    return firsts.map(first => [first, start, end, s % 2 ? end - 1 : end, tokenKey(s, 0), 0, 0, 0])
+  })
+  const size = rows * heads * headSize
+  const [q, k, v, dout] = [random.normal(size), random.normal(size), random.normal(size), random.normal(size)]
+  const params = { tiles: tiles.length, tileRows, heads, headSize, softmaxScale: headSize ** -0.5, ...drop } as Params
+  const statistics = { out: new Float32Array(size), lse: new Float32Array(rows * heads) }
+  const tensors = { q, k, v, tiles: Int32Array.from(tiles.flat()), ...statistics }
+  const wide = inF64({ ...tensors })
+  runReference('attention_forward', wide, params)
+  // lse as the forward pass gives it, else probabilities would exceed 1; delta may be anything
+  const stats = Float32Array.from({ length: 2 * rows * heads }, (_, i) => (i % 2 ? 0.1 : wide.lse![i >> 1]!))
+  return { params, tensors: { ...tensors, dout, stats, dq: q.slice(), dk: q.slice(), dv: q.slice() } }
+}
+const attention = [
+  attentionCase([13, 1, 40, 150, 290], 32, 2, 16, keeping),
+  attentionCase([13, 2, 40, 150], 37, 3, 12, dropping),
+  attentionCase([7, 64, 9], 5, 1, 20, dropping),
+  attentionCase([300], 48, 2, 32, dropping),
+]
+
+const offsets = offsetsOf([3, 1, 7, 12])
+const pooled = { x: random.normal(23 * 21), dx: random.normal(23 * 21), offsets }
+const rowsOf = { rows: 21, columns: 45 }
+const logits = random.normal(9 * 37, 3)
+const targets = Int32Array.from(Array.from({ length: 9 }, (_, i) => [i + 2, i, 37 - i]).flat())
+const ties = new Float32Array(9 * 301).map((_, i) => (i % 31 === 5 ? Number.NaN : (i * 7919) % 50))
+const sorted = (rows: number, k: number) => Float32Array.from({ length: rows * k }, (_, i) => 50 - (i % k) * 9)
+const moments = (count: number) => ({ m: random.normal(count, 0.1), v: random.uniform(count, 0, 0.1) })
+const step = {
+  rate: 0.01,
+  beta1: 0.9,
+  oneMinusBeta1: 0.1,
+  beta2: 0.999,
+  oneMinusBeta2: 0.001,
+  epsilon: 1e-8,
+  decay: 0.1,
+  correction1: 2,
+  correction2: 90,
+}
+const state = (finite: number) => Float32Array.of(3, 0.5, finite, 4)
+
+const cases: { readonly [K in KernelName]: readonly Case[] } = {
+  matmul: matmuls,
+  column_sum: [{ params: rowsOf }, { params: { rows: 3, columns: 5000 } }],
+  gather_rows: [0, 1].map(accumulate => ({
+    params: { ...rowsOf, accumulate },
+    tensors: { table: random.normal(60 * 45), index: random.integers(21, 60) },
+  })),
+  scatter_rows: [
+    {
+      params: { count: 4, columns: 45 },
+      tensors: {
+        dout: random.normal(12 * 45),
+        order: Int32Array.of(3, 1, 0, 2, 11, 5, 4, 7),
+        starts: Int32Array.of(0, 3, 3, 4, 8),
+        targets: Int32Array.of(5, 0, 7, 2),
+        dtable: random.normal(8 * 45),
+      },
+    },
+  ],
+  copy_rows: [0, 1].map(accumulate => ({ params: { ...rowsOf, from: 3, to: 2, accumulate } })),
+  dropout: [dropping, keeping].map(drop => ({ params: { ...rowsOf, ...drop }, tensors: { keys: keys(21) } })),
+  layer_norm_forward: [
+    { params: { ...rowsOf, epsilon: 1e-5, hasResidual: 1, ...dropping }, tensors: { keys: keys(21) } },
+    {
+      params: { ...rowsOf, epsilon: 1e-12, hasResidual: 0, ...keeping },
+      tensors: { residual: undefined, keys: undefined, sum: undefined },
+    },
+  ],
+  layer_norm_backward: [0, 1].map(accumulate => ({ params: { ...rowsOf, accumulate } })),
+  layer_norm_parameters: [{ params: rowsOf }],
+  gelu_forward: [0, 1].map(approximate => ({
+    params: { count: 4003, approximate },
+    tensors: { x: random.normal(4003, 3) },
+  })),
+  gelu_backward: [0, 1].map(approximate => ({
+    params: { count: 4003, approximate },
+    tensors: { x: random.normal(4003, 3) },
+  })),
+  attention_forward: attention,
+  attention_delta: [{ params: { rows: 21, heads: 3, headSize: 11 } }],
+  attention_backward_q: attention,
+  attention_backward_kv: attention,
+  pool_forward: [0, 1].map(mode => ({ params: { sequences: 4, columns: 21, mode }, tensors: pooled })),
+  pool_backward: [0, 1].flatMap(mode =>
+    [0, 1].map(accumulate => ({ params: { sequences: 4, columns: 21, mode, accumulate }, tensors: pooled })),
+  ),
+  l2_normalize_forward: [{ params: { ...rowsOf, epsilon: 1e-12 } }, { params: { ...rowsOf, epsilon: 6.7 } }],
+  l2_normalize_backward: [{ params: { ...rowsOf, epsilon: 0.5 }, tensors: { norms: random.uniform(21, 0.1, 2) } }],
+  softmax_cross_entropy_forward: [{ params: { rows: 9, columns: 37 }, tensors: { scores: logits, targets } }],
+  softmax_cross_entropy_backward: [
+    {
+      params: { rows: 9, columns: 37 },
+      tensors: { scores: logits, targets, lse: new Float32Array(9).fill(6) },
+    },
+  ],
+  weighted_sum: [0, 1].map(accumulate => ({ params: { count: 1003, accumulate } })),
+  sum_of_squares: [{ params: { count: 40000, first: 2 } }],
+  gradient_norm: [0, 1, 1e9].map(maxNorm => ({
+    params: { count: 17, maxNorm },
+    tensors: { partials: random.uniform(17, 0, 9), state: state(1) },
+  })),
+  adamw: [0, 1].flatMap(decoupled =>
+    [0, 1].map(finite => ({
+      params: { count: 103, decoupled, ...step },
+      tensors: { ...moments(103), state: state(finite) },
+    })),
+  ),
+  fill: [{ params: { count: 103, value: 2.5 } }],
+  top_k: [1, 10, 310].flatMap(k =>
+    [0, 1].map(fresh => ({
+      params: { rows: 9, columns: 301, k, first: 1000, fresh },
+      tensors: {
+        scores: ties,
+        values: sorted(9, k),
+        indices: Int32Array.from({ length: 9 * k }, (_, i) => (i % k) + 900),
+      },
+    })),
+  ),
+}
+
+const memory = new WebAssembly.Memory({ initial: 800, maximum: 65536 })
+const module = await instantiateKernels(memory)
+const scratch = Math.ceil(module.heapBase / 64) * 64
+module.setScratch(scratch)
+
+function tensorsOf(kernel: KernelName, { params, tensors = {} }: Case): Record<string, Data | undefined> {
+  const sizes = tensorSizes(kernel, params)
+  const names = Object.keys(kernelSpec(kernel).tensors)
+  return Object.fromEntries(names.map((name, i) => [name, name in tensors ? tensors[name] : random.normal(sizes[i]!)]))
+}
+
+/** The tensors after the kernel has run over these ranges, one after the other. */
+function run(
+  kernel: KernelName,
+  params: Params,
+  tensors: Record<string, Data | undefined>,
+  ranges: [number, number][],
+) {
+  let top = scratch + module.scratchBytes
+  const places = Object.entries(tensors).map(([name, data]) => {
+    if (!data) return { name, pointer: 0, data }
+    const pointer = top
+    top += Math.ceil((data.byteLength + 64) / 64) * 64
+    new Uint8Array(memory.buffer).set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), pointer)
+    return { name, pointer, data }
+  })
+  const given = Object.keys(kernelSpec(kernel).params).map(name => params[name]!)
+  for (const [begin, end] of ranges) module.kernels[kernel](...places.map(place => place.pointer), ...given, begin, end)
+  const after = (data: Data, pointer: number) => memory.buffer.slice(pointer, pointer + data.byteLength)
+  return Object.fromEntries(
+    places.filter(place => place.data).map(({ name, pointer, data }) => [name, after(data!, pointer)]),
+  )
+}
+
+function compare(name: string, found: ArrayBuffer, expected: ReferenceArray): void {
+  const values = expected instanceof Float64Array ? new Float32Array(found) : new Int32Array(found)
+  const largest = Math.max(1e-30, ...[...expected].filter(Number.isFinite).map(Math.abs))
+  for (const [i, value] of values.entries()) {
+    const wanted = expected instanceof Uint32Array ? expected[i]! | 0 : expected[i]!
+    const close = Object.is(value, wanted) || Math.abs(value - wanted) <= 2e-6 * largest
+    assert.ok(close, `${name}[${i}] is ${value}, expected ${wanted}`)
+  }
+}
+
+for (const kernel of kernelNames) {
+  test(`${kernel}: values, and the same bits however it is split`, () => {
+    for (const one of cases[kernel]) {
+      const tensors = tensorsOf(kernel, one)
+      const units = kernelSpec(kernel).units(one.params)
+      const whole = run(kernel, one.params, tensors, [[0, units]])
+      const expected = inF64(tensors)
+      runReference(kernel, expected, one.params)
+      for (const [name, { access }] of Object.entries(kernelSpec(kernel).tensors)) {
+        if (whole[name] && access !== 'read')
+          compare(`${kernel} ${JSON.stringify(one.params)} ${name}`, whole[name], expected[name]!)
+      }
+      for (const at of new Set([1, 3, Math.floor(units / 2), Math.max(units - 1, 0)])) {
+        if (at > units) continue
+        const split = run(kernel, one.params, tensors, [
+          [0, at],
+          [at, units],
+        ])
+        for (const name of Object.keys(whole)) {
+          assert.equal(
+            new Uint8Array(split[name]!),
+            new Uint8Array(whole[name]!),
+            `${kernel} ${JSON.stringify(one.params)}: ${name} split at ${at}`,
+          )
+        }
+      }
+    }
+  })
+}
+
+test.run()
