@@ -236,9 +236,9 @@ function describeAdapter(adapter: Adapter, config: ModelConfig): JsonObject {
     { ...plain, ...patterns, target_modules: names },
   ]
   const chosen = candidates.find(candidate => reproduces(candidate, adapter, config))
-  if (!chosen)
+  if (!chosen || names.length === 0)
     throw new Error(
-      `the adapter's targets are not all linear layers of the model: ${names.join(', ') || '(no targets)'}`,
+      `the adapter has ${names.join(', ') || 'no targets'}, expected linear layers of the model's encoder`,
     )
   return Object.fromEntries(Object.entries(chosen).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
