@@ -7,7 +7,7 @@ import type { ModelConfig } from './config.js'
 import type { Encoder } from './encoder.js'
 import { type ExpectedTensor, expectedTensors } from './folder.js'
 import { lowRankStart, randomWeights } from './initialize.js'
-import { type Adapter, linearLayers, loraScale } from './peft.js'
+import { type Adapter, type AdapterTarget, linearLayers, loraScale } from './peft.js'
 import type { SentenceSettings } from './sentence-transformers.js'
 
 /** Where weights come from: a folder, or a seeded random start. */
@@ -156,4 +156,16 @@ async function readBack(backend: Backend, adapter: Adapter, weights: (name: stri
     targets.set(name, { ...target, A, B })
   }
   return { ...adapter, targets }
+}
+
+/** A low-rank update worked into its weight: W + scale · B A, W (out, in) */
+export function mergeUpdate(weight: Float32Array, { A, B, rank, scale }: AdapterTarget): Float32Array {
+  const inputs = A.length / rank
+  return weight.map((value, at) => {
+    const row = Math.floor(at / inputs)
+    const column = at % inputs
+    let sum = 0
+    for (let r = 0; r < rank; r++) sum += B[row * rank + r]! * A[r * inputs + column]!
+    return value + scale * sum
+  })
 }

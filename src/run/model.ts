@@ -3,7 +3,7 @@
 import type { Backend } from '../backend/backend.js'
 import { hashLines } from '../data/fingerprint.js'
 import { type JsonObject, parseStrictJson, asObject } from '../data/json.js'
-import { type LoadedEncoder, type LoadOptions, loadEncoder, type Method, type WeightSource } from '../model/load.js'
+import { type LoadedEncoder, type LoadOptions, loadEncoder, mergeUpdate, type Method, type WeightSource } from '../model/load.js'
 import { openModelFolder, writeModelFolder } from '../model/folder.js'
 import { type Adapter, readAdapter, writeAdapter } from '../model/peft.js'
 import type { SentenceSettings } from '../model/sentence-transformers.js'
@@ -88,18 +88,6 @@ export async function saveModel(path: string, source: ModelSource, loaded: Loade
     },
   })
   return 'sentence-transformers'
-}
-
-/** W + scale · B A, W (out, in) */
-export function mergeUpdate(weight: Float32Array, { A, B, rank, scale }: { A: Float32Array; B: Float32Array; rank: number; scale: number }): Float32Array {
-  const inputs = A.length / rank
-  return weight.map((value, at) => {
-    const row = Math.floor(at / inputs)
-    const column = at % inputs
-    let sum = 0
-    for (let r = 0; r < rank; r++) sum += B[row * rank + r]! * A[r * inputs + column]!
-    return value + scale * sum
-  })
 }
 
 /** The prompt that stands before a text of this kind, as sentence-transformers chooses it. */

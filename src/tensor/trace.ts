@@ -95,8 +95,7 @@ export function gradientTarget(trace: Trace, tensor: Tensor): { target: Tensor; 
 /** Hands `gradient` to `tensor` without a copy: both sides of a sum have the same gradient. */
 export function shareGradient(trace: Trace, tensor: Tensor, gradient: Tensor): void {
   if (!tensor.needsGradient) return
-  const present = trace.gradients.get(tensor)
-  if (!present) {
+  if (!tensor.gradient && !trace.gradients.has(tensor)) {
     trace.gradients.set(tensor, gradient)
     if (!trace.shared.has(gradient)) trace.shared.set(gradient, undefined)
     return
