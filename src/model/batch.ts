@@ -53,7 +53,9 @@ export function batchInputs(trace: Trace, prefix: string, trainsEmbeddings: bool
     tiles: input(trace, `${prefix}tiles`, [W, TILE_STRIDE]),
     tokens: T,
     sequences: B,
-    ...(trainsEmbeddings && { groups: { ids: groupsOf('ids'), positions: groupsOf('positions'), typeIds: groupsOf('typeIds') } }),
+    ...(trainsEmbeddings && {
+      groups: { ids: groupsOf('ids'), positions: groupsOf('positions'), typeIds: groupsOf('typeIds') },
+    }),
   }
 }
 
@@ -78,13 +80,25 @@ export function batchArrays(
   }
   const arrays = { ids, positions, typeIds: batch.typeIds ?? new Int32Array(tokens) }
   const tiles = attentionTiles(offsets, TILE_ROWS, undefined, rows)
-  const values: Record<string, number> = { [`${prefix}T`]: tokens, [`${prefix}B`]: sequences, [`${prefix}W`]: tiles.length / TILE_STRIDE }
-  const inputs: Record<string, HostArray> = { [`${prefix}offsets`]: offsets, [`${prefix}keys`]: keys, [`${prefix}tiles`]: tiles }
+  const values: Record<string, number> = {
+    [`${prefix}T`]: tokens,
+    [`${prefix}B`]: sequences,
+    [`${prefix}W`]: tiles.length / TILE_STRIDE,
+  }
+  const inputs: Record<string, HostArray> = {
+    [`${prefix}offsets`]: offsets,
+    [`${prefix}keys`]: keys,
+    [`${prefix}tiles`]: tiles,
+  }
   for (const name of lookups) {
     inputs[`${prefix}${name}`] = arrays[name]
     if (!trainsEmbeddings) continue
     const { order, starts, targets } = groupByRow(arrays[name])
-    Object.assign(inputs, { [`${prefix}${name}.order`]: order, [`${prefix}${name}.starts`]: starts, [`${prefix}${name}.targets`]: targets })
+    Object.assign(inputs, {
+      [`${prefix}${name}.order`]: order,
+      [`${prefix}${name}.starts`]: starts,
+      [`${prefix}${name}.targets`]: targets,
+    })
     values[`${prefix}U.${name}`] = targets.length
   }
   return { values, inputs }
@@ -108,14 +122,12 @@ export function groupByRow(index: Int32Array): { order: Int32Array; starts: Int3
   return { order, starts: Int32Array.from([...starts, index.length]), targets: Int32Array.from(targets) }
 }
 
-/** Some of a batch's sequences, in the order given, with their rows kept. */
+/** Some of a batch's sequences, in the order given. */
 export function selectSequences(batch: PackedBatch, chosen: ArrayLike<number>): PackedBatch {
   const offsets = new Int32Array(chosen.length + 1)
-  const rows = new Int32Array(chosen.length)
   for (let i = 0; i < chosen.length; i++) {
     const b = chosen[i]!
     offsets[i + 1] = offsets[i]! + batch.offsets[b + 1]! - batch.offsets[b]!
-    rows[i] = batch.rows?.[b] ?? b
   }
   const ids = new Int32Array(offsets[chosen.length]!)
   const typeIds = batch.typeIds && new Int32Array(ids.length)
@@ -124,7 +136,7 @@ export function selectSequences(batch: PackedBatch, chosen: ArrayLike<number>): 
     ids.set(batch.ids.subarray(start, end), offsets[i])
     typeIds?.set(batch.typeIds!.subarray(start, end), offsets[i])
   }
-  return { ids, offsets, rows, ...(typeIds && { typeIds }) }
+  return { ids, offsets, ...(typeIds && { typeIds }) }
 }
 
 /** Batches one after another; rows are counted through. */

@@ -76,7 +76,7 @@ async function inBatches(
     for (const chosen of batchesByLength(sequences.offsets, batchTokens)) {
       signal?.throwIfAborted()
       const batch = selectSequences(sequences, chosen)
-      const { values, inputs } = batchArrays({ ids: batch.ids, offsets: batch.offsets, ...(batch.typeIds && { typeIds: batch.typeIds }) }, '', false)
+      const { values, inputs } = batchArrays(batch, '', false)
       await program.run(values, inputs)
       take(await program.read('vectors'), chosen)
       done.sequences += chosen.length

@@ -219,6 +219,6 @@ function chunksOf(batch: PackedBatch, size: number): { part: PackedBatch; first:
   const sequences = batch.offsets.length - 1
   return Array.from({ length: Math.ceil(sequences / size) }, (_, i) => {
     const chosen = Array.from({ length: Math.min(size, sequences - i * size) }, (_, j) => i * size + j)
-    return { part: selectSequences(batch, chosen), first: i * size }
+    return { part: { ...selectSequences(batch, chosen), rows: Int32Array.from(chosen) }, first: i * size }
   })
 }
