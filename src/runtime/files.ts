@@ -3,11 +3,11 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import * as fs from 'node:fs/promises'
-import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
+import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 
-export { basename, dirname, isAbsolute, join, resolve }
+export { basename, dirname, isAbsolute, join, relative, resolve }
 
 /** A file opened for reading by position. */
 export interface OpenFile {

@@ -1,0 +1,203 @@
+// A recipe's record made whole: defaults that depend on other keys, and the contradictions that no single key can show.
+import * as v from 'valibot'
+import { parseMeasure } from '../evaluate/measures.js'
+import { baseName, resolve } from '../runtime/files.js'
+import { display, isTable, type Problem, recipeError, unknownKeys, valueProblems } from './problems.js'
+import { type ParsedRecipe, type Recipe, recipeSchema } from './schema.js'
+
+export interface CompleteOptions {
+  /** What relative paths start from; default: the working directory. */
+  readonly folder?: string
+  /** For a recipe without a name. */
+  readonly name?: string
+  /** How messages call the recipe. */
+  readonly source?: string
+}
+
+/** Where a recipe holds paths; `*` stands for each item of a list. */
+const PATHS = ['out', 'model.path', 'model.tokenizer', 'data.train', 'data.dev.path', 'data.tests.*.path'].map(path =>
+  path.split('.'),
+)
+
+/** A copy in which every path has gone through `change`. Whatever is not where a path should be stays as it is. */
+export function mapPaths<T>(input: T, change: (path: string) => string): T {
+  return PATHS.reduce<unknown>((value, keys) => mapAt(value, keys, change), input) as T
+}
+
+function mapAt(value: unknown, keys: readonly string[], change: (path: string) => string): unknown {
+  const [key, ...rest] = keys
+  if (key === undefined) return typeof value === 'string' && value !== '' ? change(value) : value
+  if (key === '*') return Array.isArray(value) ? value.map(item => mapAt(item, rest, change)) : value
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return value
+  return { ...value, [key]: mapAt((value as Record<string, unknown>)[key], rest, change) }
+}
+
+/**
+ * Checks a recipe given as data (snake_case keys, as in the file) and fills in every default; paths become absolute. A completed
+ * recipe is left as it is. Throws a RecipeError that names every mistake.
+ */
+export function completeRecipe(input: unknown, options: CompleteOptions = {}): Recipe {
+  const { folder = '.', name = 'run', source = 'recipe' } = options
+  const named = isTable(input) ? { name, ...input } : input
+  const result = v.safeParse(recipeSchema, named)
+  const wrong = [...unknownKeys(recipeSchema, named), ...valueProblems(recipeSchema, result.issues ?? [])]
+  if (!result.success || wrong.length > 0) throw recipeError(source, wrong)
+  const recipe = fillIn(
+    mapPaths(result.output, path => resolve(folder, path)),
+    name,
+  )
+  const contradictions = findContradictions(recipe, result.output)
+  if (contradictions.length > 0) throw recipeError(source, contradictions)
+  return recipe
+}
+
+const DEFAULT_MEASURES = ['ndcg_at_10', 'ndcg_at_100', 'map_at_100', 'mrr_at_10', 'recall_at_10', 'recall_at_100']
+const LEARNING_RATES = { lora: 2e-4, full: 2e-5 }
+
+function fillIn(parsed: ParsedRecipe, name: string): Recipe {
+  const { train, lora, eval: evaluation, ...rest } = parsed
+  const { random, ...model } = parsed.model
+  const maxLength = model.max_length ?? Math.min(256, random?.max_positions ?? 256)
+  const reached = DEFAULT_MEASURES.filter(measure => parseMeasure(measure).cut <= evaluation.k)
+  return {
+    ...rest,
+    name: parsed.name ?? name,
+    // Not beside the recipe, which may lie in a package: where the command was given.
+    out: parsed.out ?? resolve('runs'),
+    model: {
+      ...model,
+      max_length: maxLength,
+      ...(random && {
+        random: { ...random, intermediate: random.intermediate ?? 4 * random.hidden, seed: random.seed ?? parsed.seed },
+      }),
+    },
+    data: {
+      ...parsed.data,
+      tests: parsed.data.tests.map(test => ({ ...test, name: test.name ?? baseName(test.path) })),
+    },
+    ...(train && {
+      train: {
+        ...train,
+        max_length: train.max_length ?? maxLength,
+        learning_rate: train.learning_rate ?? LEARNING_RATES[train.method],
+        ...(train.warmup_ratio === undefined && { warmup_steps: train.warmup_steps ?? 0 }),
+      },
+    }),
+    ...(train?.method === 'lora' && { lora: v.parse(recipeSchema.entries.lora, lora ?? {}) }),
+    eval: {
+      ...evaluation,
+      measures: evaluation.measures ?? (reached.length > 0 ? reached : [`ndcg_at_${evaluation.k}`]),
+      max_length: evaluation.max_length ?? maxLength,
+    },
+  }
+}
+
+function findContradictions(recipe: Recipe, given: ParsedRecipe): Problem[] {
+  return [...modelProblems(recipe), ...dataProblems(recipe, given), ...trainProblems(recipe), ...evalProblems(recipe)]
+}
+
+function* modelProblems({ model }: Recipe): Generator<Problem> {
+  const { path, random, tokenizer, max_length } = model
+  if (path !== undefined && random) yield problem('model', 'has both path and random; leave one of them out')
+  if (path === undefined && !random) {
+    yield problem('model', 'has neither path (a model folder) nor random (a shape); give one of them')
+  }
+  if (path !== undefined && tokenizer !== undefined) {
+    yield problem(
+      'model.tokenizer',
+      'is for model.random; with model.path the tokenizer is that of the folder: leave it out',
+    )
+  }
+  if (!random) return
+  if (random.hidden % random.heads !== 0) {
+    yield problem('model.random.hidden', `must be a multiple of heads (${random.heads}), found ${random.hidden}`)
+  }
+  if (max_length > random.max_positions) {
+    yield problem(
+      'model.max_length',
+      `is ${max_length}, more than model.random.max_positions (${random.max_positions})`,
+    )
+  }
+}
+
+function* dataProblems({ data, train }: Recipe, given: ParsedRecipe): Generator<Problem> {
+  if (data.train !== undefined && data.builtin) {
+    yield problem('data', 'has both train and builtin, which each give training pairs; leave one of them out')
+  }
+  if (data.train !== undefined && !train) {
+    yield problem('train', 'missing; give [train] epochs or steps, or leave data.train out to score the tests only')
+  }
+  if (train && data.train === undefined && !data.builtin) {
+    yield problem('data.train', 'missing; expected a BEIR folder or a train.jsonl for [train] to train on')
+  }
+  if (!train && given.lora) yield problem('lora', 'is for training; add [train], or leave [lora] out')
+  if (!train && data.train === undefined && data.tests.length === 0 && !data.builtin) {
+    yield problem('data', 'has nothing to do: give tests to score, or train (with [train]) to train on')
+  }
+  const names = data.tests.map(test => test.name)
+  for (const [i, name] of names.entries()) {
+    const first = names.indexOf(name)
+    if (first < i) {
+      yield problem(
+        `data.tests.${i}.name`,
+        `${display(name)} is also the name of data.tests.${first}; give one of them another`,
+      )
+    }
+  }
+}
+
+function* trainProblems({ train, data, model }: Recipe): Generator<Problem> {
+  if (!train) return
+  const { epochs, steps, negatives, early_stopping, eval_every } = train
+  if (epochs !== undefined && steps !== undefined)
+    yield problem('train', 'has both epochs and steps; leave one of them out')
+  if (epochs === undefined && steps === undefined)
+    yield problem('train', 'has neither epochs nor steps; give one of them')
+  if (train.warmup_steps !== undefined && train.warmup_ratio !== undefined) {
+    yield problem('train', 'has both warmup_steps and warmup_ratio; leave one of them out')
+  }
+  if (!negatives.in_batch && negatives.hard === 0) {
+    yield problem(
+      'train.negatives',
+      'has in_batch = false and hard = 0, but InfoNCE needs at least one negative; set in_batch = true or hard to 1 or more',
+    )
+  } else if (train.batch_size === 1 && negatives.hard === 0) {
+    yield problem(
+      'train.batch_size',
+      'is 1 and train.negatives.hard is 0, but InfoNCE needs at least one negative; set batch_size to 2 or more, or hard to 1 or more',
+    )
+  }
+  if (train.min_factor > 0 && train.schedule !== 'cosine') {
+    yield problem('train.min_factor', `is for schedule = "cosine", found schedule = ${display(train.schedule)}`)
+  }
+  const dev = 'add [data] dev = { path = "…", split = "dev" }, or leave it out'
+  if (!data.dev && early_stopping) yield problem('train.early_stopping', `needs a dev split; ${dev}`)
+  if (!data.dev && eval_every !== undefined) yield problem('train.eval_every', `needs a dev split; ${dev}`)
+  if (data.dev && early_stopping && eval_every === undefined) {
+    yield problem('train.early_stopping', 'needs train.eval_every, the steps between two evaluations')
+  }
+  const positions = model.random?.max_positions
+  if (positions !== undefined && train.max_length > positions) {
+    yield problem('train.max_length', `is ${train.max_length}, more than model.random.max_positions (${positions})`)
+  }
+}
+
+function* evalProblems({ eval: evaluation, train, model }: Recipe): Generator<Problem> {
+  const named = evaluation.measures.map((name, i) => [`eval.measures.${i}`, name] as const)
+  const metric = train?.early_stopping && (['train.early_stopping.metric', train.early_stopping.metric] as const)
+  for (const [key, name] of metric ? [...named, metric] : named) {
+    const { cut } = parseMeasure(name)
+    if (cut !== Number.POSITIVE_INFINITY && cut > evaluation.k) {
+      yield problem(
+        key,
+        `${name} looks at ${cut} documents, but eval.k retrieves ${evaluation.k}; set eval.k = ${cut} or more`,
+      )
+    }
+  }
+  const positions = model.random?.max_positions
+  if (positions !== undefined && evaluation.max_length > positions) {
+    yield problem('eval.max_length', `is ${evaluation.max_length}, more than model.random.max_positions (${positions})`)
+  }
+}
+
+const problem = (key: string, message: string): Problem => ({ key, message })

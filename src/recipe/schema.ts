@@ -1,0 +1,242 @@
+// The experiment as data: every key a recipe (TOML) may hold, its type and its default. What a default takes from another key
+// is filled in by complete.ts, which also checks what no single key can say. A schema's message is the phrase after “expected”; a check's is a whole sentence.
+// Keys keep their TOML spelling in the record, so that a message, a recipe and the code say the same word.
+import * as v from 'valibot'
+import { parseMeasure } from '../evaluate/measures.js'
+
+const LARGEST = Number.MAX_SAFE_INTEGER
+
+const integer = (least: number) => {
+  const expected = `an integer of ${least} or more`
+  return v.pipe(v.number(expected), v.safeInteger(expected), v.minValue(least, expected))
+}
+const above = (bound: number) => {
+  const expected = `a number above ${bound}`
+  return v.pipe(v.number(expected), v.gtValue(bound, expected))
+}
+const between = (least: number, most: number) => {
+  const expected = `a number from ${least} to ${most}`
+  return v.pipe(v.number(expected), v.minValue(least, expected), v.maxValue(most, expected))
+}
+const probability = () => {
+  const expected = 'a number from 0 to below 1'
+  return v.pipe(v.number(expected), v.minValue(0, expected), v.ltValue(1, expected))
+}
+const text = (expected: string) => v.pipe(v.string(expected), v.regex(/\S/, expected))
+/** What every file system takes as a name. */
+const fileName = () => {
+  const expected = 'a name for files: no / \\ : * ? " < > | and no leading dot'
+  return v.pipe(v.string(expected), v.regex(/^(?![. ])[^/\\:*?"<>|\p{Cc}]+$/u, expected))
+}
+const flag = () => v.boolean('true or false')
+const choice = <const T extends readonly string[]>(options: T) =>
+  v.picklist(options, `one of ${options.map(option => JSON.stringify(option)).join(', ')}`)
+const list = <S extends v.GenericSchema>(item: S, expected: string) =>
+  v.pipe(v.array(item, expected), v.minLength(1, expected))
+
+/** Why a name is no measure, or undefined where it is one. */
+function measureProblem(name: string): string | undefined {
+  try {
+    parseMeasure(name)
+    return undefined
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+const measure = () =>
+  v.pipe(
+    v.string('the name of a measure, such as "ndcg_at_10"'),
+    v.check(
+      name => measureProblem(name) === undefined,
+      issue => measureProblem(issue.input) ?? '',
+    ),
+  )
+
+/** A folder in BEIR's layout and one of its splits. */
+const collection = (split: string) => ({
+  path: text('a BEIR folder'),
+  /** qrels/<split>.tsv. */
+  split: v.optional(text('the name of a split, as in qrels/<split>.tsv'), split),
+})
+
+const randomModel = v.strictObject({
+  /** Channels of the residual stream; a multiple of heads. */
+  hidden: integer(1),
+  layers: integer(1),
+  heads: integer(1),
+  /** Channels inside the feed-forward block; default 4 · hidden. */
+  intermediate: v.optional(integer(1)),
+  /** Tokens in the vocabulary; default: what the tokenizer has. */
+  vocabulary: v.optional(integer(1)),
+  max_positions: v.optional(integer(1), 512),
+  /** Of the initial weights; default: the recipe's seed. */
+  seed: v.optional(v.pipe(integer(0), v.maxValue(LARGEST))),
+})
+
+const model = v.strictObject({
+  /** A sentence-transformers or Hugging Face folder. Exactly one of path and random. */
+  path: v.optional(text('a model folder')),
+  /** A BERT encoder of this shape with seeded random weights. */
+  random: v.optional(randomModel),
+  /** Folder with the tokenizer's files, for a random model; default: a vocabulary made from the training texts. */
+  tokenizer: v.optional(text('a folder with tokenizer files')),
+  /** Default: as the model's folder says; mean for a random model. */
+  pooling: v.optional(choice(['mean', 'cls'])),
+  /** Tokens a text is cut to, special tokens included; default 256, or max_positions of a random model where that is less. */
+  max_length: v.optional(integer(3)),
+  /** Whether vectors are scaled to length 1; default: as the model's folder says; true for a random model. */
+  normalize: v.optional(flag()),
+})
+
+const data = v.strictObject({
+  /** A BEIR folder (its train.jsonl, else its train split) or a file of lines {"query", "pos", "neg"}. */
+  train: v.optional(text('a BEIR folder or a train.jsonl')),
+  /** Scored during training: eval_every, early_stopping. */
+  dev: v.optional(v.strictObject(collection('dev'))),
+  /** Scored before and after training. */
+  tests: v.optional(
+    v.array(
+      v.strictObject({
+        ...collection('test'),
+        /** In tables and file names; default: the last name of the path. */
+        name: v.optional(fileName()),
+      }),
+      'a list of { path, split, name }',
+    ),
+    [],
+  ),
+  /** "mini": the passages written into this package, to train and to test on. */
+  builtin: v.optional(choice(['', 'mini']), ''),
+})
+
+const train = v.strictObject({
+  method: v.optional(choice(['lora', 'full']), 'lora'),
+  /** Passes over the training pairs. Exactly one of epochs and steps. */
+  epochs: v.optional(integer(1)),
+  /** Updates of the weights. */
+  steps: v.optional(integer(1)),
+  /** Pairs whose documents are one another's in-batch negatives. */
+  batch_size: v.optional(integer(1), 64),
+  /** GradCache: sequences in memory at a time; absent: the whole batch, without a second forward pass. */
+  chunk_size: v.optional(integer(1)),
+  /** Batches whose gradients are averaged into one update. */
+  accumulation: v.optional(integer(1), 1),
+  /** As model.max_length, in training; default: model.max_length. */
+  max_length: v.optional(integer(3)),
+  negatives: v.optional(
+    v.strictObject({
+      /** The other pairs' documents. */
+      in_batch: v.optional(flag(), true),
+      /** Hard negatives drawn for each pair. */
+      hard: v.optional(integer(0), 0),
+    }),
+    {},
+  ),
+  loss: v.optional(choice(['infonce']), 'infonce'),
+  /** Similarities are divided by it. */
+  temperature: v.optional(above(0), 0.05),
+  similarity: v.optional(choice(['cosine', 'dot']), 'cosine'),
+  /** The highest of the schedule; default 2e-4 with LoRA, 2e-5 for the full model. */
+  learning_rate: v.optional(above(0)),
+  /** After the warm-up: down to min_factor in a line or half a cosine, or constant. */
+  schedule: v.optional(choice(['linear', 'cosine', 'constant']), 'linear'),
+  /** Default 0; at most one of warmup_steps and warmup_ratio. */
+  warmup_steps: v.optional(integer(0)),
+  /** Of all steps, rounded up. */
+  warmup_ratio: v.optional(between(0, 1)),
+  /** 0: step s of a warm-up of w has s/w of the rate, as in transformers (so the first has none); 1: (s + 1)/w. */
+  warmup_offset: v.optional(v.picklist([0, 1], '0 or 1'), 0),
+  /** The schedule's lowest share of the learning rate. */
+  min_factor: v.optional(between(0, 1), 0),
+  /** AdamW's, decoupled. */
+  weight_decay: v.optional(between(0, Number.MAX_VALUE), 0.01),
+  /** Whether biases and LayerNorm weights decay too. */
+  decay_bias_and_norm: v.optional(flag(), false),
+  betas: v.optional(v.strictTuple([probability(), probability()], 'two numbers'), [0.9, 0.999]),
+  epsilon: v.optional(above(0), 1e-8),
+  /** Largest norm of all gradients together; inf: no clipping. */
+  clip: v.optional(above(0), 1),
+  /** For all the model's dropouts; default: as the model's config.json says. */
+  dropout: v.optional(probability()),
+  /** Leaves out the incomplete batch at the end of an epoch. */
+  drop_last: v.optional(flag(), true),
+  /** Scores data.dev every so many steps. */
+  eval_every: v.optional(integer(1)),
+  /** Ends when metric on data.dev has not risen in `patience` evaluations; the best weights are kept. */
+  early_stopping: v.optional(v.strictObject({ patience: integer(1), metric: v.optional(measure(), 'ndcg_at_10') })),
+  /** Saves what --resume needs every so many steps. */
+  checkpoint_every: v.optional(integer(1)),
+})
+
+const lora = v.strictObject({
+  rank: v.optional(integer(1), 8),
+  /** The update is scaled by alpha / rank. */
+  alpha: v.optional(above(0), 32),
+  dropout: v.optional(probability(), 0.1),
+  /** Linear layers that get an update, by the end of their names. */
+  targets: v.optional(list(text('the name of a layer'), 'a list of layer names such as ["query", "value"]'), [
+    'query',
+    'value',
+  ]),
+})
+
+const evaluation = v.strictObject({
+  /** Documents retrieved for a query. */
+  k: v.optional(integer(1), 100),
+  /** beir: a document with the query's own id is dropped. */
+  protocol: v.optional(choice(['beir', 'trec']), 'beir'),
+  /** Default: ndcg_at_10, ndcg_at_100, map_at_100, mrr_at_10, recall_at_10, recall_at_100, as far as k reaches. */
+  measures: v.optional(list(measure(), 'a list of measures such as ["ndcg_at_10", "recall_at_100"]')),
+  /** Tokens encoded at a time. */
+  batch_tokens: v.optional(integer(1), 8192),
+  /** As model.max_length, in evaluation; default: model.max_length. */
+  max_length: v.optional(integer(3)),
+  /** Whether the tests are also scored before training. */
+  before: v.optional(flag(), true),
+})
+
+export const recipeSchema = v.strictObject({
+  /** The folder of the run under `out`; default: the recipe file's name. */
+  name: v.optional(fileName()),
+  /** Of shuffling, drawing and dropout. */
+  seed: v.optional(v.pipe(integer(0), v.maxValue(LARGEST)), 42),
+  backend: v.optional(choice(['auto', 'webgpu', 'wasm']), 'auto'),
+  /** A part of the name of the WebGPU adapter to use. */
+  adapter: v.optional(text("a part of an adapter's name")),
+  /** Of the wasm backend. */
+  threads: v.optional(integer(1), 1),
+  /** Folder for runs; default: runs in the working directory. */
+  out: v.optional(text('a folder')),
+  model,
+  data: v.optional(data, {}),
+  /** Absent: the tests are scored, nothing is trained. */
+  train: v.optional(train),
+  /** Read with train.method = "lora"; left out of the record of a full fine-tuning. */
+  lora: v.optional(lora),
+  eval: v.optional(evaluation, {}),
+})
+
+type With<T, K extends keyof T> = Omit<T, K> & { [P in K]-?: Exclude<T[P], undefined> }
+type Parsed = v.InferOutput<typeof recipeSchema>
+type ParsedModel = Parsed['model']
+export type RecipeInput = v.InferInput<typeof recipeSchema>
+export type ParsedRecipe = Parsed
+
+export type RandomModelSettings = With<NonNullable<ParsedModel['random']>, 'intermediate' | 'seed'>
+export type ModelSettings = Omit<With<ParsedModel, 'max_length'>, 'random'> & { random?: RandomModelSettings }
+export type TestSettings = With<Parsed['data']['tests'][number], 'name'>
+export type DataSettings = Omit<Parsed['data'], 'tests'> & { tests: TestSettings[] }
+export type TrainSettings = With<NonNullable<Parsed['train']>, 'max_length' | 'learning_rate'>
+export type LoraSettings = NonNullable<Parsed['lora']>
+export type EvalSettings = With<Parsed['eval'], 'measures' | 'max_length'>
+
+/**
+ * A completed recipe: every default filled in, every path absolute. `train` is absent where nothing is trained; `lora` is there
+ * exactly when `train.method` is "lora".
+ */
+export type Recipe = Omit<With<Parsed, 'name' | 'out'>, 'model' | 'data' | 'train' | 'eval'> & {
+  model: ModelSettings
+  data: DataSettings
+  train?: TrainSettings
+  eval: EvalSettings
+}
