@@ -181,7 +181,8 @@ const freshConfig: JsonObject = {
   alpha_pattern: {},
 }
 
-const escaped = (name: string) => name.replaceAll('.', '\\.')
+/** A pattern for one layer. Without its first part, because older releases of PEFT want something before what they match. */
+const patternFor = (name: string) => name.replace(/^encoder\./, '').replaceAll('.', '\\.')
 
 /** Whether PEFT would make exactly the adapter's targets, with their ranks and scales, from this config. */
 function reproduces(raw: JsonObject, adapter: Adapter, config: ModelConfig): boolean {
@@ -213,19 +214,18 @@ function describeAdapter(adapter: Adapter, config: ModelConfig): JsonObject {
   // α of each target, freed of the rounding that α/√r·√r leaves.
   const alphas = [...targets].map(([name, target]) => {
     const exact = target.scale * (rslora ? Math.sqrt(target.rank) : target.rank)
-    return [escaped(name), Number(exact.toPrecision(12))] as const
+    return [patternFor(name), Number(exact.toPrecision(12))] as const
   })
-  // Rules of the old config that would narrow the choice again are dropped with it.
+  // Rules of the old config that would narrow the choice again are emptied.
+  const narrowing = ['exclude_modules', 'layers_to_transform', 'layers_pattern'].filter(key => key in raw)
   const plain = {
     ...common,
-    exclude_modules: null,
-    layers_to_transform: null,
-    layers_pattern: null,
+    ...Object.fromEntries(narrowing.map(key => [key, null])),
     rank_pattern: {},
     alpha_pattern: {},
   }
   const patterns = {
-    rank_pattern: Object.fromEntries(unlike.map(([name, target]) => [escaped(name), target.rank])),
+    rank_pattern: Object.fromEntries(unlike.map(([name, target]) => [patternFor(name), target.rank])),
     alpha_pattern: Object.fromEntries(alphas.filter(([, own]) => own !== alpha)),
   }
   // The suffix `dense` would make PEFT look for the pooler's update, which is never written.

@@ -170,11 +170,8 @@ test('written in the keys that peft reads, and read back bit for bit', async () 
     alpha_pattern: {},
     base_model_name_or_path: 'base',
     bias: 'none',
-    exclude_modules: null,
     fan_in_fan_out: false,
     inference_mode: true,
-    layers_pattern: null,
-    layers_to_transform: null,
     lora_alpha: 8,
     lora_dropout: 0.1,
     modules_to_save: null,
@@ -197,10 +194,19 @@ test('written in the keys that peft reads, and read back bit for bit', async () 
     ),
   )
   assert.is((await written(fresh(dense))).config.target_modules.length, 6, 'the suffix would mean the pooler too')
+  const narrowed = {
+    peft_type: 'LORA',
+    target_modules: ['query'],
+    layers_to_transform: [1],
+    exclude_modules: 'x',
+    later: 1,
+  }
+  const widened = (await written(fresh(queryAndValue(), { raw: narrowed }))).config
+  assert.equal([widened.layers_to_transform, widened.exclude_modules, widened.later], [null, null, 1])
   const mixed = new Map([target(query(0), 3, 8 / Math.sqrt(3)), target(query(1), 2, 12 / Math.sqrt(2))])
   const patterns = (await written(fresh(mixed, { rslora: true }))).config
-  assert.equal(patterns.rank_pattern, { 'encoder\\.layer\\.0\\.attention\\.self\\.query': 3 })
-  assert.equal(patterns.alpha_pattern, { 'encoder\\.layer\\.1\\.attention\\.self\\.query': 12 })
+  assert.equal(patterns.rank_pattern, { 'layer\\.0\\.attention\\.self\\.query': 3 })
+  assert.equal(patterns.alpha_pattern, { 'layer\\.1\\.attention\\.self\\.query': 12 })
 })
 
 test('a write that fails leaves nothing', async () => {
