@@ -87,7 +87,7 @@ export function parseHeader(bytes: Uint8Array, dataBytes: number, where: string)
   if (bytes[0] !== 0x7b) throw new Error(`${where}: the header does not begin with '{': this is not a safetensors file`)
   let text: string
   try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {
     throw new Error(`${where}: the header is not valid UTF-8`)
   }

@@ -18,6 +18,7 @@ test('refuses a key that occurs twice, however it is spelled', () => {
     '{"a":1,"a":1}',
     '{"a":1,"b":{"c":[],"c" : 2}}',
     '{"a":1,"\\u0061":2}',
+    '{"a\\"":1,"b":"\\\\","a\\"":2}',
     '[{"":1,"":2}]',
     '{"__proto__":1,"__proto__":2}',
   ])
