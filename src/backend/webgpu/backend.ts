@@ -1,0 +1,139 @@
+// The WebGPU backend: buffers, the kernels of shaders/, and reading back. Work is handed to the device by `run` and waited for by `read` and
+// `finish`, which throw what went wrong since.
+import type { AdapterInfo } from '../../runtime/gpu.js'
+import type { Backend, Memory } from '../backend.js'
+import { bindCalls, checkView, encodeRun, type PreparedCalls, STORAGE_ALIGNMENT } from './calls.js'
+import { type Device, type DeviceOptions, openDevice } from './device.js'
+import { createPipelineCache } from './pipelines.js'
+import { createReader } from './read.js'
+import { selfTest } from './self-test.js'
+
+export interface WebGpuBackend extends Backend {
+  readonly kind: 'webgpu'
+  readonly adapterInfo: AdapterInfo
+  readonly features: readonly string[]
+  /** For measurements and tests. */
+  readonly device: GPUDevice
+}
+
+const STORAGE = 0x80 // GPUBufferUsage
+const COPY_SRC = 0x04
+const COPY_DST = 0x08
+const USAGE = STORAGE | COPY_SRC | COPY_DST
+
+const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`
+
+/**
+ * A backend on one adapter, default: the runtime's choice. Rejects where there is no such adapter, saying why, and where it computes
+ * wrongly.
+ */
+export async function createWebGpuBackend(options: DeviceOptions = {}): Promise<WebGpuBackend> {
+  const opened = await openDevice(options)
+  const backend = backendOn(opened)
+  try {
+    await selfTest(backend, opened.info.name)
+  } catch (error) {
+    backend.close()
+    throw error
+  }
+  return backend
+}
+
+function backendOn(opened: Device): WebGpuBackend {
+  const { device, info, features } = opened
+  const buffers = new Map<Memory, GPUBuffer>()
+  const pipelines = createPipelineCache(device)
+  const reader = createReader(device)
+  const absent = {
+    read: device.createBuffer({ label: 'absent', size: 16, usage: STORAGE }),
+    write: device.createBuffer({ label: 'absent, written', size: 16, usage: STORAGE }),
+  }
+  const limits = {
+    binding: device.limits.maxStorageBufferBindingSize,
+    memory: Math.floor(device.limits.maxBufferSize / 4) * 4,
+    alignment: STORAGE_ALIGNMENT,
+  }
+  const bufferOf = (memory: Memory): GPUBuffer => {
+    const buffer = buffers.get(memory)
+    if (!buffer) throw new Error(`memory ${memory.label} is not of this backend, or was freed before its last use`)
+    return buffer
+  }
+  const waited = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      const result = await work
+      await opened.settle()
+      opened.check()
+      return result
+    } catch (error) {
+      throw await opened.explain(error)
+    }
+  }
+
+  return {
+    kind: 'webgpu',
+    description: `WebGPU on ${info.name}${info.software ? ' (software)' : ''}`,
+    adapterInfo: info,
+    features,
+    device,
+    limits,
+    allocate(bytes, label) {
+      opened.check()
+      if (!Number.isSafeInteger(bytes) || bytes < 0)
+        throw new Error(`cannot allocate ${bytes} bytes for ${label}: expected a whole number`)
+      const what = `cannot allocate ${mebibytes(bytes)} for ${label}`
+      if (bytes > limits.memory)
+        throw new Error(
+          `${what}: a buffer of ${info.name} holds at most ${mebibytes(limits.memory)}; use a smaller batch or chunk`,
+        )
+      const size = Math.max(16, Math.ceil(bytes / 4) * 4)
+      const memory: Memory = { label, bytes }
+      buffers.set(
+        memory,
+        opened.watchMemory(() => device.createBuffer({ label, size, usage: USAGE }), what),
+      )
+      return memory
+    },
+    free(memory) {
+      bufferOf(memory).destroy()
+      buffers.delete(memory)
+    },
+    write(view, data) {
+      opened.check()
+      checkView(view, view.memory.label)
+      if (data.byteLength > view.bytes)
+        throw new Error(`cannot write ${data.byteLength} bytes to ${view.memory.label}: the view holds ${view.bytes}`)
+      device.queue.writeBuffer(bufferOf(view.memory), view.offset, wholeWords(data))
+    },
+    async read(view) {
+      opened.check()
+      checkView(view, view.memory.label)
+      return waited(reader(bufferOf(view.memory), view.offset, view.bytes))
+    },
+    async prepare(calls) {
+      opened.check()
+      const compiled = await waited(Promise.all(calls.map(call => pipelines(call.kernel))))
+      return bindCalls({ device, limit: limits.binding, bufferOf, absent }, calls, compiled)
+    },
+    run(prepared, params) {
+      opened.check()
+      device.queue.submit([encodeRun(device, prepared as PreparedCalls, params)])
+    },
+    async finish() {
+      opened.check()
+      await waited(device.queue.onSubmittedWorkDone())
+    },
+    close() {
+      buffers.clear()
+      opened.close()
+    },
+  }
+}
+
+// writeBuffer takes multiples of 4 bytes; a view's memory is rounded up to that.
+function wholeWords(data: ArrayBufferView): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength)
+  if (bytes.length % 4 === 0) return bytes
+  const padded = new Uint8Array(Math.ceil(bytes.length / 4) * 4)
+  padded.set(bytes)
+  return padded
+}

@@ -1,0 +1,178 @@
+// Prepared calls: bind groups made once, parameters packed into one uniform buffer with a slot a call, one compute pass a run.
+import type { BoundCall, Memory, Prepared, View } from '../backend.js'
+import { type KernelSpec, kernelSpec, type Params } from '../kernels.js'
+import { tensorSizes } from '../wasm/sizes.js'
+import { type KernelPipelines, pickVariant } from './pipelines.js'
+
+/** What binding a call needs of its backend. */
+export interface Binding {
+  readonly device: GPUDevice
+  /** The largest range of one binding, in bytes. */
+  readonly limit: number
+  readonly bufferOf: (memory: Memory) => GPUBuffer
+  /** Stands for absent optional tensors that are read, and that are written. */
+  readonly absent: { readonly read: GPUBuffer; readonly write: GPUBuffer }
+}
+
+export interface PreparedCall {
+  readonly call: BoundCall
+  readonly pipelines: KernelPipelines
+  readonly group: GPUBindGroup
+  /** In u32 words of the parameter buffer. */
+  readonly slot: number
+  readonly fields: readonly { readonly name: string; readonly float: boolean }[]
+}
+
+export interface PreparedCalls extends Prepared {
+  readonly prepared: readonly PreparedCall[]
+  readonly uniforms: GPUBuffer
+  readonly words: Uint32Array<ArrayBuffer>
+  readonly floats: Float32Array<ArrayBuffer>
+}
+
+const UNIFORM = 0x40 // GPUBufferUsage.UNIFORM
+const COPY_DST = 0x08
+const roundUp = (x: number, multiple: number): number => Math.ceil(x / multiple) * multiple
+
+/** Checks the calls against the table and binds them. */
+export function bindCalls(
+  binding: Binding,
+  calls: readonly BoundCall[],
+  pipelines: readonly KernelPipelines[],
+): PreparedCalls {
+  const { device } = binding
+  for (const call of calls) checkCall(call)
+  const alignment = device.limits.minUniformBufferOffsetAlignment
+  const stride = roundUp(16 * 4, alignment)
+  const uniforms = device.createBuffer({
+    label: 'parameters',
+    size: Math.max(1, calls.length) * stride,
+    usage: UNIFORM | COPY_DST,
+  })
+  const words = new Uint32Array((calls.length * stride) / 4)
+  const prepared = calls.map((call, i): PreparedCall => {
+    const fields = Object.entries(kernelSpec(call.kernel).params).map(([name, type]) => ({
+      name,
+      float: type === 'f32',
+    }))
+    const resource = { buffer: uniforms, offset: i * stride, size: roundUp(4 * fields.length, 16) }
+    const entries = [...tensorEntries(binding, call), { binding: call.views.length, resource }]
+    const group = device.createBindGroup({ label: call.kernel, layout: pipelines[i]!.layout, entries })
+    return { call, pipelines: pipelines[i]!, group, slot: (i * stride) / 4, fields }
+  })
+  const floats = new Float32Array(words.buffer)
+  return { calls, prepared, uniforms, words, floats, release: () => uniforms.destroy() }
+}
+
+function tensorEntries({ limit, bufferOf, absent }: Binding, call: BoundCall): GPUBindGroupEntry[] {
+  return Object.values(kernelSpec(call.kernel).tensors).map((tensor, i) => {
+    const view = call.views[i]
+    if (!view) return { binding: i, resource: { buffer: tensor.access === 'read' ? absent.read : absent.write } }
+    // Memory may be larger than a binding; a tensor is not (run checks it), and lies at the view's start.
+    const size = Math.min(roundUp(Math.max(4, view.bytes), 4), Math.floor(limit / 4) * 4)
+    return { binding: i, resource: { buffer: bufferOf(view.memory), offset: view.offset, size } }
+  })
+}
+
+function checkCall(call: BoundCall): void {
+  const spec: KernelSpec | undefined = kernelSpec(call.kernel)
+  if (!spec) throw new Error(`unknown kernel ${call.kernel}: it is not in the kernel table`)
+  const names = Object.keys(spec.tensors)
+  if (call.views.length !== names.length)
+    throw new Error(`${call.kernel} takes ${names.length} tensors (${names.join(', ')}), found ${call.views.length}`)
+  names.forEach((name, i) => {
+    const view = call.views[i]
+    if (view) checkView(view, `${call.kernel}: tensor ${name}`)
+    else if (!spec.tensors[name]!.optional)
+      throw new Error(`${call.kernel}: tensor ${name} is missing and not optional`)
+  })
+  checkAliases(call, spec, names)
+}
+
+/** Storage offsets are multiples of this on every adapter. */
+export const STORAGE_ALIGNMENT = 256
+
+export function checkView(view: View, what: string): void {
+  const { label, bytes } = view.memory
+  if (view.offset % STORAGE_ALIGNMENT !== 0)
+    throw new Error(`${what}: a view at byte ${view.offset} of ${label}; expected a multiple of ${STORAGE_ALIGNMENT}`)
+  if (view.offset < 0 || view.offset + view.bytes > bytes)
+    throw new Error(
+      `${what}: a view of bytes ${view.offset} to ${view.offset + view.bytes} of ${label}, which has ${bytes}`,
+    )
+}
+
+// WebGPU forbids one buffer to be bound for reading and for writing in one dispatch, even at ranges that do not meet; for writing
+// twice only where they meet.
+function checkAliases(call: BoundCall, spec: KernelSpec, names: readonly string[]): void {
+  for (let i = 0; i < names.length; i++) {
+    for (let j = i + 1; j < names.length; j++) {
+      const [a, b] = [call.views[i], call.views[j]]
+      if (!a || !b || a.memory !== b.memory) continue
+      const written = [i, j].filter(k => spec.tensors[names[k]!]!.access !== 'read').length
+      const meet = a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes
+      if (written === 1 || (written === 2 && meet))
+        throw new Error(
+          `${call.kernel}: tensors ${names[i]} and ${names[j]} share the memory ${a.memory.label}, ` +
+            'which one call cannot both read and write on WebGPU; give them memory of their own',
+        )
+    }
+  }
+}
+
+/** Packs the parameters of all calls and encodes them into one pass; the caller submits. */
+export function encodeRun(device: GPUDevice, prepared: PreparedCalls, params: readonly Params[]): GPUCommandBuffer {
+  const list = prepared.prepared
+  if (params.length !== list.length)
+    throw new Error(`run: ${list.length} calls were prepared, but ${params.length} parameter records given`)
+  list.forEach((call, i) => {
+    packParams(prepared, call, params[i]!)
+  })
+  device.queue.writeBuffer(prepared.uniforms, 0, prepared.words)
+  const limit = device.limits.maxComputeWorkgroupsPerDimension
+  const encoder = device.createCommandEncoder()
+  const pass = encoder.beginComputePass()
+  let current: GPUComputePipeline | undefined
+  list.forEach(({ call, pipelines, group }, i) => {
+    const { variant, pipeline } = pickVariant(pipelines, params[i]!)
+    const [x, y] = spread(variant.workgroups(params[i]!), limit, call)
+    if (x === 0) return
+    if (pipeline !== current) pass.setPipeline(pipeline)
+    current = pipeline
+    pass.setBindGroup(0, group)
+    pass.dispatchWorkgroups(x, y)
+  })
+  pass.end()
+  return encoder.finish()
+}
+
+function packParams({ words, floats }: PreparedCalls, { call, slot, fields }: PreparedCall, params: Params): void {
+  for (let i = 0; i < fields.length; i++) {
+    const { name, float } = fields[i]!
+    const value = params[name]
+    if (value === undefined)
+      throw new Error(`${call.kernel}: parameter ${name} is missing; it takes ${fields.map(f => f.name).join(', ')}`)
+    if (float) floats[slot + i] = value
+    else words[slot + i] = value
+  }
+  // With bounds checks on the device a tensor that is too small gives wrong values in silence.
+  const least = tensorSizes(call.kernel, params)
+  for (let i = 0; i < least.length; i++)
+    if (4 * least[i]! > (call.views[i]?.bytes ?? 0)) throw new Error(tooSmall(call, i, 4 * least[i]!, params))
+  if (call.kernel === 'top_k' && params.k! > 1024) throw new Error(`top_k: k is ${params.k}, at most 1024`)
+}
+
+function tooSmall(call: BoundCall, index: number, bytes: number, params: Params): string {
+  const name = Object.keys(kernelSpec(call.kernel).tensors)[index]
+  const found = call.views[index] ? `${call.views[index].bytes} bytes` : 'none'
+  const given = Object.entries(params).map(([key, value]) => `${key} ${value}`)
+  return `${call.kernel}: tensor ${name} needs ${bytes} bytes, found ${found} (${given.join(', ')})`
+}
+
+// Over two dimensions as evenly as goes; the shaders pass over what is too much.
+function spread(count: number, limit: number, call: BoundCall): [number, number] {
+  if (count === 0) return [0, 0]
+  const y = Math.ceil(count / limit)
+  if (y > limit) throw new Error(`${call.kernel}: ${count} workgroups, at most ${limit * limit} can be dispatched`)
+  return [Math.ceil(count / y), y]
+}

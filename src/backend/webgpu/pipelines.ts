@@ -1,0 +1,113 @@
+// Pipelines: compiled in parallel when a kernel is first prepared, then kept. One explicit bind group layout a kernel, from the table, so that a
+// call's bind group serves whichever variant is picked.
+import { shaders as builtShaders } from '../../../build/shaders.js'
+import { type KernelName, kernelSpec, type Params } from '../kernels.js'
+import { shaderText, type Variant, variants } from './variants.js'
+
+const COMPUTE_STAGE = 4 // GPUShaderStage.COMPUTE
+
+/** A kernel ready to run: its layout, and a pipeline for each of its variants. */
+export interface KernelPipelines {
+  readonly kernel: KernelName
+  readonly layout: GPUBindGroupLayout
+  readonly variants: readonly { readonly variant: Variant; readonly pipeline: GPUComputePipeline }[]
+}
+
+/** Texts of shader files by name. */
+export type Shaders = Readonly<Record<string, string>>
+
+/** Compiles on first use; a shader's errors come with line, column and source. */
+export function createPipelineCache(
+  device: GPUDevice,
+  shaders: Shaders = builtShaders,
+): (kernel: KernelName) => Promise<KernelPipelines> {
+  const compiled = new Map<KernelName, Promise<KernelPipelines>>()
+  return kernel => {
+    const known = compiled.get(kernel)
+    if (known) return known
+    const made = compileKernel(device, kernel, shaders)
+    compiled.set(kernel, made)
+    return made
+  }
+}
+
+async function compileKernel(device: GPUDevice, kernel: KernelName, shaders: Shaders): Promise<KernelPipelines> {
+  const layout = device.createBindGroupLayout({ label: kernel, entries: layoutEntries(kernel) })
+  const pipelineLayout = device.createPipelineLayout({ label: kernel, bindGroupLayouts: [layout] })
+  const made = variants[kernel].map(async variant => ({
+    variant,
+    pipeline: await compileVariant(device, variant, pipelineLayout, shaders),
+  }))
+  return { kernel, layout, variants: await Promise.all(made) }
+}
+
+function layoutEntries(kernel: KernelName): GPUBindGroupLayoutEntry[] {
+  const types: GPUBufferBindingType[] = Object.values(kernelSpec(kernel).tensors).map(tensor =>
+    tensor.access === 'read' ? 'read-only-storage' : 'storage',
+  )
+  return [...types, 'uniform' as const].map((type, binding) => ({
+    binding,
+    visibility: COMPUTE_STAGE,
+    buffer: { type },
+  }))
+}
+
+async function compileVariant(
+  device: GPUDevice,
+  variant: Variant,
+  layout: GPUPipelineLayout,
+  shaders: Shaders,
+): Promise<GPUComputePipeline> {
+  const code = shaderText(variant, shaders)
+  // The scope keeps a shader's error out of the uncaptured ones; the messages below say more.
+  device.pushErrorScope('validation')
+  const module = device.createShaderModule({ label: variant.name, code })
+  const scope = device.popErrorScope()
+  const pipeline = device.createComputePipelineAsync({
+    label: variant.name,
+    layout,
+    compute: { module, entryPoint: 'main', constants: { ...variant.constants } },
+  })
+  const settled = pipeline.catch(() => undefined)
+  const failure = (await scope) ?? undefined
+  const { messages } = await module.getCompilationInfo()
+  const errors = messages.filter(message => message.type === 'error')
+  if (errors.length > 0 || failure) {
+    await settled
+    const found = errors.map(error => describe(error, code, variant, shaders)).join('\n')
+    throw new Error(`shader ${variant.name} does not compile: ${found || failure?.message}`)
+  }
+  try {
+    return await pipeline
+  } catch (error) {
+    throw new Error(`shader ${variant.name} does not compile on this device: ${(error as Error).message}`, {
+      cause: error,
+    })
+  }
+}
+
+// Lines are those of the whole text; the file's own are what a reader looks for.
+function describe(message: GPUCompilationMessage, code: string, variant: Variant, shaders: Shaders): string {
+  const source = code.split('\n')[message.lineNum - 1] ?? ''
+  const { file, line } = locate(message.lineNum, variant, shaders)
+  const pointer = `${' '.repeat(Math.max(0, message.linePos - 1))}^`
+  return `${file}:${line}:${message.linePos}: ${message.message}\n${source}\n${pointer}`
+}
+
+function locate(lineNum: number, variant: Variant, shaders: Shaders): { file: string; line: number } {
+  let line = lineNum - Object.keys(variant.header ?? {}).length
+  if (line < 1) return { file: 'header', line: lineNum }
+  for (const name of variant.files) {
+    const lines = shaders[name]!.split('\n').length - 1
+    if (line <= lines) return { file: `${name}.wgsl`, line }
+    line -= lines
+  }
+  return { file: `${variant.files.at(-1)}.wgsl`, line }
+}
+
+/** The first variant that does such a call. */
+export function pickVariant(pipelines: KernelPipelines, params: Params): KernelPipelines['variants'][number] {
+  for (const entry of pipelines.variants) if (!entry.variant.when || entry.variant.when(params)) return entry
+  const values = Object.entries(params).map(([name, value]) => `${name} ${value}`)
+  throw new Error(`${pipelines.kernel}: no variant does such a call on WebGPU (${values.join(', ')})`)
+}
