@@ -1,0 +1,56 @@
+// The one linear memory: regions are reserved one above the other from __heap_base; what lies above `top` is working space that
+// each use lays out anew. Addresses are computed here and nowhere else.
+
+const PAGE_SHIFT: usize = 16
+
+let top: usize = (__heap_base + 63) & ~63
+
+export function workspace(): usize {
+  return top
+}
+
+// @ts-ignore: decorator
+@inline
+export function aligned(bytes: usize): usize {
+  return (bytes + 63) & ~63
+}
+
+/** Makes everything below `end` addressable; false where the memory cannot grow so far. */
+export function reach(end: u64): bool {
+  const pages = <u64>memory.size()
+  const needed = (end + ((1 << PAGE_SHIFT) - 1)) >> PAGE_SHIFT
+  if (needed <= pages) return true
+  return needed <= 65536 && memory.grow(<i32>(needed - pages)) >= 0
+}
+
+/** A region for good, aligned to a cache line and zeroed; 0 where the memory cannot grow. */
+export function reserve(bytes: usize): usize {
+  const start = top
+  if (!reach(<u64>start + aligned(bytes))) return 0
+  memory.fill(start, 0, bytes)
+  top = start + aligned(bytes)
+  return start
+}
+
+/** Keeps the first bytes of the working space, as they are, for good. */
+export function keep(bytes: usize): void {
+  top += aligned(bytes)
+}
+
+// @ts-ignore: decorator
+@inline
+export function at2(base: usize, index: u32): usize {
+  return base + (<usize>index << 1)
+}
+
+// @ts-ignore: decorator
+@inline
+export function at4(base: usize, index: u32): usize {
+  return base + (<usize>index << 2)
+}
+
+// @ts-ignore: decorator
+@inline
+export function at8(base: usize, index: u32): usize {
+  return base + (<usize>index << 3)
+}
