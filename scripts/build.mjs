@@ -7,6 +7,12 @@ import { build } from 'esbuild'
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 await import('./assets.mjs')
 rmSync('dist', { recursive: true, force: true })
+let commit = 'unknown'
+try {
+  commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+} catch {
+  // A tarball has no history.
+}
 const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8'))
 await build({
   entryPoints: { cli: 'src/cli/main.ts', index: 'src/index.ts' },
@@ -17,6 +23,7 @@ await build({
   platform: 'node',
   target: 'node20',
   external: Object.keys(dependencies),
+  define: { BUILD_COMMIT: JSON.stringify(commit) },
   chunkNames: 'chunks/[name]-[hash]',
   logLevel: 'warning',
 })

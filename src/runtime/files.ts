@@ -5,6 +5,7 @@ import { createReadStream } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
 import { createGunzip } from 'node:zlib'
 
 export { basename, dirname, isAbsolute, join, relative, resolve }
@@ -223,5 +224,48 @@ export async function makeFolder(path: string): Promise<void> {
     await fs.mkdir(path, { recursive: true })
   } catch (error) {
     throw describeFileError(error, 'make the folder', path)
+  }
+}
+
+/** Makes a folder that must not be there yet; false where it is. */
+export async function makeNewFolder(path: string): Promise<boolean> {
+  try {
+    await fs.mkdir(path)
+    return true
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') return false
+    throw describeFileError(error, 'make the folder', path)
+  }
+}
+
+/** A file that grows line by line; each line is on its way to the disk when `append` returns. */
+export async function openLog(path: string): Promise<{ append(line: string): Promise<void>; close(): Promise<void> }> {
+  let handle: fs.FileHandle
+  try {
+    handle = await fs.open(path, 'a')
+  } catch (error) {
+    throw describeFileError(error, 'write', path)
+  }
+  return {
+    async append(line) {
+      try {
+        await handle.appendFile(`${line}\n`)
+      } catch (error) {
+        throw describeFileError(error, 'write', path)
+      }
+    },
+    close: () => handle.close(),
+  }
+}
+
+export async function removeFile(path: string): Promise<void> {
+  await fs.rm(path, { force: true })
+}
+
+/** This package's own folder: the nearest one above this module that holds collections/. */
+export async function packageFolder(): Promise<string> {
+  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
+    if ((await isFolder(join(folder, 'collections'))) && (await exists(join(folder, 'package.json')))) return folder
+    if (folder === dirname(folder)) throw new Error('the package is incomplete: its collections/ folder is missing; install it anew')
   }
 }

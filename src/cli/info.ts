@@ -1,0 +1,28 @@
+// info: versions, backends, adapters, and why one is missing.
+import { Command } from 'commander'
+import { describeBackends } from '../run/backend.js'
+import { commit, version } from '../version.js'
+import { printJson } from './options.js'
+
+export const infoCommand = (): Command =>
+  new Command('info')
+    .description('What this machine offers: backends, adapters, limits, and why one is missing.')
+    .option('--adapter <name>', 'describe the adapter with this in its name')
+    .option('--json', 'as JSON on stdout')
+    .addHelpText('after', '\nExample:\n  $ wgpu-retrieve info --json')
+    .action(async ({ adapter, json }: { adapter?: string; json?: boolean }) => {
+      const { backends, default: preferred } = await describeBackends(adapter)
+      const runtime = `Node ${process.version} ${process.platform} ${process.arch}`
+      if (json) return printJson({ version, commit, runtime, backends, default: preferred })
+      const { webgpu, wasm } = backends
+      const lines = [
+        `wgpu-retrieve ${version} (${commit}) on ${runtime}`,
+        `wasm    ${wasm.available ? `SIMD, ${wasm.threads} thread` : `missing: ${wasm.reason}`}`,
+        `webgpu  ${webgpu.available ? `${webgpu.adapter}${webgpu.software ? ' (software: slower than wasm)' : ''}` : `missing: ${webgpu.reason}`}`,
+        ...webgpu.adapters.filter(each => each.name !== webgpu.adapter).map(each => `        also ${each.name}${each.software ? ' (software)' : ''}`),
+        ...(webgpu.available ? [`        features ${webgpu.features!.join(', ')}`] : []),
+        ...Object.entries(webgpu.limits ?? {}).map(([name, value]) => `        ${name} ${value}`),
+        `default ${preferred}`,
+      ]
+      process.stdout.write(`${lines.join('\n')}\n`)
+    })

@@ -1,0 +1,106 @@
+// run: a whole experiment. train: its training alone.
+import { Command } from 'commander'
+import { loadRecipe } from '../recipe/load.js'
+import type { Recipe } from '../recipe/schema.js'
+import { exists, join, packageFolder } from '../runtime/files.js'
+import { type RunResult, runExperiment } from '../run/run.js'
+import { usageError } from './errors.js'
+import { interruptSignal, openProgress, phases, printJson, withOutput } from './options.js'
+import { didYouMean } from './suggest.js'
+
+interface RunOptions {
+  readonly set?: string[]
+  readonly resume?: boolean
+  readonly backend?: 'auto' | 'webgpu' | 'wasm'
+  readonly adapter?: string
+  readonly seed?: string
+  readonly out?: string
+  readonly name?: string
+  readonly json?: boolean
+  readonly quiet?: boolean
+}
+
+const collect = (value: string, all: string[] = []): string[] => [...all, value]
+
+const withRecipe = (command: Command): Command =>
+  withOutput(
+    command
+      .argument('[recipe]', 'a recipe file (TOML); without one, the small experiment in the package')
+      .option('--set <key=value>', 'override a key of the recipe, for example train.steps=10', collect)
+      .option('--backend <backend>', 'auto, webgpu or wasm')
+      .option('--adapter <name>', "a part of the WebGPU adapter's name")
+      .option('--seed <n>', 'of shuffling, drawing and dropout')
+      .option('--out <folder>', 'where the folder of the run is made (runs)')
+      .option('--name <name>', "the run's name (the recipe's)")
+      .option('--resume', 'go on from the last checkpoint of this run'),
+  )
+
+export const runCommand = (): Command =>
+  withRecipe(new Command('run').description('A whole experiment: train, score before and after, write a report under runs/.'))
+    .addHelpText('after', '\nExample:\n  $ wgpu-retrieve run recipes/conala-lora.toml --set train.steps=20')
+    .action((recipe: string | undefined, options: RunOptions) => runRecipe(recipe, options, { command: 'run', trainOnly: false }))
+
+export const trainCommand = (): Command =>
+  withRecipe(new Command('train').description("A recipe's training alone, without scoring its tests."))
+    .addHelpText('after', '\nExample:\n  $ wgpu-retrieve train recipes/conala-lora.toml --json')
+    .action((recipe: string | undefined, options: RunOptions) => runRecipe(recipe, options, { command: 'train', trainOnly: true }))
+
+async function openRecipe(path: string | undefined, options: RunOptions): Promise<Recipe> {
+  const recipes = join(await packageFolder(), 'recipes')
+  const file = path ?? join(recipes, 'mini.toml')
+  if (path !== undefined && !(await exists(path))) {
+    const { readdir } = await import('node:fs/promises')
+    const known = (await readdir(recipes)).map(name => join('recipes', name))
+    throw usageError(`there is no recipe ${path}${didYouMean(path, known)}`)
+  }
+  const quoted = (value: string) => JSON.stringify(value)
+  const shortcuts = [
+    ...(options.backend ? [`backend=${quoted(options.backend)}`] : []),
+    ...(options.adapter ? [`adapter=${quoted(options.adapter)}`] : []),
+    ...(options.seed ? [`seed=${options.seed}`] : []),
+    ...(options.out ? [`out=${quoted(options.out)}`] : []),
+    ...(options.name ? [`name=${quoted(options.name)}`] : []),
+  ]
+  const recipe = await loadRecipe(file, [...(options.set ?? []), ...shortcuts])
+  return { ...recipe, out: recipe.out ?? 'runs' }
+}
+
+async function runRecipe(path: string | undefined, options: RunOptions, { command, trainOnly }: { command: string; trainOnly: boolean }): Promise<void> {
+  const recipe = await openRecipe(path, options)
+  const progress = openProgress(options.quiet)
+  const shown = phases(progress)
+  const repeat = ['wgpu-retrieve', command, ...(path ? [path] : []), ...(options.set ?? []).flatMap(value => ['--set', value])].join(' ')
+  const signal = interruptSignal(`interrupted; a checkpoint is kept. Go on with: ${repeat} --resume`)
+  const result = await runExperiment(recipe, {
+    say: line => progress.say(line),
+    warn: line => progress.say(`warning: ${line}`),
+    progress: shown.show,
+    signal,
+    command: repeat,
+    resume: options.resume ?? false,
+    trainOnly,
+  })
+  shown.end()
+  if (trainOnly && options.json) return printJson(result.training ?? {})
+  if (options.json) return printJson({ folder: result.folder, report: result.report, tests: result.tests, training: result.training })
+  process.stdout.write(trainOnly ? trainingText(result) : resultText(result))
+}
+
+const percent = (value: number | undefined): string => (value === undefined ? '' : value.toFixed(4)).padStart(8)
+
+function resultText({ tests, folder, report }: RunResult): string {
+  const lines = tests.flatMap(({ name, queries, documents, before, after }) => [
+    `${name}: ${queries} queries, ${documents} documents`,
+    `${' '.repeat(18)}${before ? '  before' : ''}${after ? '   after' : ''}`,
+    ...Object.keys(after ?? before ?? {}).map(
+      measure => `  ${measure.padEnd(16)}${before ? percent(before[measure]) : ''}${after ? percent(after[measure]) : ''}`,
+    ),
+  ])
+  return `${[...lines, '', `folder: ${folder}`, `report: ${report}`].join('\n')}\n`
+}
+
+function trainingText({ training, folder }: RunResult): string {
+  if (!training) return `nothing was trained: the recipe has no [train]\nfolder: ${folder}\n`
+  const { loss, steps, tokens_per_second: rate } = training
+  return `${steps} steps, loss ${loss[0]?.toFixed(4)} → ${loss.at(-1)?.toFixed(4)}, ${Math.round(rate)} tokens/s\nfolder: ${folder}\n`
+}

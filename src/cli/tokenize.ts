@@ -1,0 +1,51 @@
+// tokenize: JSON strings in, arrays of ids out, a line each.
+import { Command } from 'commander'
+import { readLines } from '../runtime/files.js'
+import { loadTokenizer } from '../text/tokenizer.js'
+import { positiveInteger } from './options.js'
+
+interface TokenizeOptions {
+  readonly model: string
+  readonly maxLength?: number
+  readonly input: string
+}
+
+/** Lines tokenized at a time. */
+const BLOCK = 4096
+
+export const tokenizeCommand = (): Command =>
+  new Command('tokenize')
+    .description('Token ids of texts: one JSON string a line in, one JSON array of ids a line out.')
+    .requiredOption('--model <folder>', "a model folder; the tokenizer's files alone will do")
+    .option('--max-length <n>', 'cut to so many ids, special tokens included', positiveInteger)
+    .option('--input <file>', 'lines of JSON strings, - for standard input', '-')
+    .addHelpText('after', '\nExample:\n  $ echo \'"how do magnets work"\' | wgpu-retrieve tokenize --model my-model')
+    .action(async ({ model, maxLength, input }: TokenizeOptions) => {
+      const tokenizer = await loadTokenizer(model)
+      let block: string[] = []
+      const flush = async () => {
+        const { ids, offsets } = tokenizer.encode(block, maxLength ? { maxLength } : {})
+        const lines = block.map((_, i) => `[${ids.subarray(offsets[i]!, offsets[i + 1]!).join(',')}]\n`)
+        block = []
+        if (lines.length > 0 && !process.stdout.write(lines.join(''))) await new Promise(resolve => process.stdout.once('drain', resolve))
+      }
+      let number = 0
+      for await (const line of readLines(input)) {
+        number++
+        if (line.trim() === '') continue
+        block.push(parseText(line, number))
+        if (block.length === BLOCK) await flush()
+      }
+      await flush()
+    })
+
+function parseText(line: string, number: number): string {
+  let value: unknown
+  try {
+    value = JSON.parse(line)
+  } catch {
+    value = undefined
+  }
+  if (typeof value !== 'string') throw new Error(`line ${number} is ${line.slice(0, 60)}, expected a JSON string such as "some text"`)
+  return value
+}

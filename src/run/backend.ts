@@ -1,0 +1,99 @@
+// Which backend runs: WebGPU where there is a GPU, WebAssembly otherwise (a software adapter counts as none: it is slower). Insisting on what
+// is missing is an error.
+import type { Backend } from '../backend/backend.js'
+import { createWasmBackend } from '../backend/wasm/backend.js'
+import { createWebGpuBackend } from '../backend/webgpu/backend.js'
+import { type AdapterInfo, listAdapters, requestAdapter } from '../runtime/gpu.js'
+
+export interface BackendChoice {
+  readonly backend: 'auto' | 'webgpu' | 'wasm'
+  /** A part of a WebGPU adapter's name. */
+  readonly adapter?: string
+}
+
+export interface OpenedBackend {
+  readonly backend: Backend
+  /** Which one and why, for people. */
+  readonly reason: string
+}
+
+export async function openBackend({ backend, adapter }: BackendChoice): Promise<OpenedBackend> {
+  if (backend === 'wasm' && adapter)
+    throw new Error(`adapter "${adapter}" is a WebGPU adapter's, but the backend asked for is wasm; leave one of them out`)
+  if (backend === 'wasm') return openWasm('as asked')
+  if (backend === 'webgpu' || adapter) return openWebGpu(adapter, 'as asked')
+  const { adapters, reason } = await findAdapters()
+  const hardware = adapters.find(each => !each.software)
+  if (hardware) return openWebGpu(hardware.name, 'there is a GPU')
+  return openWasm(adapters[0] ? `the only WebGPU adapter, ${adapters[0].name}, is software and slower` : reason)
+}
+
+async function openWebGpu(adapter: string | undefined, why: string): Promise<OpenedBackend> {
+  const backend = await createWebGpuBackend(adapter ? { adapter } : {})
+  return { backend, reason: `webgpu on ${backend.description} (${why})` }
+}
+
+async function openWasm(why: string): Promise<OpenedBackend> {
+  const backend = await createWasmBackend()
+  return { backend, reason: `${backend.description} (${why})` }
+}
+
+async function findAdapters(): Promise<{ adapters: AdapterInfo[]; reason: string }> {
+  try {
+    const adapters = await listAdapters()
+    return { adapters, reason: adapters.length > 0 ? '' : await whyNoAdapter() }
+  } catch (error) {
+    return { adapters: [], reason: (error as Error).message }
+  }
+}
+
+const whyNoAdapter = (): Promise<string> =>
+  requestAdapter().then(
+    opened => {
+      opened.release()
+      return ''
+    },
+    (error: Error) => error.message,
+  )
+
+export interface BackendsInfo {
+  readonly backends: {
+    readonly webgpu: {
+      readonly available: boolean
+      readonly adapter?: string
+      readonly vendor?: string
+      readonly software?: boolean
+      readonly features?: readonly string[]
+      readonly limits?: Readonly<Record<string, number>>
+      readonly reason?: string
+      /** All that were found. */
+      readonly adapters: readonly AdapterInfo[]
+    }
+    readonly wasm: { readonly available: boolean; readonly threads: number; readonly simd: boolean; readonly reason?: string }
+  }
+  /** What runs where nothing is asked for. */
+  readonly default: 'webgpu' | 'wasm'
+}
+
+const shownLimits = [
+  'maxBufferSize', 'maxStorageBufferBindingSize', 'maxStorageBuffersPerShaderStage', 'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup', 'maxComputeWorkgroupsPerDimension', 'minStorageBufferOffsetAlignment',
+] as const
+
+/** What this machine offers. `adapter` chooses the one that is described. */
+export async function describeBackends(adapter?: string): Promise<BackendsInfo> {
+  const { adapters, reason } = await findAdapters()
+  const wasmReason = await createWasmBackend().then(
+    backend => void backend.close(),
+    (error: Error) => error.message,
+  )
+  const wasm = { available: wasmReason === undefined, threads: 1, simd: wasmReason === undefined, ...(wasmReason && { reason: wasmReason }) }
+  const preferred = adapters.some(each => !each.software) ? 'webgpu' : 'wasm'
+  if (adapters.length === 0) return { backends: { webgpu: { available: false, reason, adapters }, wasm }, default: preferred }
+  const opened = await requestAdapter(adapter ? { adapter } : {})
+  const { name, vendor, software } = opened.info
+  const limits = Object.fromEntries(shownLimits.map(limit => [limit, Number(opened.adapter.limits[limit])]))
+  const webgpu = { available: true, adapter: name, vendor, software, features: [...opened.adapter.features].sort(), limits, adapters }
+  opened.release()
+  return { backends: { webgpu, wasm }, default: preferred }
+}

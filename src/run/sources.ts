@@ -1,0 +1,88 @@
+// What a recipe names, found: collections (the one in the package too), and the model with its tokenizer.
+import { loadPairs } from '../data/pairs.js'
+import { loadDocuments } from '../data/collection.js'
+import { hashLines } from '../data/fingerprint.js'
+import { parseConfig } from '../model/config.js'
+import { randomSource } from '../model/load.js'
+import { plainSettings } from '../model/sentence-transformers.js'
+import type { Recipe } from '../recipe/schema.js'
+import { isFolder, join, packageFolder } from '../runtime/files.js'
+import { createWordPieceTokenizer, loadTokenizer, type Tokenizer } from '../text/tokenizer.js'
+import { makeVocabulary } from '../text/vocabulary.js'
+import { type ModelSource, openModel } from './model.js'
+
+export interface RecipeData {
+  readonly train?: string
+  readonly dev?: { readonly path: string; readonly split: string }
+  readonly tests: readonly { readonly path: string; readonly split: string; readonly name: string }[]
+}
+
+/** The recipe's collections; `builtin` fills in what it leaves open. */
+export async function openRecipeData({ data }: Recipe): Promise<RecipeData> {
+  if (!data.builtin) return { tests: data.tests, ...(data.train && { train: data.train }), ...(data.dev && { dev: data.dev }) }
+  const path = join(await packageFolder(), 'collections', data.builtin)
+  return {
+    train: data.train ?? path,
+    dev: data.dev ?? { path, split: 'dev' },
+    tests: data.tests.length > 0 ? data.tests : [{ path, split: 'test', name: data.builtin }],
+  }
+}
+
+/** The recipe's model: a folder, or a random start with a given tokenizer or a vocabulary made from the training texts. */
+export async function openRecipeModel(recipe: Recipe, data: RecipeData): Promise<ModelSource> {
+  const { model } = recipe
+  const source = model.path ? await openModel(model.path) : await openRandomModel(recipe, data)
+  return {
+    ...source,
+    settings: {
+      ...source.settings,
+      ...(model.pooling && { pooling: [model.pooling] }),
+      ...(model.normalize !== undefined && { normalize: model.normalize }),
+      maxLength: model.max_length,
+    },
+  }
+}
+
+/** Words of a vocabulary made from texts. */
+const VOCABULARY = 8000
+
+async function openRandomModel(recipe: Recipe, data: RecipeData): Promise<ModelSource> {
+  const { random, tokenizer: folder } = recipe.model
+  if (!random) throw new Error('the recipe names no model: set model.path or model.random')
+  const tokenizer: Tokenizer = folder ? await loadTokenizer(folder) : await tokenizerFromTexts(data, random.vocabulary ?? VOCABULARY)
+  const raw = {
+    architectures: ['BertModel'],
+    model_type: 'bert',
+    hidden_size: random.hidden,
+    num_hidden_layers: random.layers,
+    num_attention_heads: random.heads,
+    intermediate_size: random.intermediate,
+    hidden_act: 'gelu',
+    vocab_size: Math.max(random.vocabulary ?? 0, tokenizer.vocabularySize),
+    max_position_embeddings: random.max_positions,
+    type_vocab_size: 2,
+    layer_norm_eps: 1e-12,
+    hidden_dropout_prob: 0.1,
+    attention_probs_dropout_prob: 0.1,
+    pad_token_id: tokenizer.special.pad ?? 0,
+    initializer_range: 0.02,
+  }
+  const config = parseConfig(raw, 'model.random')
+  return {
+    name: 'random',
+    weights: randomSource(config, random.seed),
+    settings: { ...plainSettings(recipe.model.max_length), normalize: recipe.model.normalize ?? true },
+    tokenizer,
+    hash: await hashLines([JSON.stringify({ raw, seed: random.seed })]),
+    close: async () => {},
+  }
+}
+
+/** Words and characters of the training pairs, and of the documents beside them where there are any. */
+async function tokenizerFromTexts({ train }: RecipeData, size: number): Promise<Tokenizer> {
+  if (!train) throw new Error('a random model needs a vocabulary: set model.tokenizer, or data.train to make one from')
+  const texts: string[] = []
+  for (const { query, positives, negatives } of (await loadPairs(train)).pairs) texts.push(query, ...positives, ...negatives)
+  if (await isFolder(train)) texts.push(...(await loadDocuments(train)).texts)
+  return createWordPieceTokenizer({ vocabulary: makeVocabulary(texts, { size }), lowerCase: true })
+}
