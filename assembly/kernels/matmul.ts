@@ -2,6 +2,7 @@
 // multiplication"): a block of b (K_BLOCK, N_BLOCK) and one of a (M_BLOCK, K_BLOCK) are copied to scratch in the order in which the
 // innermost tile reads them, whatever the transposition was.
 import { at, rowAt, bytes, scratchAt } from './memory'
+import { dots, FEW_ROWS } from './dots'
 import { packColumns4, packColumns8, packRows4, packRows8 } from './pack'
 import { tile4, tile1 } from './tile'
 
@@ -16,6 +17,10 @@ export function matmul(
   M: u32, N: u32, K: u32, transposeA: u32, transposeB: u32, accumulate: u32, hasBias: u32, alpha: f32,
   begin: u32, end: u32,
 ): void {
+  if (!transposeA && transposeB && M <= FEW_ROWS) {
+    dots(a, b, bias, c, N, K, accumulate != 0, hasBias != 0, alpha, begin, end)
+    return
+  }
   // Blocks of equal length: 400 is 200 + 200, not 384 + 16
   const kBlocks = max<u32>(1, (K + K_BLOCK - 1) / K_BLOCK)
   const kBlock = (K + kBlocks - 1) / kBlocks

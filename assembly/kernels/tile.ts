@@ -22,7 +22,7 @@ function finish8(c: usize, low: v128, high: v128, alpha: v128, accumulate: bool,
 /** sum + x · y, rounded twice: wasm SIMD has no fused product. */
 // @ts-ignore: decorator
 @inline
-function add(sum: v128, x: v128, y: v128): v128 {
+export function addProduct(sum: v128, x: v128, y: v128): v128 {
   return f32x4.add(sum, f32x4.mul(x, y))
 }
 
@@ -36,17 +36,17 @@ export function tile4(k: u32, a: usize, aStep: usize, b: usize, bStep: usize, c:
     const b0 = v128.load(b)
     const b1 = v128.load(b, 16)
     let x = v128.load32_splat(a)
-    c00 = add(c00, x, b0)
-    c01 = add(c01, x, b1)
+    c00 = addProduct(c00, x, b0)
+    c01 = addProduct(c01, x, b1)
     x = v128.load32_splat(a, 4)
-    c10 = add(c10, x, b0)
-    c11 = add(c11, x, b1)
+    c10 = addProduct(c10, x, b0)
+    c11 = addProduct(c11, x, b1)
     x = v128.load32_splat(a, 8)
-    c20 = add(c20, x, b0)
-    c21 = add(c21, x, b1)
+    c20 = addProduct(c20, x, b0)
+    c21 = addProduct(c21, x, b1)
     x = v128.load32_splat(a, 12)
-    c30 = add(c30, x, b0)
-    c31 = add(c31, x, b1)
+    c30 = addProduct(c30, x, b0)
+    c31 = addProduct(c31, x, b1)
     a += aStep
     b += bStep
   }
@@ -64,8 +64,8 @@ export function tile1(k: u32, a: usize, aStep: usize, b: usize, bStep: usize, c:
   let c0 = f32x4.splat(0), c1 = f32x4.splat(0)
   for (let left = k; left; --left) {
     const x = v128.load32_splat(a)
-    c0 = add(c0, x, v128.load(b))
-    c1 = add(c1, x, v128.load(b, 16))
+    c0 = addProduct(c0, x, v128.load(b))
+    c1 = addProduct(c1, x, v128.load(b, 16))
     a += aStep
     b += bStep
   }
@@ -85,17 +85,17 @@ export function tileRows4(k: u32, a: usize, aRow: usize, b: usize, bStep: usize,
     const b0 = v128.load(b)
     const b1 = v128.load(b, 16)
     let x = v128.load32_splat(a)
-    c00 = add(c00, x, b0)
-    c01 = add(c01, x, b1)
+    c00 = addProduct(c00, x, b0)
+    c01 = addProduct(c01, x, b1)
     x = v128.load32_splat(a1)
-    c10 = add(c10, x, b0)
-    c11 = add(c11, x, b1)
+    c10 = addProduct(c10, x, b0)
+    c11 = addProduct(c11, x, b1)
     x = v128.load32_splat(a2)
-    c20 = add(c20, x, b0)
-    c21 = add(c21, x, b1)
+    c20 = addProduct(c20, x, b0)
+    c21 = addProduct(c21, x, b1)
     x = v128.load32_splat(a3)
-    c30 = add(c30, x, b0)
-    c31 = add(c31, x, b1)
+    c30 = addProduct(c30, x, b0)
+    c31 = addProduct(c31, x, b1)
     a += 4
     a1 += 4
     a2 += 4
