@@ -14,18 +14,24 @@ export interface Values {
 
 export function seededValues(seed: number): Values {
   let counter = 0
-  const pair = () => threefry2x32(counter++, 0, seed, 0x76616c75)
-  const unit = (word: number) => (word + 0.5) / 2 ** 32
-  const fraction = () => unit(pair()[0])
-  const gaussian = () => {
-    const [a, b] = pair()
-    return Math.sqrt(-2 * Math.log(unit(a))) * Math.cos(2 * Math.PI * unit(b))
+  let spare: number | undefined
+  const word = () => {
+    const given = spare
+    if (given !== undefined) {
+      spare = undefined
+      return given
+    }
+    const words = threefry2x32(counter++, 0, seed, 0x76616c75)
+    spare = words[1]
+    return words[0]
   }
+  const fraction = () => (word() + 0.5) / 2 ** 32
+  const gaussian = () => Math.sqrt(-2 * Math.log(fraction())) * Math.cos(2 * Math.PI * fraction())
   return {
     uniform: (count, low = -1, high = 1) => new Float32Array(count).map(() => low + (high - low) * fraction()),
     normal: (count, deviation = 1, mean = 0) => new Float32Array(count).map(() => mean + deviation * gaussian()),
     integers: (count, bound) => new Int32Array(count).map(() => Math.floor(fraction() * bound)),
-    words: count => new Uint32Array(count).map(() => pair()[0]),
+    words: count => new Uint32Array(count).map(word),
   }
 }
 

@@ -1,0 +1,167 @@
+// Attention over packed sequences of very different lengths, with key lengths and dropout; backward cases take their statistics from the
+// reference's forward.
+import { dropoutParams } from '../../../src/backend/random.js'
+import { attentionTiles, tileCount } from '../../../src/tensor/tiles.js'
+import { offsetsOf, seededValues } from '../values.js'
+import { caseOf, expectedTensors, type KernelCase, referenceOutput } from './case.js'
+
+const random = seededValues(104)
+const MIXED = [1, 2, 31, 32, 33, 130]
+
+interface Setting {
+  readonly name: string
+  readonly lengths: readonly number[]
+  readonly heads: number
+  readonly headSize: number
+  readonly rate?: number
+  readonly keyLengths?: readonly number[]
+  /** Rows of the batch, for the dropout keys. */
+  readonly rows?: readonly number[]
+  /** Rows before the first sequence, which no tile lists. */
+  readonly skip?: number
+  /** Scores of ±500 that are exact in f32, so that only the softmax may lose digits. */
+  readonly large?: boolean
+  readonly noTiles?: boolean
+  /** Rows that attend to one key: ds = p · (dout · v − delta) vanishes, but for rounding of its terms. */
+  readonly cancelling?: boolean
+}
+
+const settings: readonly Setting[] = [
+  { name: 'one token', lengths: [1], heads: 1, headSize: 32, cancelling: true },
+  { name: 'mixed lengths', lengths: MIXED, heads: 2, headSize: 32 },
+  {
+    name: 'mixed lengths, dropout',
+    lengths: MIXED,
+    heads: 2,
+    headSize: 32,
+    rate: 0.1,
+    rows: [9, 4000, 1, 0, 65535, 2],
+  },
+  { name: 'key lengths', lengths: MIXED, heads: 1, headSize: 64, keyLengths: [1, 1, 16, 17, 32, 65] },
+  { name: 'key lengths, dropout', lengths: [33, 7, 65], heads: 3, headSize: 8, rate: 0.3, keyLengths: [32, 1, 33] },
+  { name: 'heads of 4', lengths: [5, 17, 1], heads: 3, headSize: 4, rate: 0.5 },
+  { name: 'heads of 8', lengths: [13, 100], heads: 2, headSize: 8 },
+  { name: 'heads of 64', lengths: [63, 3, 16], heads: 2, headSize: 64, rate: 0.1 },
+  { name: 'heads of 80', lengths: [19, 34], heads: 1, headSize: 80 },
+  { name: 'heads of 128', lengths: [33, 7, 1], heads: 2, headSize: 128, rate: 0.1 },
+  { name: 'twelve heads', lengths: [64, 3], heads: 12, headSize: 32, rate: 0.1 },
+  { name: 'a long sequence', lengths: [3, 385], heads: 1, headSize: 32, rate: 0.1 },
+  {
+    name: 'many short sequences',
+    lengths: Array.from({ length: 200 }, (_, i) => 1 + (i % 5)),
+    heads: 2,
+    headSize: 4,
+    rate: 0.1,
+  },
+  { name: 'rows without a tile', lengths: [7, 18], heads: 2, headSize: 8, skip: 40 },
+  { name: 'large scores', lengths: [33, 2, 65], heads: 1, headSize: 32, large: true, cancelling: true },
+  { name: 'no tiles', lengths: [3], heads: 2, headSize: 8, noTiles: true },
+]
+
+interface Attention {
+  readonly name: string
+  readonly size: number
+  readonly vectors: Record<'q' | 'k' | 'v', Float32Array>
+  readonly tiles: Int32Array
+  readonly params: Record<
+    'tiles' | 'tileRows' | 'heads' | 'headSize' | 'softmaxScale' | 'threshold' | 'scale' | 'key0' | 'key1',
+    number
+  >
+  readonly options: { readonly terms: number }
+  /** T · heads */
+  readonly rows: number
+  readonly cancelling: boolean
+}
+
+function attention(setting: Setting, tileRows: number): Attention {
+  const { lengths, heads, headSize, rate = 0, keyLengths, rows, skip = 0, large, noTiles, cancelling = false } = setting
+  const offsets = offsetsOf(lengths).map(offset => offset + skip)
+  const size = offsets.at(-1)! * heads * headSize
+  const tiles = attentionTiles(
+    offsets,
+    tileRows,
+    keyLengths && Int32Array.from(keyLengths),
+    rows && Int32Array.from(rows),
+  )
+  // Multiples of 2 up to ±12: 32 products of them are exact, and so is the scale.
+  const vector = () => (large ? random.integers(size, 13).map(value => value * 2 - 12) : random.normal(size))
+  return {
+    name: `${setting.name}, tiles of ${tileRows}`,
+    size,
+    rows: offsets.at(-1)! * heads,
+    vectors: { q: Float32Array.from(vector()), k: Float32Array.from(vector()), v: random.normal(size) },
+    tiles,
+    params: {
+      tiles: noTiles ? 0 : tileCount(tiles),
+      tileRows,
+      heads,
+      headSize,
+      softmaxScale: large ? 1 : 1 / Math.sqrt(headSize),
+      ...dropoutParams(rate, 3, size, 1),
+    },
+    options: { terms: headSize + Math.max(...lengths) },
+    cancelling,
+  }
+}
+
+const all = (): Attention[] =>
+  settings.flatMap((setting, i) => (i < 5 ? [16, 32] : [i % 2 ? 16 : 32]).map(tileRows => attention(setting, tileRows)))
+
+const forwardCase = ({ name, size, rows, vectors, tiles, params, options }: Attention): KernelCase =>
+  caseOf('attention_forward', name, params, { ...vectors, tiles, out: size, lse: rows }, options)
+
+export const attentionForwardCases = (): KernelCase[] => all().map(forwardCase)
+
+export function attentionDeltaCases(): KernelCase[] {
+  const delta = (rows: number, heads: number, headSize: number) => {
+    const size = Math.max(rows, 1) * heads
+    const vectors = { out: random.normal(size * headSize), dout: random.normal(size * headSize) }
+    const tensors = { ...vectors, lse: random.normal(size, 5), stats: size * 2 }
+    const options = { terms: headSize, interleaved: { stats: 2 } }
+    return caseOf(
+      'attention_delta',
+      `${rows} rows, ${heads} heads of ${headSize}`,
+      { rows, heads, headSize },
+      tensors,
+      options,
+    )
+  }
+  return [
+    delta(1, 1, 4),
+    delta(3, 12, 32),
+    delta(130, 5, 64),
+    delta(33, 2, 128),
+    delta(257, 3, 8),
+    delta(7, 1, 80),
+    delta(66_001, 1, 4),
+    delta(0, 2, 8),
+  ]
+}
+
+const largest = (x: Iterable<number>) => Array.from(x).reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+
+/** dout, and (lse, delta) of what the reference's forward gives. */
+function backwardInputs(given: Attention) {
+  const { out, lse } = expectedTensors('attention_forward', forwardCase(given), 0)
+  const dout = random.normal(given.size)
+  const { heads, headSize, softmaxScale } = given.params
+  const tensors = { out: Float32Array.from(out!), dout, lse: Float32Array.from(lse!), stats: given.rows * 2 }
+  const delta = caseOf('attention_delta', '', { rows: given.rows / heads, heads, headSize }, tensors)
+  const stats = referenceOutput('attention_delta', delta, 'stats')
+  const term = softmaxScale * largest(stats.filter((_, i) => i % 2)) * largest(given.vectors.k)
+  const options = { ...given.options, ...(given.cancelling && { magnitude: { dq: term, dk: term } }) }
+  return { inputs: { ...given.vectors, dout, stats, tiles: given.tiles }, options }
+}
+
+export const attentionBackwardQCases = (): KernelCase[] =>
+  all().map(given => {
+    const { inputs, options } = backwardInputs(given)
+    return caseOf('attention_backward_q', given.name, given.params, { ...inputs, dq: given.size }, options)
+  })
+
+export const attentionBackwardKvCases = (): KernelCase[] =>
+  all().map(given => {
+    const { inputs, options } = backwardInputs(given)
+    const tensors = { ...inputs, dk: given.size, dv: given.size }
+    return caseOf('attention_backward_kv', given.name, given.params, tensors, options)
+  })

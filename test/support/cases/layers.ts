@@ -1,0 +1,215 @@
+// Dropout, LayerNorm, GELU, pooling and L2 normalisation.
+import { dropoutParams } from '../../../src/backend/random.js'
+import { offsetsOf, seededValues } from '../values.js'
+import { type CaseOptions, caseOf, type KernelCase, referenceOutput } from './case.js'
+import { MANY_ELEMENTS, MANY_ROWS, shapes } from './rows.js'
+
+const random = seededValues(103)
+const keeping = dropoutParams(0, 0, 0, 0)
+const dropping = dropoutParams(0.1, 7, 3, 11)
+const manyRows = [MANY_ROWS, 3] as const
+const noRows = [0, 3] as const
+const size = (rows: number, columns: number) => Math.max(rows, 1) * columns
+const ones = (count: number) => random.uniform(count, 1, 2).map((value, i) => (i % 3 ? value : -value))
+
+/** Values of at least 1, so that one wrongly dropped or kept element cannot hide below the tolerance. */
+export function dropoutCases(): KernelCase[] {
+  const drop = (rows: number, columns: number, rate: number) => {
+    const tensors = { x: ones(size(rows, columns)), keys: random.words(Math.max(rows, 1)), y: size(rows, columns) }
+    const params = { rows, columns, ...dropoutParams(rate, 1, rows, columns) }
+    return caseOf('dropout', `${rows} rows of ${columns}, rate ${rate}`, params, tensors)
+  }
+  const rates = [0.1, 0.5, 0, 0.99]
+  return [...shapes, manyRows, noRows].map(([rows, columns], i) => drop(rows, columns, rates[i % rates.length]!))
+}
+
+function layerNorm(
+  name: string,
+  x: Float32Array,
+  columns: number,
+  residual: 'none' | 'plain' | 'dropped',
+  options?: CaseOptions,
+) {
+  const rows = Math.floor(x.length / columns)
+  const hasResidual = residual === 'none' ? 0 : 1
+  const params = { rows, columns, epsilon: 1e-12, hasResidual, ...(residual === 'dropped' ? dropping : keeping) }
+  const tensors = {
+    x,
+    residual: hasResidual ? random.normal(x.length) : undefined,
+    keys: residual === 'dropped' ? random.words(rows) : undefined,
+    gamma: random.normal(columns, 0.2, 1),
+    beta: random.normal(columns),
+    sum: hasResidual ? x.length : undefined,
+    y: x.length,
+    stats: rows * 2,
+  }
+  const measure = { terms: columns, interleaved: { stats: 2 }, ...options }
+  return caseOf('layer_norm_forward', name, params, tensors, measure)
+}
+
+export function layerNormForwardCases(): KernelCase[] {
+  const kinds = ['none', 'plain', 'dropped'] as const
+  const cases = [...shapes, [3, 2] as const].flatMap(([rows, columns], i) =>
+    // One column has no variance: its rstd is 1/√epsilon, which no case that also sums should have
+    (columns === 1 ? (['none'] as const) : [kinds[i % 3]!, kinds[(i + 1) % 3]!]).map(kind =>
+      layerNorm(`${rows} rows of ${columns}, residual ${kind}`, random.normal(rows * columns, 2, 0.5), columns, kind),
+    ),
+  )
+  const nothing = layerNorm('no rows', random.normal(3), 3, 'none')
+  return [
+    ...cases,
+    layerNorm(`${MANY_ROWS} rows of 3`, random.normal(MANY_ROWS * 3), 3, 'dropped', { conditioning: 1e4 }),
+    layerNorm('a row of zeros', new Float32Array(65), 65, 'none'),
+    // The mean is 1000 deviations: its rounding moves y by 1000 · 2⁻²⁴, while E[x²] − E[x]² would lose everything
+    layerNorm('mean far from 0', random.normal(5 * 130, 1, 1000), 130, 'none', { conditioning: 300 }),
+    { ...nothing, params: { ...nothing.params, rows: 0 } },
+  ]
+}
+
+/** z, its statistics, dy and gamma of a LayerNorm whose gradients are wanted. */
+function normalised(rows: number, columns: number) {
+  const z = random.normal(size(rows, columns), 2, 0.5)
+  // Two or three neighbours may lie so close that their rstd is huge: the spread keeps it below 10
+  for (let i = 0; i < z.length; i += columns) z[i]! += 3
+  const stats = referenceOutput('layer_norm_forward', layerNorm('', z, columns, 'none'), 'stats')
+  return { dy: random.normal(z.length), z, stats, gamma: random.normal(columns, 0.2, 1) }
+}
+
+export const layerNormBackwardCases = (): KernelCase[] =>
+  [...shapes.slice(1), manyRows, noRows].flatMap(([rows, columns]) =>
+    [0, 1].map(accumulate => {
+      const given = normalised(rows, columns)
+      const tensors = { ...given, dz: accumulate ? random.normal(given.z.length) : given.z.length }
+      const name = `${rows} rows of ${columns}, accumulate ${accumulate}`
+      return caseOf('layer_norm_backward', name, { rows, columns, accumulate }, tensors, { terms: columns })
+    }),
+  )
+
+export const layerNormParametersCases = (): KernelCase[] =>
+  [...shapes.slice(1), [1000, 5] as const, manyRows, noRows].map(([rows, columns]) => {
+    const { dy, z, stats } = normalised(rows, columns)
+    const tensors = { dy, z, stats, dgamma: random.normal(columns), dbeta: random.normal(columns) }
+    return caseOf('layer_norm_parameters', `${rows} rows of ${columns}`, { rows, columns }, tensors, { terms: rows })
+  })
+
+/** Where GELU has its shape, its left tail, where it is x or 0 (tanh of a large cube overflows in a careless kernel), and both zeros. */
+const geluInputs = (): Readonly<Record<string, Float32Array>> => ({
+  one: Float32Array.of(0.5),
+  three: Float32Array.of(-1, 0, 1),
+  middle: random.uniform(257, -3, 3),
+  wide: random.normal(1000, 4),
+  'left tail': random.uniform(130, -5, -2),
+  small: random.uniform(100, -1e-3, 1e-3),
+  extreme: Float32Array.of(-1e4, -1000, -100, -40, -13, -9, -0, 0, 9, 13, 40, 100, 1000, 1e4),
+})
+
+/** Mostly zeros, whose reference is quick, with a few values between and at the end. */
+function manyElements(): Float32Array {
+  const x = new Float32Array(MANY_ELEMENTS)
+  for (let i = 0; i < x.length; i += 65_521) x[i] = (i % 7) - 3
+  x.set(random.normal(999), x.length - 999)
+  return x
+}
+
+export function geluForwardCases(): KernelCase[] {
+  const gelu = (name: string, x: Float32Array, approximate: number, count = x.length) =>
+    caseOf('gelu_forward', `${name}, approximate ${approximate}`, { count, approximate }, { x, y: x.length })
+  const inputs = Object.entries(geluInputs())
+  return [
+    ...inputs.flatMap(([name, x]) => [gelu(name, x, 0), gelu(name, x, 1)]),
+    gelu('nothing', Float32Array.of(1, 2, 3), 0, 0),
+    gelu(`${MANY_ELEMENTS}`, manyElements(), 0),
+  ]
+}
+
+export function geluBackwardCases(): KernelCase[] {
+  const gelu = (name: string, x: Float32Array, approximate: number, count = x.length) => {
+    const tensors = { x, dy: random.normal(x.length), dx: x.length }
+    return caseOf('gelu_backward', `${name}, approximate ${approximate}`, { count, approximate }, tensors)
+  }
+  const inputs = Object.entries(geluInputs())
+  const nothing = gelu('nothing', Float32Array.of(1, 2, 3), 0, 0)
+  return [...inputs.flatMap(([name, x]) => [gelu(name, x, 0), gelu(name, x, 1)]), nothing]
+}
+
+const poolLengths = [[1], [3, 1, 5], [1, 2, 31, 32, 33, 130], [257, 1], new Array<number>(MANY_ROWS).fill(1)]
+const poolColumns = [1, 7, 384, 65, 2]
+
+export function poolForwardCases(): KernelCase[] {
+  const pool = (lengths: readonly number[], columns: number, mode: number, sequences = lengths.length) => {
+    const offsets = offsetsOf(lengths)
+    const tensors = { x: random.normal(offsets.at(-1)! * columns), offsets, out: Math.max(lengths.length, 1) * columns }
+    const name = `${sequences} sequences, columns ${columns}, mode ${mode}`
+    return caseOf('pool_forward', name, { sequences, columns, mode }, tensors, { terms: Math.max(...lengths) })
+  }
+  const all = poolLengths.flatMap((lengths, i) => [
+    pool(lengths, poolColumns[i]!, 0),
+    pool(lengths, poolColumns[i]!, 1),
+  ])
+  return [...all, pool([2, 3], 3000, 0), pool([2, 3], 3, 0, 0)]
+}
+
+export function poolBackwardCases(): KernelCase[] {
+  const pool = (
+    lengths: readonly number[],
+    columns: number,
+    mode: number,
+    accumulate: number,
+    sequences = lengths.length,
+  ) => {
+    const offsets = offsetsOf(lengths)
+    const rows = offsets.at(-1)!
+    const tensors = {
+      dout: random.normal(lengths.length * columns),
+      offsets,
+      dx: accumulate ? random.normal(rows * columns) : rows * columns,
+    }
+    const name = `${sequences} sequences, columns ${columns}, mode ${mode}, accumulate ${accumulate}`
+    return caseOf('pool_backward', name, { sequences, columns, mode, accumulate }, tensors)
+  }
+  const all = poolLengths.flatMap((lengths, i) =>
+    [0, 1, 2, 3].map(form => pool(lengths, poolColumns[i]!, form & 1, form >> 1)),
+  )
+  return [...all, pool([2, 3], 3000, 0, 0), pool([2, 3], 3, 0, 0, 0)]
+}
+
+export function l2NormalizeForwardCases(): KernelCase[] {
+  const normalize = (name: string, rows: number, columns: number, x: Float32Array, epsilon: number) => {
+    const tensors = { x, y: x.length, norms: Math.max(rows, 1) }
+    return caseOf('l2_normalize_forward', name, { rows, columns, epsilon }, tensors, { terms: columns })
+  }
+  const plain = [...shapes, manyRows, noRows].map(([rows, columns]) =>
+    normalize(`${rows} rows of ${columns}`, rows, columns, random.normal(size(rows, columns)), 1e-12),
+  )
+  const zeroRow = random.normal(3 * 65).map((value, i) => (i >= 65 && i < 130 ? 0 : value))
+  const growing = random.normal(4 * 33).map((value, i) => value * 10 ** (Math.floor(i / 33) - 3))
+  return [
+    ...plain,
+    normalize('a row of zeros', 3, 65, zeroRow, 1e-12),
+    normalize('norms below and above epsilon', 4, 33, growing, 0.5),
+    normalize('large values', 2, 100, random.normal(200, 1e17), 1e-12),
+  ]
+}
+
+export function l2NormalizeBackwardCases(): KernelCase[] {
+  const normalize = (name: string, rows: number, columns: number, x: Float32Array, epsilon: number) => {
+    const forward = { rows: x.length / columns, columns, epsilon }
+    const before = caseOf('l2_normalize_forward', name, forward, { x, y: x.length, norms: x.length / columns })
+    const [y, norms] = ['y', 'norms'].map(tensor => referenceOutput('l2_normalize_forward', before, tensor)) as [
+      Float32Array,
+      Float32Array,
+    ]
+    const tensors = { y, norms, dy: random.normal(x.length), dx: x.length }
+    return caseOf('l2_normalize_backward', name, { rows, columns, epsilon }, tensors, { terms: columns })
+  }
+  // Away from 0, so that no short row's 1/‖x‖ is the scale of the whole tensor
+  const plain = [...shapes, manyRows, noRows].map(([rows, columns]) =>
+    normalize(`${rows} rows of ${columns}`, rows, columns, ones(size(rows, columns)), 1e-12),
+  )
+  const growing = random.normal(4 * 33).map((value, i) => value * 10 ** (Math.floor(i / 33) - 3))
+  return [
+    ...plain,
+    normalize('rows of zeros', 3, 5, new Float32Array(15), 1e-12),
+    normalize('norms below and above epsilon', 4, 33, growing, 0.5),
+  ]
+}

@@ -1,0 +1,64 @@
+// Products at sizes that are no multiples of a tile, single rows and columns, skinny ones as LoRA has them, and exact tiles.
+import { seededValues } from '../values.js'
+import { caseOf, type KernelCase } from './case.js'
+
+const random = seededValues(101)
+type Size = readonly [M: number, N: number, K: number]
+
+const sizes: readonly Size[] = [
+  [1, 1, 1],
+  [1, 5, 3],
+  [3, 1, 7],
+  [5, 130, 13],
+  [13, 7, 63],
+  [33, 65, 100],
+  [63, 33, 127],
+  [127, 257, 8],
+  [130, 100, 1],
+  [257, 3, 65],
+  [65, 63, 257],
+  [1, 3000, 5],
+  [3000, 1, 8],
+  [100, 8, 385],
+  [8, 127, 385],
+  [8, 8, 1030],
+  [64, 64, 64],
+  [128, 128, 32],
+]
+
+/** Large enough for every variant that a backend may hold. */
+const largeSizes: readonly Size[] = [
+  [300, 300, 300],
+  [520, 390, 70],
+  [650, 660, 37],
+]
+
+export function matmulCases(): KernelCase[] {
+  const cases: KernelCase[] = []
+  for (const [index, size] of sizes.entries())
+    for (const transposes of [0, 1, 2, 3]) cases.push(product(size, transposes, index + transposes))
+  // Every transpose with every epilogue, at one size
+  for (let form = 0; form < 16; form++) cases.push(product([33, 66, 21], form & 3, form >> 2))
+  for (const [index, size] of largeSizes.entries())
+    for (const form of [0, 1, 2, 3]) cases.push(product(size, form, index))
+  const nothing = { N: 3, K: 2, transposeA: 0, transposeB: 0, accumulate: 0, hasBias: 0, alpha: 1 }
+  const tensors = { a: random.normal(2), b: random.normal(6), bias: undefined, c: 3 }
+  cases.push(caseOf('matmul', 'no rows', { M: 0, ...nothing }, tensors))
+  return cases
+}
+
+/** Bit 0 of `transposes` is transposeA, bit 1 transposeB; of `epilogue` bit 0 accumulates, bit 1 adds a bias. */
+function product([M, N, K]: Size, transposes: number, epilogue: number): KernelCase {
+  const [transposeA, transposeB] = [transposes & 1, transposes >> 1]
+  const [accumulate, hasBias] = [epilogue & 1, (epilogue >> 1) & 1]
+  const alpha = epilogue % 3 === 0 ? 1 : 0.375
+  const name = `M ${M}, N ${N}, K ${K}, transposes ${transposeA}${transposeB}, accumulate ${accumulate}, bias ${hasBias}`
+  const params = { M, N, K, transposeA, transposeB, accumulate, hasBias, alpha }
+  const tensors = {
+    a: random.normal(M * K),
+    b: random.normal(K * N),
+    bias: hasBias ? random.normal(N, 3) : undefined,
+    c: accumulate ? random.normal(M * N, 2) : M * N,
+  }
+  return caseOf('matmul', name, params, tensors, { terms: K })
+}

@@ -1,0 +1,39 @@
+// The cases of every kernel of the table, seeded: sizes that are no multiples of a tile, single rows, nothing at all, extremes. Made when asked
+// for: some are large.
+import type { KernelName } from '../../src/backend/kernels.js'
+import * as attention from './cases/attention.js'
+import type { KernelCase } from './cases/case.js'
+import * as layers from './cases/layers.js'
+import { matmulCases } from './cases/matmul.js'
+import * as rows from './cases/rows.js'
+import * as training from './cases/training.js'
+
+export const kernelCases: Readonly<Record<KernelName, () => KernelCase[]>> = {
+  matmul: matmulCases,
+  column_sum: rows.columnSumCases,
+  gather_rows: rows.gatherRowsCases,
+  scatter_rows: rows.scatterRowsCases,
+  copy_rows: rows.copyRowsCases,
+  dropout: layers.dropoutCases,
+  layer_norm_forward: layers.layerNormForwardCases,
+  layer_norm_backward: layers.layerNormBackwardCases,
+  layer_norm_parameters: layers.layerNormParametersCases,
+  gelu_forward: layers.geluForwardCases,
+  gelu_backward: layers.geluBackwardCases,
+  attention_forward: attention.attentionForwardCases,
+  attention_delta: attention.attentionDeltaCases,
+  attention_backward_q: attention.attentionBackwardQCases,
+  attention_backward_kv: attention.attentionBackwardKvCases,
+  pool_forward: layers.poolForwardCases,
+  pool_backward: layers.poolBackwardCases,
+  l2_normalize_forward: layers.l2NormalizeForwardCases,
+  l2_normalize_backward: layers.l2NormalizeBackwardCases,
+  softmax_cross_entropy_forward: training.crossEntropyForwardCases,
+  softmax_cross_entropy_backward: training.crossEntropyBackwardCases,
+  weighted_sum: training.weightedSumCases,
+  sum_of_squares: training.sumOfSquaresCases,
+  gradient_norm: training.gradientNormCases,
+  adamw: training.adamwCases,
+  fill: rows.fillCases,
+  top_k: training.topKCases,
+}
