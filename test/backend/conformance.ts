@@ -2,7 +2,7 @@
 // A case runs twice, with other garbage in what it must not read, and must give the same bits. Each tensor lies between guard bytes.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Backend, Memory, View } from '../../src/backend/backend.js'
+import { type Backend, type Memory, type View, wholeView } from '../../src/backend/backend.js'
 import { type KernelName, kernelNames, kernelSpec } from '../../src/backend/kernels.js'
 import type { ReferenceArray } from '../reference/types.js'
 import { expectedTensors, initialValues, type KernelCase, type Values32 } from '../support/cases/case.js'
@@ -12,13 +12,14 @@ import { kernelCases } from '../support/kernel-cases.js'
 const GARBAGE = [1.5e30, Number.NaN] as const
 const GUARD_BYTE = 0xa5
 /** Cases beyond this run once: they are there for their size. */
-const LARGE_BYTES = 32 << 20
+const LARGE_BYTES = 1_500_000
 const LARGEST_F32 = 3.4028235677973366e38
 
 /**
  * Registers one test a kernel. `tolerance`: max |Δ| over max |reference| of a tensor, for sums of up to 256 terms.
  */
 export function conformance(backend: Backend, tolerance: number): void {
+  orderTest(backend)
   for (const kernel of kernelNames) {
     test(kernel, async () => {
       const cases = kernelCases[kernel]()
@@ -37,6 +38,39 @@ export function conformance(backend: Backend, tolerance: number): void {
       assert.is(failures.length, 0, failures.slice(0, 20).join('\n'))
     })
   }
+}
+
+function orderTest(backend: Backend): void {
+  test('memory starts zeroed; calls, runs and writes take effect in order, each call with its own parameters', async () => {
+    const count = 8
+    const used = backend.allocate(count * 4, 'used before')
+    backend.write({ memory: used, offset: 0, bytes: count * 4 }, new Float32Array(count).fill(9))
+    await backend.finish()
+    backend.free(used)
+    const view = (name: string, elements: number) => wholeView(backend.allocate(elements * 4, name))
+    const [x, y, ones, out] = [view('x', count), view('y', count), view('ones', count), view('out', 1)]
+    backend.write(ones, new Float32Array(count).fill(1))
+    const prepared = await backend.prepare([
+      { kernel: 'fill', views: [x] },
+      { kernel: 'copy_rows', views: [x, y] },
+      { kernel: 'weighted_sum', views: [y, ones, out] },
+      { kernel: 'fill', views: [x] },
+    ])
+    const run = (value: number, rows: number) => {
+      const copy = { rows, columns: 1, from: 0, to: count - rows, accumulate: 1 }
+      backend.run(prepared, [{ count, value }, copy, { count, accumulate: 1 }, { count, value: -1 }])
+    }
+    run(2, count) // y = 2, out = 16
+    run(3, 1) // the last of y is 5, out = 16 + 19
+    backend.write(y, new Float32Array(count).fill(10))
+    run(4, count) // y = 14, out = 35 + 112
+    const found = await Promise.all(
+      [x, y, out].map(async tensor => Array.from(new Float32Array(await backend.read(tensor)))),
+    )
+    assert.equal(found, [new Array(count).fill(-1), new Array(count).fill(14), [147]])
+    prepared.release()
+    for (const { memory } of [x, y, ones, out]) backend.free(memory)
+  })
 }
 
 interface Result {

@@ -76,7 +76,7 @@ export function expectedTensors(
   const tensors: Record<string, ReferenceArray | undefined> = {}
   for (const [name, initial] of Object.entries(test.tensors)) {
     const values = initialValues(kernel, name, initial, garbage)
-    tensors[name] = values instanceof Float32Array ? Float64Array.from(values) : values?.slice()
+    tensors[name] = values instanceof Float32Array ? new Float64Array(values) : values?.slice()
   }
   runReference(kernel, tensors, test.params)
   return tensors

@@ -32,7 +32,13 @@ function layerNorm(
 ) {
   const rows = Math.floor(x.length / columns)
   const hasResidual = residual === 'none' ? 0 : 1
-  const params = { rows, columns, epsilon: 1e-12, hasResidual, ...(residual === 'dropped' ? dropping : keeping) }
+  const params = {
+    rows,
+    columns,
+    epsilon: rows % 2 ? 1e-12 : 0.25,
+    hasResidual,
+    ...(residual === 'dropped' ? dropping : keeping),
+  }
   const tensors = {
     x,
     residual: hasResidual ? random.normal(x.length) : undefined,
@@ -77,7 +83,7 @@ function normalised(rows: number, columns: number) {
 
 export const layerNormBackwardCases = (): KernelCase[] =>
   [...shapes.slice(1), manyRows, noRows].flatMap(([rows, columns]) =>
-    [0, 1].map(accumulate => {
+    (rows === MANY_ROWS ? [1] : [0, 1]).map(accumulate => {
       const given = normalised(rows, columns)
       const tensors = { ...given, dz: accumulate ? random.normal(given.z.length) : given.z.length }
       const name = `${rows} rows of ${columns}, accumulate ${accumulate}`

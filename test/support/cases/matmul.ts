@@ -28,9 +28,9 @@ const sizes: readonly Size[] = [
 
 /** Large enough for every variant that a backend may hold. */
 const largeSizes: readonly Size[] = [
-  [300, 300, 300],
-  [520, 390, 70],
-  [650, 660, 37],
+  [300, 300, 100],
+  [520, 390, 40],
+  [650, 660, 21],
 ]
 
 export function matmulCases(): KernelCase[] {
