@@ -1,7 +1,8 @@
 // Writes assembly/text/unicode-data.ts: what BERT's normaliser and pre-tokeniser ask about every code point, as one byte stream that
 // assembly/text/unicode.ts unpacks. The facts come from this JavaScript engine's own \p{…}, normalize and toLowerCase; where the
 // Hugging Face tokenizers library (0.23) knows an older Unicode, its answer counts, because the models were trained behind it: its
-// categories are those of Unicode 8, its decompositions those of Unicode 13, its case mapping is today's.
+// categories and decompositions are about those of Unicode 8, its case mapping is today's. Each list below was found by asking
+// that library about every code point.
 // Run by hand with `node scripts/unicode.mjs`; the output is committed, so that a build does not depend on the engine's Unicode.
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -64,6 +65,16 @@ const notDecomposed = new Set(
   ranges('105c9 105e4 11383 11385 1138e 11391 113c5 113c7-113c8 11938 16121-16128 16d68-16d6a'),
 )
 
+/** Marks with a combining class today, but without one there. */
+const notCombining = new Set(ranges('1715 113cf 1193d 11f41 16ff0-16ff1'))
+
+/** \w today, but not there. */
+const notWord = new Set(
+  ranges(`88f c5c cdc 1acf-1add 1ae0-1aeb a7ce-a7cf a7d2 a7d4 a7f1 10940-10959 10ec5-10ec7 10efa-10efb 11b60-11b67
+  11db0-11ddb 11de0-11de9 16ea0-16eb8 16ebb-16ed3 16ff2-16ff6 187f8-187ff 18d09-18d1e 18d80-18df2 1e6c0-1e6de 1e6e0-1e6f5
+  1e6fe-1e6ff 2b73a-2b73f 2cea2-2cead 323b0-33479`),
+)
+
 /** BERT's own list: the CJK blocks of its time, not a property. */
 const chinese = new Set(
   ranges('4e00-9fff 3400-4dbf 20000-2a6df 2a700-2b73f 2b740-2b81f 2b920-2ceaf f900-faff 2f800-2fa1f'),
@@ -77,14 +88,21 @@ const isMark = (code, text) => oldMark.has(code) || (/^\p{Mn}$/u.test(text) && !
 
 // JavaScript does not tell combining classes, but swaps marks by them: U+0334 has the lowest (1), U+0345 the highest (240).
 const swaps = (before, after) => `x${before}${after}`.normalize('NFD') === `x${after}${before}`
-const isCombining = text => swaps(text, '\u0334') || swaps('\u0345', text)
+const isCombining = text => [...text.normalize('NFD')].every(char => swaps(char, '\u0334') || swaps('\u0345', char))
 
 /** Spacing characters with a combining class, as numbers from 1 in the order of their classes. */
 function combiningOrder() {
   const classes = []
   for (let code = 0; code <= last; code++) {
     const text = String.fromCodePoint(code)
-    if (!/^\p{M}$/u.test(text) || isMark(code, text) || notMark.has(code) || !isCombining(text)) continue
+    if (
+      !/^\p{M}$/u.test(text) ||
+      isMark(code, text) ||
+      notMark.has(code) ||
+      notCombining.has(code) ||
+      !isCombining(text)
+    )
+      continue
     const same = classes.find(members => !swaps(members[0], text) && !swaps(text, members[0]))
     if (same) same.push(text)
     else classes.push([text])
@@ -104,7 +122,7 @@ function flagsOf(code, text) {
   const punctuation = /^[\p{P}!-/:-@[-`{-~]$/u.test(text) && !notPunctuation.has(code)
   if (punctuation || oldPunctuation.has(code)) flags |= PUNCTUATION
   if (chinese.has(code)) flags |= CHINESE
-  if (/^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]$/u.test(text)) flags |= WORD
+  if (/^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]$/u.test(text) && !notWord.has(code)) flags |= WORD
   const transparent = isMark(code, text) && isCombining(text)
   return flags | ((transparent ? TRANSPARENT : (order.get(text) ?? 0)) << ORDER_SHIFT)
 }

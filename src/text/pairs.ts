@@ -1,6 +1,6 @@
 // Two texts as one sequence, put together by the pair template. Where they are too long, the longer one is cut first
 // ("longest_first" of the Hugging Face tokenizers).
-import type { PackedIds } from './engine.js'
+import type { PackedIds } from './blocks.js'
 import type { TemplatePiece } from './wordpiece.js'
 
 export interface PackedPairs extends PackedIds {
@@ -8,19 +8,11 @@ export interface PackedPairs extends PackedIds {
   readonly typeIds: Int32Array
 }
 
-/** How many ids of each text stay when both together may have `limit`. */
+/** How many ids of each text stay when both together may have `limit`. Of two equally long texts the second gets the odd id. */
 export function longestFirst(first: number, second: number, limit: number): [number, number] {
   if (first + second <= limit) return [first, second]
-  const [shorter, longer] = first < second ? [first, second] : [second, first]
-  let [left, right] = [shorter, shorter > limit ? shorter : Math.max(shorter, limit - shorter)]
-  if (left + right > limit) {
-    left = Math.floor(limit / 2)
-    right = left + (limit % 2)
-  }
-  left = Math.min(left, shorter)
-  right = Math.min(right, longer)
-  // The lengths go back as they came: with equal ones the second is the longer.
-  return first > second ? [right, left] : [left, right]
+  const keep = Math.min(first, second, Math.floor(limit / 2))
+  return first > second ? [limit - keep, keep] : [keep, limit - keep]
 }
 
 /** `limit`: ids of both texts at most, special ones not counted. */

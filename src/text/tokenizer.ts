@@ -1,8 +1,9 @@
 // A tokenizer: texts to packed ids, single or in pairs, with the special tokens of its model; from a folder's files or from a
 // vocabulary in memory.
 import { exists, isFolder, readBytes } from '../runtime/files.js'
+import type { PackedIds } from './blocks.js'
 import { decodeTokens } from './decode.js'
-import { type PackedIds, startEngine } from './engine.js'
+import { startEngine } from './engine.js'
 import { joinPairs, type PackedPairs } from './pairs.js'
 import { writeTokenizerFiles } from './tokenizer-files.js'
 import { readTokenizerJson } from './tokenizer-json.js'
@@ -207,7 +208,7 @@ async function makeTokenizer(wordpiece: WordPiece, source: string, originals: To
         throw new Error(`${first.length} first texts and ${second.length} second ones: a pair needs one of each`)
       const pieces = addSpecialTokens ? pair : pair.filter(piece => piece.kind === 'text')
       const limit = roomFor(maxLength, countIn(pieces))
-      // Both whole: which of two long texts is the longer decides where an odd id goes.
+      // Both as a whole: which of two long texts is the longer decides where an odd id goes.
       const whole = (texts: readonly string[]) => engine.encode(texts, Number.POSITIVE_INFINITY, false)
       return joinPairs(whole(first), whole(second), pieces, limit)
     },

@@ -1,0 +1,149 @@
+// Texts through the tokenizer's module in blocks, so that a collection of any size needs a few megabytes of its memory. Only a
+// stretch without white space must fit as a whole.
+
+export interface PackedIds {
+  /** (offsets[texts]) */
+  readonly ids: Int32Array
+  /** Text i has the ids from offsets[i] to offsets[i + 1]. (texts + 1) */
+  readonly offsets: Int32Array
+  /** How many texts were cut. */
+  readonly truncated: number
+}
+
+export interface TextModule {
+  setUp(clean: boolean, chinese: boolean, strip: boolean, lower: boolean, longest: number, unknown: number): number
+  prepareNormalized(bytes: number): number
+  normalized(bytes: number): number
+  stage(bytes: number, count: number): number
+  build(bytes: number, count: number): number
+  addSpecial(behind: boolean, id: number): number
+  prepare(bytes: number, count: number): number
+  textsAt(): number
+  idsAt(): number
+  lastTextWasCut(): number
+  cutTexts(): number
+  encode(count: number, limit: number, special: boolean, used: number, opened: boolean, closed: boolean): number
+}
+
+/** The module with a vocabulary in it. */
+export interface Instance {
+  readonly module: TextModule
+  readonly memory: WebAssembly.Memory
+  /** Special ids before a text. */
+  readonly before: number
+  /** Whether a text may be cut at any white space. */
+  readonly divisible: boolean
+}
+
+const BLOCK_BYTES = 1 << 18
+const BLOCK_TEXTS = 1 << 12
+// More than any text has ids.
+const UNLIMITED = 0xffffffff
+
+const encoder = new TextEncoder()
+
+export const noMemory = (what: string, bytes: number) =>
+  new Error(`${what} needs ${Math.ceil(bytes / 2 ** 20)} MB of WebAssembly memory at once, which is not to be had`)
+
+/** Bytes of a stretch of text in UTF-8. */
+export function utf8Length(text: string, start: number, end: number): number {
+  let bytes = end - start
+  for (let i = start; i < end; i++) {
+    const code = text.charCodeAt(i)
+    if (code >= 0x80) bytes += code < 0x800 ? 1 : 2
+    // A pair has 4 bytes; a surrogate alone becomes U+FFFD, which has 3.
+    if (code >= 0xd800 && code < 0xdc00 && i + 1 < end && (text.charCodeAt(i + 1) & 0xfc00) === 0xdc00) i++
+  }
+  return bytes
+}
+
+/** Ids that grow as blocks come in. */
+interface Collected {
+  ids: Int32Array
+  length: number
+}
+
+function collect(to: Collected, { module, memory }: Instance, count: number): void {
+  const needed = to.length + count
+  if (needed > 0x7fffffff) throw new Error(`more than ${0x7fffffff} tokens in one call: encode fewer texts at a time`)
+  if (needed > to.ids.length) {
+    const larger = new Int32Array(Math.min(Math.max(needed, Math.ceil(to.ids.length * 1.5)), 0x7fffffff))
+    larger.set(to.ids.subarray(0, to.length))
+    to.ids = larger
+  }
+  to.ids.set(new Int32Array(memory.buffer, module.idsAt() >>> 0, count), to.length)
+  to.length = needed
+}
+
+export function encodeTexts(engine: Instance, texts: readonly string[], limit: number, special: boolean): PackedIds {
+  const offsets = new Int32Array(texts.length + 1)
+  const to: Collected = { ids: new Int32Array(Math.min(8 * texts.length + 1024, 1 << 24)), length: 0 }
+  let truncated = 0
+  for (let i = 0; i < texts.length; ) {
+    const first = to.length
+    if (3 * texts[i]!.length > BLOCK_BYTES) {
+      truncated += encodeLong(engine, texts[i]!, limit, special, to)
+      offsets[++i] = to.length
+      continue
+    }
+    const { ends, taken } = fillBlock(engine, texts, i)
+    const count = engine.module.encode(taken, Math.min(limit, UNLIMITED), special, 0, false, true)
+    for (let j = 0; j < taken; j++) offsets[i + j + 1] = first + ends[j]!
+    collect(to, engine, count)
+    truncated += engine.module.cutTexts()
+    i += taken
+  }
+  return { ids: to.ids.slice(0, to.length), offsets, truncated }
+}
+
+/** Writes texts, from number `first` on, as many as fit. */
+function fillBlock(
+  { module, memory }: Instance,
+  texts: readonly string[],
+  first: number,
+): { ends: Int32Array; taken: number } {
+  const address = module.prepare(BLOCK_BYTES, BLOCK_TEXTS) >>> 0
+  if (!address) throw noMemory('a block of texts', 5 * BLOCK_BYTES)
+  const ends = new Int32Array(memory.buffer, address, BLOCK_TEXTS)
+  const block = new Uint8Array(memory.buffer, module.textsAt() >>> 0, BLOCK_BYTES)
+  let [taken, filled] = [0, 0]
+  for (; taken < BLOCK_TEXTS && first + taken < texts.length; taken++) {
+    const text = texts[first + taken]!
+    if (filled + 3 * text.length > BLOCK_BYTES) break
+    filled += encoder.encodeInto(text, block.subarray(filled)).written
+    ends[taken] = filled
+  }
+  return { ends, taken }
+}
+
+const isBlank = (code: number) => code === 0x20 || code === 0x0a || code === 0x09 || code === 0x0d
+
+/** Where to cut a text that is too long for a block: at the last white space within reach, or the first behind it. */
+function placeToCut(text: string, start: number, divisible: boolean): number {
+  const reach = start + BLOCK_BYTES
+  if (reach >= text.length || !divisible) return text.length
+  for (let i = reach; i > start; i--) if (isBlank(text.charCodeAt(i))) return i
+  for (let i = reach + 1; i < text.length; i++) if (isBlank(text.charCodeAt(i))) return i
+  return text.length
+}
+
+/** One text, in pieces; returns 1 if it was cut at the limit. */
+function encodeLong(engine: Instance, text: string, limit: number, special: boolean, to: Collected): number {
+  const { module, memory, before, divisible } = engine
+  let used = 0
+  for (let start = 0; ; ) {
+    const end = placeToCut(text, start, divisible)
+    const bytes = utf8Length(text, start, end)
+    const address = module.prepare(bytes, 1) >>> 0
+    if (!address) throw noMemory(`a stretch of ${end - start} characters without white space`, 5 * bytes)
+    encoder.encodeInto(text.slice(start, end), new Uint8Array(memory.buffer, module.textsAt() >>> 0, bytes))
+    new Int32Array(memory.buffer, address, 1)[0] = bytes
+    const [opened, closed] = [start > 0, end === text.length]
+    const count = module.encode(1, Math.min(limit, UNLIMITED), special, used, opened, closed)
+    collect(to, engine, count)
+    used += count - (special && !opened ? before : 0)
+    if (module.lastTextWasCut()) return 1
+    if (closed) return 0
+    start = end
+  }
+}
