@@ -23,10 +23,14 @@ export const softmax_cross_entropy_backward: Reference<'softmax_cross_entropy_ba
   const { targets, weights, lse, scores } = tensors
   for (let row = 0; row < rows; row++) {
     const [target, begin, end] = [targets[row * 3]!, targets[row * 3 + 1]!, targets[row * 3 + 2]!]
+    const line = scores.subarray(row * columns, (row + 1) * columns)
+    const inside = (column: number) => column >= begin && column < end
+    const exponentials = line.map((score, column) => (inside(column) ? Math.exp(score - lse[row]!) : 0))
+    const sum = exponentials.reduce((a, b) => a + b, 0)
+    const others = exponentials.reduce((total, value, column) => (column === target ? total : total + value), 0)
     for (let column = 0; column < columns; column++) {
-      const i = row * columns + column
-      const probability = Math.exp(scores[i]! - lse[row]!)
-      scores[i] = column >= begin && column < end ? weights[row]! * (probability - (column === target ? 1 : 0)) : 0
+      const share = column === target ? -others / sum : exponentials[column]! / sum
+      line[column] = inside(column) ? weights[row]! * share : 0
     }
   }
 }
