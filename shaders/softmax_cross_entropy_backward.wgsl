@@ -1,5 +1,5 @@
-// In place: scores becomes its gradient, weights[row] · (exp(scores − lse) − [column = target]); 0 outside [begin, end).
-// One workgroup a row.
+// In place: scores becomes its gradient, weights[row] · (p − [column = target]), p = exp(scores − lse) over its own sum: the rounding of a large lse does
+// not count, and a row sums to 0. 0 outside [begin, end). One workgroup a row.
 
 struct Params {
   rows: u32,
@@ -11,8 +11,6 @@ struct Params {
 @group(0) @binding(2) var<storage, read> lse: array<f32>; // (rows)
 @group(0) @binding(3) var<storage, read_write> scores: array<f32>; // (rows, columns)
 @group(0) @binding(4) var<uniform> params: Params;
-
-override WORKGROUP_SIZE: u32 = 128;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -28,10 +26,26 @@ fn main(
   let label = u32(targets[3u * row]);
   let begin = u32(targets[3u * row + 1u]);
   let end = u32(targets[3u * row + 2u]);
+  var partial = 0.0;
+  for (var c = begin + local; c < end; c += WORKGROUP_SIZE) {
+    if (c != label) {
+      partial += exp(scores[start + c] - lse[row]);
+    }
+  }
+  let others = workgroup_sum(local, partial);
+  var own = 0.0;
+  if (label >= begin && label < end) {
+    own = exp(scores[start + label] - lse[row]);
+  }
+  workgroupBarrier(); // before the label's score is overwritten
+  let factor = weights[row] / (others + own);
   for (var c = local; c < params.columns; c += WORKGROUP_SIZE) {
     var gradient = 0.0;
     if (c >= begin && c < end) {
-      gradient = weights[row] * (exp(scores[start + c] - lse[row]) - select(0.0, 1.0, c == label));
+      gradient = factor * exp(scores[start + c] - lse[row]);
+      if (c == label) {
+        gradient = -factor * others;
+      }
     }
     scores[start + c] = gradient;
   }

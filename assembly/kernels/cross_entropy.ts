@@ -42,20 +42,40 @@ export function softmax_cross_entropy_backward(targets: usize, weights: usize, l
     const weight = load<f32>(at(weights, row))
     memory.fill(line, 0, bytes(from))
     memory.fill(at(line, to), 0, bytes(columns - to))
-    probabilities(at(line, from), to - from, load<f32>(at(lse, row)), weight)
+    exponentials(at(line, from), to - from, load<f32>(at(lse, row)))
+    // Over their own sum, so that the rounding of a large lse does not count; the target's is what the others sum to, so that the row sums to 0
     const column = load<u32>(target)
-    if (column >= from && column < to) store<f32>(at(line, column), load<f32>(at(line, column)) - weight)
+    const inside = column >= from && column < to
+    const own: f64 = inside ? <f64>load<f32>(at(line, column)) : 0
+    if (inside) store<f32>(at(line, column), 0)
+    const others = sumOf(at(line, from), to - from)
+    const factor = <f64>weight / (others + own)
+    scale(at(line, from), to - from, <f32>factor)
+    // As they were rounded
+    if (inside) store<f32>(at(line, column), -<f32>sumOf(at(line, from), to - from))
   }
 }
 
-/** x = weight · exp(x − lse) */
-function probabilities(x: usize, count: u32, lse: f32, weight: f32): void {
-  const shift = f32x4.splat(lse)
-  const weights = f32x4.splat(weight)
+function sumOf(x: usize, count: u32): f64 {
+  let sum: f64 = 0
+  for (let i: u32 = 0; i < count; i++) sum += <f64>load<f32>(at(x, i))
+  return sum
+}
+
+/** x *= factor */
+function scale(x: usize, count: u32, factor: f32): void {
   let i: u32 = 0
-  for (; i + 4 <= count; i += 4) v128.store(at(x, i), f32x4.mul(weights, exp4(f32x4.sub(v128.load(at(x, i)), shift))))
+  for (; i + 4 <= count; i += 4) v128.store(at(x, i), f32x4.mul(f32x4.splat(factor), v128.load(at(x, i))))
+  for (; i < count; i++) store<f32>(at(x, i), factor * load<f32>(at(x, i)))
+}
+
+/** x = exp(x − lse) */
+function exponentials(x: usize, count: u32, lse: f32): void {
+  const shift = f32x4.splat(lse)
+  let i: u32 = 0
+  for (; i + 4 <= count; i += 4) v128.store(at(x, i), exp4(f32x4.sub(v128.load(at(x, i)), shift)))
   for (; i < count; i++) {
-    const value = f32x4.mul(weights, exp4(f32x4.sub(v128.load32_splat(at(x, i)), shift)))
+    const value = exp4(f32x4.sub(v128.load32_splat(at(x, i)), shift))
     store<f32>(at(x, i), f32x4.extract_lane(value, 0))
   }
 }

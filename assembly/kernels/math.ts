@@ -40,7 +40,7 @@ export function gaussian4(x: v128): v128 {
 
 /**
  * Φ(x) = (1 + erf(x / √2)) / 2, given g = exp(−x² / 2): Φ(−|x|) = g · u · Q₈(u), u = 1 / (1 + 0.35 |x|) (minimax on |x| ≤ 13, 3.2e-8
- * relative; the form of Abramowitz and Stegun 7.1.26). Absolute error below 1e-7.
+ * relative; the form of Abramowitz and Stegun 7.1.26). Absolute error below 1.5e-7.
  */
 // @ts-ignore: decorator
 @inline

@@ -3,6 +3,7 @@
 // innermost tile reads them, whatever the transposition was.
 import { at, rowAt, bytes, scratchAt } from './memory'
 import { dots, FEW_ROWS } from './dots'
+import { shortSums, SHORT } from './short'
 import { packColumns4, packColumns8, packRows4, packRows8 } from './pack'
 import { tile4, tile1 } from './tile'
 
@@ -19,6 +20,10 @@ export function matmul(
 ): void {
   if (!transposeA && transposeB && M <= FEW_ROWS) {
     dots(a, b, bias, c, N, K, accumulate != 0, hasBias != 0, alpha, begin, end)
+    return
+  }
+  if (transposeA && !transposeB && K <= SHORT && !hasBias) {
+    shortSums(a, b, c, M, N, K, accumulate != 0, alpha, begin, end)
     return
   }
   // Blocks of equal length: 400 is 200 + 200, not 384 + 16

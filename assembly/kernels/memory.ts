@@ -54,3 +54,14 @@ export function at64(base: usize, i: u32): usize {
 export function bytes(n: u32): usize {
   return (<usize>n) << 2
 }
+
+/** The next four elements, or zeros after the `left` that are there. */
+// @ts-ignore: decorator
+@inline
+export function loadFew(x: usize, left: u32): v128 {
+  if (left >= 4) return v128.load(x)
+  let value = v128.load32_zero(x)
+  if (left > 1) value = v128.load_lane<f32>(at(x, 1), value, 1)
+  if (left > 2) value = v128.load_lane<f32>(at(x, 2), value, 2)
+  return value
+}

@@ -180,7 +180,8 @@ export const kernels = {
     params: { rows: u32, columns: u32 },
     units: units('rows'),
   },
-  // In place: scores becomes its gradient, weights[row] · (exp(scores − lse) − [column = target]); 0 outside [begin, end)
+  // In place: scores becomes its gradient, weights[row] · (p − [column = target]), p = exp(scores − lse) over its own sum, so that the rounding of lse
+  // does not count; the target's is −weights[row] · Σ of the others, so that the row sums to 0. 0 outside [begin, end).
   softmax_cross_entropy_backward: {
     tensors: { targets: readInt, weights: read, lse: read, scores: update },
     params: { rows: u32, columns: u32 },

@@ -44,6 +44,8 @@ const linearNames = [
   'output.dense',
 ]
 
+const withoutGradient = (tensor: Tensor): Tensor => ({ ...tensor, needsGradient: false })
+
 /** → hidden states (T, C) of the last layer; `onHidden` sees the embeddings' output and each layer's. */
 export function bertForward(
   trace: Trace,
@@ -90,7 +92,9 @@ export function bertForward(
         ...low,
         dropout: dropout(rates.adapter, first + site.adapter + linearNames.indexOf(name)),
       }
-      const pair = { weight: weights(`${layer}.${name}.weight`), bias: weights(`${layer}.${name}.bias`) }
+      const bias = weights(`${layer}.${name}.bias`)
+      // The key's bias adds a constant to all scores of a query, which the softmax ignores: its gradient is exactly 0 and not computed.
+      const pair = { weight: weights(`${layer}.${name}.weight`), bias: name === 'attention.self.key' ? withoutGradient(bias) : bias }
       return linear(trace, from, pair, update, `${prefix}${i}.${name}`)
     }
     const [q, k, v] = [
