@@ -170,10 +170,12 @@ function* trainProblems({ train, data, model }: Recipe): Generator<Problem> {
   if (train.min_factor > 0 && train.schedule !== 'cosine') {
     yield problem('train.min_factor', `is for schedule = "cosine", found schedule = ${display(train.schedule)}`)
   }
+  // The collection in the package has a dev split.
+  const hasDev = data.dev !== undefined || data.builtin !== ''
   const dev = 'add [data] dev = { path = "…", split = "dev" }, or leave it out'
-  if (!data.dev && early_stopping) yield problem('train.early_stopping', `needs a dev split; ${dev}`)
-  if (!data.dev && eval_every !== undefined) yield problem('train.eval_every', `needs a dev split; ${dev}`)
-  if (data.dev && early_stopping && eval_every === undefined) {
+  if (!hasDev && early_stopping) yield problem('train.early_stopping', `needs a dev split; ${dev}`)
+  if (!hasDev && eval_every !== undefined) yield problem('train.eval_every', `needs a dev split; ${dev}`)
+  if (hasDev && early_stopping && eval_every === undefined) {
     yield problem('train.early_stopping', 'needs train.eval_every, the steps between two evaluations')
   }
   const positions = model.random?.max_positions
