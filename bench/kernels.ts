@@ -41,13 +41,14 @@ const matmul = (form: 'NT' | 'NN' | 'TN', M: number, N: number, K: number): Case
 
 /** T rows in sequences of `length`, tiles of 32. */
 function attention(kernel: KernelName, T: number, length: number, drop: object): Case {
-  const sequences = Math.floor(T / length)
+  const sequences = Math.max(1, Math.floor(T / length))
   const tiles: number[] = []
   for (let s = 0; s < sequences; s++)
     for (let row = 0; row < length; row += 32)
       tiles.push(s * length + row, s * length, (s + 1) * length, (s + 1) * length, tokenKey(s, 0), 0, 0, 0)
   const size = sequences * length * width
-  const stats = new Float32Array((2 * size) / headSize).map((_, i) => (i % 2 ? 0 : Math.log(length) + 0.5))
+  const rows = size / headSize
+  const stats = new Float32Array(2 * rows).map((_, i) => (i % 2 ? 0 : Math.log(length) + 0.5))
   const names = ['q', 'k', 'v', 'out', 'dout', 'dq', 'dk', 'dv']
   const params = {
     tiles: tiles.length / TILE_STRIDE,
@@ -63,7 +64,7 @@ function attention(kernel: KernelName, T: number, length: number, drop: object):
     name: label,
     kernel,
     params: params as Params,
-    tensors: { ...given, stats, lse: stats, tiles: Int32Array.from(tiles) },
+    tensors: { ...given, stats, lse: new Float32Array(rows), tiles: Int32Array.from(tiles) },
   }
 }
 
@@ -184,7 +185,7 @@ async function largestError(backend: Backend, one: Case): Promise<number> {
   tensors.forEach(([name, data], i) => {
     if (!(data instanceof Float32Array)) return
     const [found, wanted] = [new Float32Array(after[i]!), expected[name]!]
-    const largest = wanted.reduce((most: number, value: number) => Math.max(most, Math.abs(value)), 1e-30)
+    const largest = [...wanted].reduce((most, value) => Math.max(most, Math.abs(value)), 1e-30)
     found.forEach((value, j) => {
       worst = Math.max(worst, Object.is(value, wanted[j]) ? 0 : Math.abs(value - wanted[j]!) / largest || 0)
     })

@@ -2,8 +2,10 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Backend, type BoundCall, wholeView } from '../../src/backend/backend.js'
+import type { KernelName, Params } from '../../src/backend/kernels.js'
 import { createWasmBackend } from '../../src/backend/wasm/backend.js'
 import { createHeap } from '../../src/backend/wasm/heap.js'
+import { normalCdf } from '../reference/error-function.js'
 import { seededValues } from '../support/values.js'
 
 const MEBIBYTE = 2 ** 20
@@ -176,6 +178,47 @@ test('writes beyond a view are refused', () => {
     message(() => backend.write(wholeView(memory), new Float32Array(3))),
     /cannot write 12 bytes to short: the view holds 8/,
   )
+})
+
+/** The last tensor of a call after it has run. */
+async function last(kernel: KernelName, tensors: ArrayBufferView[], params: Params): Promise<Float32Array> {
+  const memories = tensors.map((data, i) => filled(backend, data, `${kernel} ${i}`))
+  const prepared = await backend.prepare([{ kernel, views: memories.map(wholeView) }])
+  backend.run(prepared, [params])
+  const result = await floats(backend, wholeView(memories.at(-1)!))
+  for (const memory of memories) backend.free(memory)
+  return result
+}
+
+test('the vectorised exponential is right to 1.5e-7, before two more roundings', async () => {
+  const columns = 20001
+  // Scores from 0 down; the target lies outside the range, so that the results are in the ratio of the exponentials
+  const x = Float32Array.from({ length: columns }, (_, i) => (i < 2 ? 0 : -80 * (i / columns)))
+  const tensors = [Int32Array.of(0, 1, columns), Float32Array.of(1), Float32Array.of(0), x]
+  const result = await last('softmax_cross_entropy_backward', tensors, { rows: 1, columns })
+  let worst = 0
+  for (let i = 1; i < columns; i++) worst = Math.max(worst, Math.abs(result[i]! / result[1]! / Math.exp(x[i]!) - 1))
+  assert.ok(worst < 2.7e-7, `relative error ${worst}`)
+})
+
+test('the exponential of −∞ is 0 and that of NaN is NaN', async () => {
+  const params = { rows: 1, columns: 4 }
+  const run = (score: number) =>
+    last(
+      'softmax_cross_entropy_backward',
+      [Int32Array.of(0, 1, 4), Float32Array.of(1), Float32Array.of(0), Float32Array.of(0, score, 0, 0)],
+      params,
+    )
+  assert.equal(await run(Number.NEGATIVE_INFINITY), Float32Array.of(0, 0, 0.5, 0.5))
+  assert.ok(Number.isNaN((await run(Number.NaN))[1]))
+})
+
+test('the normal distribution is right to 1.5e-7, the rounding of its product included', async () => {
+  const count = 20000
+  const x = Float32Array.from({ length: count }, (_, i) => (i + 0.5 - count / 2) / 750)
+  const y = await last('gelu_forward', [x, new Float32Array(count)], { count, approximate: 0 })
+  const errors = Array.from(x, (value, i) => Math.abs(y[i]! / value - normalCdf(value)))
+  assert.ok(Math.max(...errors) < 1.5e-7, `absolute error ${Math.max(...errors)}`)
 })
 
 test('a closed backend is an error', async () => {
