@@ -9,7 +9,10 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 process.chdir(root)
 mkdirSync('build', { recursive: true })
 
-const filesUnder = folder => readdirSync(folder, { withFileTypes: true, recursive: true }).filter(e => e.isFile()).map(e => join(e.parentPath ?? e.path, e.name))
+const filesUnder = folder =>
+  readdirSync(folder, { withFileTypes: true, recursive: true })
+    .filter(e => e.isFile())
+    .map(e => join(e.parentPath ?? e.path, e.name))
 const modified = path => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0
 const stale = (output, sources) => sources.some(source => modified(source) >= modified(output))
 const write = (path, text) => {
@@ -17,20 +20,40 @@ const write = (path, text) => {
   renameSync(`${path}.${process.pid}`, path)
 }
 
-const shaderFiles = filesUnder('shaders').filter(path => path.endsWith('.wgsl')).sort()
+const shaderFiles = filesUnder('shaders')
+  .filter(path => path.endsWith('.wgsl'))
+  .sort()
 if (stale('build/shaders.ts', ['scripts/assets.mjs', 'shaders', ...shaderFiles])) {
-  const entries = shaderFiles.map(path => `  ${JSON.stringify(path.slice('shaders/'.length, -'.wgsl'.length))}: ${JSON.stringify(readFileSync(path, 'utf8'))},`)
+  const entries = shaderFiles.map(
+    path =>
+      `  ${JSON.stringify(path.slice('shaders/'.length, -'.wgsl'.length))}: ${JSON.stringify(readFileSync(path, 'utf8'))},`,
+  )
   write('build/shaders.ts', `export const shaders: Readonly<Record<string, string>> = {\n${entries.join('\n')}\n}\n`)
 }
 
 const shared = filesUnder('assembly').filter(path => path.endsWith('.ts'))
 for (const target of ['kernels', 'text', 'sampling']) {
-  const sources = shared.filter(path => path.startsWith(join('assembly', target)) || path.startsWith(join('assembly', 'common')))
+  const sources = shared.filter(
+    path => path.startsWith(join('assembly', target)) || path.startsWith(join('assembly', 'common')),
+  )
   if (!sources.includes(join('assembly', target, 'index.ts'))) continue
   const output = `build/${target}.ts`
   if (!stale(output, ['scripts/assets.mjs', 'asconfig.json', ...sources])) continue
   const wasm = `build/${target}.${process.pid}.wasm`
-  execFileSync(process.execPath, ['node_modules/assemblyscript/bin/asc.js', `assembly/${target}/index.ts`, '--target', target, '--outFile', wasm, '--textFile', wasm.replace('.wasm', '.wat')], { stdio: 'inherit' })
+  execFileSync(
+    process.execPath,
+    [
+      'node_modules/assemblyscript/bin/asc.js',
+      `assembly/${target}/index.ts`,
+      '--target',
+      target,
+      '--outFile',
+      wasm,
+      '--textFile',
+      wasm.replace('.wasm', '.wat'),
+    ],
+    { stdio: 'inherit' },
+  )
   renameSync(wasm, `build/${target}.wasm`)
   renameSync(wasm.replace('.wasm', '.wat'), `build/${target}.wat`)
   write(output, `export const ${target}Module = '${readFileSync(`build/${target}.wasm`).toString('base64')}'\n`)

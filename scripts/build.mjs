@@ -9,7 +9,10 @@ await import('./assets.mjs')
 rmSync('dist', { recursive: true, force: true })
 let commit = 'unknown'
 try {
-  commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+  commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  }).trim()
 } catch {
   // A tarball has no history.
 }
@@ -28,4 +31,20 @@ await build({
   logLevel: 'warning',
 })
 chmodSync('dist/cli.js', 0o755)
-execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '--noEmit', 'false', '--emitDeclarationOnly', '--declaration', '--rootDir', '.', '--outDir', 'build/types', '--project', 'tsconfig.json'], { stdio: 'inherit' })
+execFileSync(
+  process.execPath,
+  [
+    'node_modules/typescript/bin/tsc',
+    '--noEmit',
+    'false',
+    '--emitDeclarationOnly',
+    '--declaration',
+    '--rootDir',
+    '.',
+    '--outDir',
+    'build/types',
+    '--project',
+    'tsconfig.json',
+  ],
+  { stdio: 'inherit' },
+)

@@ -21,7 +21,9 @@ for (const file of files) {
   sum.failed += failed
   sum.skipped += skipped
   const seconds = ((Date.now() - started) / 1000).toFixed(1)
-  console.log(`${failed ? 'FAIL' : 'ok  '} ${file}  ${passed} passed${failed ? `, ${failed} failed` : ''}${skipped ? `, ${skipped} skipped` : ''}  (${seconds} s)`)
+  console.log(
+    `${failed ? 'FAIL' : 'ok  '} ${file}  ${passed} passed${failed ? `, ${failed} failed` : ''}${skipped ? `, ${skipped} skipped` : ''}  (${seconds} s)`,
+  )
   const notes = output.split('\n').filter(line => line.startsWith('skipped: '))
   for (const note of new Set(notes)) console.log(`     ${note}`)
   if (failed) console.log(output)
@@ -31,7 +33,10 @@ process.exit(sum.failed || sum.passed === 0 ? 1 : 0)
 
 function runFile(file: string): Promise<{ output: string; code: number }> {
   return new Promise(resolve => {
-    const child = spawn(process.execPath, ['--import', 'tsx', file], { env: { ...process.env, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, ['--import', 'tsx', file], {
+      env: { ...process.env, NO_COLOR: '1' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     let output = ''
     child.stdout.on('data', chunk => {
       output += chunk

@@ -96,7 +96,16 @@ export const kernels = {
   // With a residual: sum = residual + dropout(x), mask as in `dropout`; else the input is x and `sum` is not written.
   // y = (sum − mean) · rstd · gamma + beta, stats (rows, 2) = (mean, rstd), rstd = 1/√(variance + epsilon), biased variance.
   layer_norm_forward: {
-    tensors: { x: read, residual: optional.read, keys: optional.keys, gamma: read, beta: read, sum: optional.write, y: write, stats: write },
+    tensors: {
+      x: read,
+      residual: optional.read,
+      keys: optional.keys,
+      gamma: read,
+      beta: read,
+      sum: optional.write,
+      y: write,
+      stats: write,
+    },
     params: { rows: u32, columns: u32, epsilon: f32, hasResidual: u32, ...dropout },
     units: units('rows'),
   },
@@ -211,8 +220,17 @@ export const kernels = {
   adamw: {
     tensors: { gradient: read, state: read, parameters: update, m: update, v: update },
     params: {
-      count: u32, rate: f32, beta1: f32, oneMinusBeta1: f32, beta2: f32, oneMinusBeta2: f32, epsilon: f32, decay: f32,
-      correction1: f32, correction2: f32, decoupled: u32,
+      count: u32,
+      rate: f32,
+      beta1: f32,
+      oneMinusBeta1: f32,
+      beta2: f32,
+      oneMinusBeta2: f32,
+      epsilon: f32,
+      decay: f32,
+      correction1: f32,
+      correction2: f32,
+      decoupled: u32,
     },
     units: units('count'),
   },
@@ -237,7 +255,9 @@ export const kernelSpec = (name: KernelName): KernelSpec => kernels[name]
 
 /** The tensors that a call of K takes; optional ones may be left out. */
 export type TensorArguments<K extends KernelName, T> = {
-  [N in keyof (typeof kernels)[K]['tensors']]: (typeof kernels)[K]['tensors'][N] extends { optional: true } ? T | undefined : T
+  [N in keyof (typeof kernels)[K]['tensors']]: (typeof kernels)[K]['tensors'][N] extends { optional: true }
+    ? T | undefined
+    : T
 }
 /** The parameters that a call of K takes. */
 export type ParamArguments<K extends KernelName, P> = { [N in keyof (typeof kernels)[K]['params']]: P }

@@ -9,7 +9,17 @@ import { evaluateRun } from '../evaluate/metrics.js'
 import { evaluateCollection, fingerprint, tokenizeCollection } from '../run/evaluate.js'
 import { openModel, placeModel, promptFor } from '../run/model.js'
 import { usageError } from './errors.js'
-import { type BackendOptions, interruptSignal, openChosenBackend, openProgress, phases, positiveInteger, printJson, withBackend, withOutput } from './options.js'
+import {
+  type BackendOptions,
+  interruptSignal,
+  openChosenBackend,
+  openProgress,
+  phases,
+  positiveInteger,
+  printJson,
+  withBackend,
+  withOutput,
+} from './options.js'
 
 interface EvalOptions extends BackendOptions {
   readonly model?: string
@@ -46,7 +56,10 @@ export const evalCommand = (): Command =>
         .option('--output <file>', 'write the TREC run here'),
     ),
   )
-    .addHelpText('after', '\nExamples:\n  $ wgpu-retrieve eval --model my-model --data scifact\n  $ wgpu-retrieve eval --qrels qrels/test.tsv --run run.trec --json')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ wgpu-retrieve eval --model my-model --data scifact\n  $ wgpu-retrieve eval --qrels qrels/test.tsv --run run.trec --json',
+    )
     .action((options: EvalOptions) => {
       if (options.qrels || options.run) return scoreRun(options)
       return scoreModel(options)
@@ -57,17 +70,24 @@ const namesOf = (measures: string | undefined, fallback: readonly string[]): rea
 
 async function scoreRun({ qrels, run, model, data, measures, complete, json, quiet }: EvalOptions): Promise<void> {
   if (!qrels || !run) throw usageError('eval needs --qrels and --run together, or --model and --data')
-  if (model || data) throw usageError('eval scores either a run (--qrels, --run) or a model (--model, --data); give one pair')
+  if (model || data)
+    throw usageError('eval scores either a run (--qrels, --run) or a model (--model, --data); give one pair')
   const judged = await readQrels(qrels)
-  const { scores, perQuery, counts } = evaluateRun(judged.qrels, await readRun(run), namesOf(measures, allMeasures), { complete: complete ?? false })
+  const { scores, perQuery, counts } = evaluateRun(judged.qrels, await readRun(run), namesOf(measures, allMeasures), {
+    complete: complete ?? false,
+  })
   if (!quiet) for (const line of judged.warnings) process.stderr.write(`warning: ${line}\n`)
   if (json) return printJson({ scores, per_query: perQuery, queries: counts.queries })
-  printScores(measures ? scores : Object.fromEntries(defaultMeasures.map(name => [name, scores[name]!])), `${counts.queries} queries`)
+  printScores(
+    measures ? scores : Object.fromEntries(defaultMeasures.map(name => [name, scores[name]!])),
+    `${counts.queries} queries`,
+  )
 }
 
 async function scoreModel(options: EvalOptions): Promise<void> {
   const { model, data, split, k, protocol, quiet } = options
-  if (!model || !data) throw usageError(`eval needs ${model ? '--data' : data ? '--model' : '--model and --data'}, or --qrels and --run`)
+  if (!model || !data)
+    throw usageError(`eval needs ${model ? '--data' : data ? '--model' : '--model and --data'}, or --qrels and --run`)
   if (protocol !== 'beir' && protocol !== 'trec') throw usageError(`--protocol is "${protocol}", expected beir or trec`)
   const progress = openProgress(quiet)
   const shown = phases(progress)
@@ -80,12 +100,20 @@ async function scoreModel(options: EvalOptions): Promise<void> {
   const { settings } = source
   const maxLength = options.maxLength ?? settings.maxLength
   const tokenized = tokenizeCollection(source.tokenizer!, settings, collection, maxLength)
-  if (tokenized.truncated > 0) progress.say(`${tokenized.truncated} texts are longer than ${maxLength} tokens and were cut`)
+  if (tokenized.truncated > 0)
+    progress.say(`${tokenized.truncated} texts are longer than ${maxLength} tokens and were cut`)
   const measures = namesOf(options.measures, defaultMeasures)
-  const scored = await evaluateCollection(backend, loaded.encoder, settings.similarity, tokenized, { k, protocol, measures, maxLength }, {
-    onProgress: each => shown.show({ name: `encoding ${collection.name}`, ...each }),
-    signal,
-  })
+  const scored = await evaluateCollection(
+    backend,
+    loaded.encoder,
+    settings.similarity,
+    tokenized,
+    { k, protocol, measures, maxLength },
+    {
+      onProgress: each => shown.show({ name: `encoding ${collection.name}`, ...each }),
+      signal,
+    },
+  )
   shown.end()
   if (options.output) await writeRun(options.output, scored.run, { tag: 'wgpu-retrieve' })
   const print = fingerprint({
@@ -104,8 +132,20 @@ async function scoreModel(options: EvalOptions): Promise<void> {
   await source.close()
   backend.close()
   if (options.json)
-    return printJson({ scores, queries, documents, tokens, seconds, tokens_per_second: rate, backend: backend.kind, fingerprint: print })
-  printScores(scores, `${queries} queries, ${documents} documents, ${Math.round(rate)} tokens/s on ${backend.description}`)
+    return printJson({
+      scores,
+      queries,
+      documents,
+      tokens,
+      seconds,
+      tokens_per_second: rate,
+      backend: backend.kind,
+      fingerprint: print,
+    })
+  printScores(
+    scores,
+    `${queries} queries, ${documents} documents, ${Math.round(rate)} tokens/s on ${backend.description}`,
+  )
   process.stdout.write(`${print}\n`)
 }
 

@@ -19,7 +19,9 @@ export const infoCommand = (): Command =>
         `wgpu-retrieve ${version} (${commit}) on ${runtime}`,
         `wasm    ${wasm.available ? `SIMD, ${wasm.threads} thread` : `missing: ${wasm.reason}`}`,
         `webgpu  ${webgpu.available ? `${webgpu.adapter}${webgpu.software ? ' (software: slower than wasm)' : ''}` : `missing: ${webgpu.reason}`}`,
-        ...webgpu.adapters.filter(each => each.name !== webgpu.adapter).map(each => `        also ${each.name}${each.software ? ' (software)' : ''}`),
+        ...webgpu.adapters
+          .filter(each => each.name !== webgpu.adapter)
+          .map(each => `        also ${each.name}${each.software ? ' (software)' : ''}`),
         ...(webgpu.available ? [`        features ${webgpu.features!.join(', ')}`] : []),
         ...Object.entries(webgpu.limits ?? {}).map(([name, value]) => `        ${name} ${value}`),
         `default ${preferred}`,

@@ -2,7 +2,6 @@
 // wgpu-retrieve: declares the commands, runs the one asked for, and catches once.
 import { Command } from 'commander'
 import { commit, version } from '../version.js'
-import { benchCommand } from './bench.js'
 import { encodeCommand } from './encode.js'
 import { exitCode, formatError } from './errors.js'
 import { evalCommand } from './eval.js'
@@ -16,9 +15,12 @@ const program = new Command('wgpu-retrieve')
   .version(`${version} (${commit})`)
   .showSuggestionAfterError()
   .configureHelp({ helpWidth: Math.min(process.stdout.columns ?? 100, 100) })
-  .addHelpText('after', '\nExample:\n  $ wgpu-retrieve run            trains on the passages in the package, needs nothing else')
+  .addHelpText(
+    'after',
+    '\nExample:\n  $ wgpu-retrieve run            trains on the passages in the package, needs nothing else',
+  )
 
-const commands = [runCommand, trainCommand, encodeCommand, searchCommand, evalCommand, tokenizeCommand, benchCommand, infoCommand]
+const commands = [runCommand, trainCommand, encodeCommand, searchCommand, evalCommand, tokenizeCommand, infoCommand]
 for (const make of commands) program.addCommand(make().exitOverride().showSuggestionAfterError())
 program.exitOverride()
 

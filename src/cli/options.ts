@@ -12,13 +12,16 @@ export interface BackendOptions {
 
 export const positiveInteger = (text: string): number => {
   const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError(`found ${text}, expected an integer of 1 or more`)
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new InvalidArgumentError(`found ${text}, expected an integer of 1 or more`)
   return value
 }
 
 export const withBackend = (command: Command): Command =>
   command
-    .addOption(new Option('--backend <backend>', 'where to compute').choices(['auto', 'webgpu', 'wasm']).default('auto'))
+    .addOption(
+      new Option('--backend <backend>', 'where to compute').choices(['auto', 'webgpu', 'wasm']).default('auto'),
+    )
     .option('--adapter <name>', "a part of the WebGPU adapter's name")
     .option('--threads <n>', 'threads of the wasm backend (one is used at present)', positiveInteger)
 
@@ -32,10 +35,14 @@ export async function openChosenBackend(options: BackendOptions, say: (line: str
   return opened
 }
 
-export const openProgress = (quiet: boolean | undefined): Progress => createProgress({ output: stderrOutput(), quiet: quiet ?? false })
+export const openProgress = (quiet: boolean | undefined): Progress =>
+  createProgress({ output: stderrOutput(), quiet: quiet ?? false })
 
 /** Progress of phases as they come: a new name begins a new task. */
-export function phases(progress: Progress): { show(phase: { name: string; done: number; total: number; unit: string; note?: string }): void; end(): void } {
+export function phases(progress: Progress): {
+  show(phase: { name: string; done: number; total: number; unit: string; note?: string }): void
+  end(): void
+} {
   let current: string | undefined
   return {
     show({ name, done, total, unit, note }) {

@@ -2,8 +2,8 @@
 import { Command } from 'commander'
 import { loadRecipe } from '../recipe/load.js'
 import type { Recipe } from '../recipe/schema.js'
-import { exists, join, packageFolder } from '../runtime/files.js'
 import { type RunResult, runExperiment } from '../run/run.js'
+import { exists, join, packageFolder } from '../runtime/files.js'
 import { usageError } from './errors.js'
 import { interruptSignal, openProgress, phases, printJson, withOutput } from './options.js'
 import { didYouMean } from './suggest.js'
@@ -36,14 +36,20 @@ const withRecipe = (command: Command): Command =>
   )
 
 export const runCommand = (): Command =>
-  withRecipe(new Command('run').description('A whole experiment: train, score before and after, write a report under runs/.'))
+  withRecipe(
+    new Command('run').description('A whole experiment: train, score before and after, write a report under runs/.'),
+  )
     .addHelpText('after', '\nExample:\n  $ wgpu-retrieve run recipes/conala-lora.toml --set train.steps=20')
-    .action((recipe: string | undefined, options: RunOptions) => runRecipe(recipe, options, { command: 'run', trainOnly: false }))
+    .action((recipe: string | undefined, options: RunOptions) =>
+      runRecipe(recipe, options, { command: 'run', trainOnly: false }),
+    )
 
 export const trainCommand = (): Command =>
   withRecipe(new Command('train').description("A recipe's training alone, without scoring its tests."))
     .addHelpText('after', '\nExample:\n  $ wgpu-retrieve train recipes/conala-lora.toml --json')
-    .action((recipe: string | undefined, options: RunOptions) => runRecipe(recipe, options, { command: 'train', trainOnly: true }))
+    .action((recipe: string | undefined, options: RunOptions) =>
+      runRecipe(recipe, options, { command: 'train', trainOnly: true }),
+    )
 
 async function openRecipe(path: string | undefined, options: RunOptions): Promise<Recipe> {
   const recipes = join(await packageFolder(), 'recipes')
@@ -65,11 +71,20 @@ async function openRecipe(path: string | undefined, options: RunOptions): Promis
   return { ...recipe, out: recipe.out ?? 'runs' }
 }
 
-async function runRecipe(path: string | undefined, options: RunOptions, { command, trainOnly }: { command: string; trainOnly: boolean }): Promise<void> {
+async function runRecipe(
+  path: string | undefined,
+  options: RunOptions,
+  { command, trainOnly }: { command: string; trainOnly: boolean },
+): Promise<void> {
   const recipe = await openRecipe(path, options)
   const progress = openProgress(options.quiet)
   const shown = phases(progress)
-  const repeat = ['wgpu-retrieve', command, ...(path ? [path] : []), ...(options.set ?? []).flatMap(value => ['--set', value])].join(' ')
+  const repeat = [
+    'wgpu-retrieve',
+    command,
+    ...(path ? [path] : []),
+    ...(options.set ?? []).flatMap(value => ['--set', value]),
+  ].join(' ')
   const signal = interruptSignal(`interrupted; a checkpoint is kept. Go on with: ${repeat} --resume`)
   const result = await runExperiment(recipe, {
     say: line => progress.say(line),
@@ -82,7 +97,8 @@ async function runRecipe(path: string | undefined, options: RunOptions, { comman
   })
   shown.end()
   if (trainOnly && options.json) return printJson(result.training ?? {})
-  if (options.json) return printJson({ folder: result.folder, report: result.report, tests: result.tests, training: result.training })
+  if (options.json)
+    return printJson({ folder: result.folder, report: result.report, tests: result.tests, training: result.training })
   process.stdout.write(trainOnly ? trainingText(result) : resultText(result))
 }
 
@@ -93,7 +109,8 @@ function resultText({ tests, folder, report }: RunResult): string {
     `${name}: ${queries} queries, ${documents} documents`,
     `${' '.repeat(18)}${before ? '  before' : ''}${after ? '   after' : ''}`,
     ...Object.keys(after ?? before ?? {}).map(
-      measure => `  ${measure.padEnd(16)}${before ? percent(before[measure]) : ''}${after ? percent(after[measure]) : ''}`,
+      measure =>
+        `  ${measure.padEnd(16)}${before ? percent(before[measure]) : ''}${after ? percent(after[measure]) : ''}`,
     ),
   ])
   return `${[...lines, '', `folder: ${folder}`, `report: ${report}`].join('\n')}\n`

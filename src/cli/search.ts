@@ -4,7 +4,17 @@ import { loadCollection } from '../data/collection.js'
 import { writeRun } from '../data/trec.js'
 import { evaluateCollection, tokenizeCollection } from '../run/evaluate.js'
 import { openModel, placeModel } from '../run/model.js'
-import { type BackendOptions, interruptSignal, openChosenBackend, openProgress, phases, positiveInteger, printJson, withBackend, withOutput } from './options.js'
+import {
+  type BackendOptions,
+  interruptSignal,
+  openChosenBackend,
+  openProgress,
+  phases,
+  positiveInteger,
+  printJson,
+  withBackend,
+  withOutput,
+} from './options.js'
 
 interface SearchOptions extends BackendOptions {
   readonly model: string
@@ -44,15 +54,25 @@ async function searchCollection(options: SearchOptions): Promise<void> {
   const maxLength = options.maxLength ?? source.settings.maxLength
   const tokenized = tokenizeCollection(source.tokenizer!, source.settings, collection, maxLength)
   const settings = { k: options.k, protocol: 'trec', maxLength } as const
-  const { run, seconds, queries, documents, tokens } = await evaluateCollection(backend, loaded.encoder, source.settings.similarity, tokenized, settings, {
-    onProgress: each => shown.show({ name: `encoding ${collection.name}`, ...each }),
-    signal,
-  })
+  const { run, seconds, queries, documents, tokens } = await evaluateCollection(
+    backend,
+    loaded.encoder,
+    source.settings.similarity,
+    tokenized,
+    settings,
+    {
+      onProgress: each => shown.show({ name: `encoding ${collection.name}`, ...each }),
+      signal,
+    },
+  )
   shown.end()
   await writeRun(options.output, run, { tag: 'wgpu-retrieve' })
   await source.close()
   backend.close()
   const result = { queries, documents, tokens, seconds, backend: backend.kind, output: options.output }
   if (options.json) printJson(result)
-  else process.stdout.write(`${queries} queries × ${documents} documents, encoded in ${seconds.encode.toFixed(1)} s, searched in ${seconds.search.toFixed(2)} s → ${options.output}\n`)
+  else
+    process.stdout.write(
+      `${queries} queries × ${documents} documents, encoded in ${seconds.encode.toFixed(1)} s, searched in ${seconds.search.toFixed(2)} s → ${options.output}\n`,
+    )
 }

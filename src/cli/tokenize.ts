@@ -27,7 +27,8 @@ export const tokenizeCommand = (): Command =>
         const { ids, offsets } = tokenizer.encode(block, maxLength ? { maxLength } : {})
         const lines = block.map((_, i) => `[${ids.subarray(offsets[i]!, offsets[i + 1]!).join(',')}]\n`)
         block = []
-        if (lines.length > 0 && !process.stdout.write(lines.join(''))) await new Promise(resolve => process.stdout.once('drain', resolve))
+        if (lines.length > 0 && !process.stdout.write(lines.join('')))
+          await new Promise(resolve => process.stdout.once('drain', resolve))
       }
       let number = 0
       for await (const line of readLines(input)) {
@@ -46,6 +47,7 @@ function parseText(line: string, number: number): string {
   } catch {
     value = undefined
   }
-  if (typeof value !== 'string') throw new Error(`line ${number} is ${line.slice(0, 60)}, expected a JSON string such as "some text"`)
+  if (typeof value !== 'string')
+    throw new Error(`line ${number} is ${line.slice(0, 60)}, expected a JSON string such as "some text"`)
   return value
 }

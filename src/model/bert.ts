@@ -94,7 +94,10 @@ export function bertForward(
       }
       const bias = weights(`${layer}.${name}.bias`)
       // The key's bias adds a constant to all scores of a query, which the softmax ignores: its gradient is exactly 0 and not computed.
-      const pair = { weight: weights(`${layer}.${name}.weight`), bias: name === 'attention.self.key' ? withoutGradient(bias) : bias }
+      const pair = {
+        weight: weights(`${layer}.${name}.weight`),
+        bias: name === 'attention.self.key' ? withoutGradient(bias) : bias,
+      }
       return linear(trace, from, pair, update, `${prefix}${i}.${name}`)
     }
     const [q, k, v] = [

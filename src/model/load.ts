@@ -1,6 +1,14 @@
 // A model's weights put into a backend: frozen, trained in full, or frozen under a trained low-rank adapter; and read back for saving.
 import type { Backend } from '../backend/backend.js'
-import { createTrainable, freeTensors, freeTrainable, frozenTensor, type ParameterSpec, readTensor, type Trainable } from '../tensor/parameters.js'
+import {
+  createTrainable,
+  freeTensors,
+  freeTrainable,
+  frozenTensor,
+  type ParameterSpec,
+  readTensor,
+  type Trainable,
+} from '../tensor/parameters.js'
 import type { Tensor } from '../tensor/tensor.js'
 import type { AdapterTensors } from './bert.js'
 import type { ModelConfig } from './config.js'
@@ -67,7 +75,11 @@ export function randomSource(config: ModelConfig, seed: number): WeightSource {
 }
 
 /** A new adapter: A random, B zero, so that it starts as no change. Targets that match no layer are an error. */
-export function newAdapter(config: ModelConfig, { rank, alpha, dropout, targets }: LoraSettings, seed: number): Adapter {
+export function newAdapter(
+  config: ModelConfig,
+  { rank, alpha, dropout, targets }: LoraSettings,
+  seed: number,
+): Adapter {
   const layers = linearLayers(config)
   const matches = (name: string, target: string) => name === target || name.endsWith(`.${target}`)
   for (const target of targets)
@@ -77,7 +89,10 @@ export function newAdapter(config: ModelConfig, { rank, alpha, dropout, targets 
     }
   const chosen = layers.filter(layer => targets.some(target => matches(layer.name, target)))
   const scale = loraScale(alpha, rank, false)
-  const updates = chosen.map(({ name, outputs, inputs }, stream) => [name, { rank, scale, ...lowRankStart(outputs, inputs, rank, seed, stream) }] as const)
+  const updates = chosen.map(
+    ({ name, outputs, inputs }, stream) =>
+      [name, { rank, scale, ...lowRankStart(outputs, inputs, rank, seed, stream) }] as const,
+  )
   return { rank, alpha, rslora: false, dropout, targets: new Map(updates), raw: {} }
 }
 

@@ -43,7 +43,11 @@ export function attention(
   onBackward(trace, out, dout => {
     const stats = temporary(`${name}.stats`, [rows, heads, 2])
     call(trace, 'attention_delta', { out, dout, lse, stats }, { rows, heads, headSize })
-    const [dq, dk, dv] = [temporary(`d${q.name}`, q.shape), temporary(`d${k.name}`, k.shape), temporary(`d${v.name}`, v.shape)]
+    const [dq, dk, dv] = [
+      temporary(`d${q.name}`, q.shape),
+      temporary(`d${k.name}`, k.shape),
+      temporary(`d${v.name}`, v.shape),
+    ]
     if (q.needsGradient) {
       call(trace, 'attention_backward_q', { q, k, v, dout, stats, tiles, dq }, params)
       shareGradient(trace, q, dq)

@@ -16,11 +16,21 @@ export function similarity(trace: Trace, q: Tensor, p: Tensor, temperature: numb
   const [queries, passages] = [q.shape[0]!, p.shape[0]!]
   const scores = temporary(name, [queries, passages], [q, p])
   const plain = { transposeA: 0, transposeB: 0, hasBias: 0, alpha: 1 / temperature }
-  call(trace, 'matmul', { a: q, b: p, bias: undefined, c: scores }, { ...plain, M: queries, N: passages, K: width, transposeB: 1, accumulate: 0 })
+  call(
+    trace,
+    'matmul',
+    { a: q, b: p, bias: undefined, c: scores },
+    { ...plain, M: queries, N: passages, K: width, transposeB: 1, accumulate: 0 },
+  )
   onBackward(trace, scores, dscores => {
     if (q.needsGradient) {
       const { target, accumulate } = gradientTarget(trace, q)
-      call(trace, 'matmul', { a: dscores, b: p, bias: undefined, c: target }, { ...plain, M: queries, N: width, K: passages, accumulate })
+      call(
+        trace,
+        'matmul',
+        { a: dscores, b: p, bias: undefined, c: target },
+        { ...plain, M: queries, N: width, K: passages, accumulate },
+      )
     }
     if (p.needsGradient) {
       const { target, accumulate } = gradientTarget(trace, p)

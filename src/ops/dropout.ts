@@ -16,7 +16,10 @@ export interface Dropout {
 export function maskParams(dropout: Dropout | undefined): Record<'threshold' | 'scale' | 'key0' | 'key1', Param> {
   if (!dropout) return { threshold: 0, scale: 1, key0: 0, key1: 0 }
   const { rate, site } = dropout
-  const of = (name: 'key0' | 'key1'): Param => values => dropoutParams(rate, values.seed ?? 0, values.step ?? 0, site)[name]
+  const of =
+    (name: 'key0' | 'key1'): Param =>
+    values =>
+      dropoutParams(rate, values.seed ?? 0, values.step ?? 0, site)[name]
   const { threshold, scale } = dropoutParams(rate, 0, 0, site)
   return { threshold, scale, key0: of('key0'), key1: of('key1') }
 }

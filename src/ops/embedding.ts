@@ -23,7 +23,11 @@ export function embed(trace: Trace, lookups: readonly Lookup[], name: string): T
   if (!first) throw new Error(`embedding ${name}: no tables`)
   const columns = columnsOf(first.table)
   const rows = first.index.shape[0]!
-  const out = temporary(name, [rows, columns], lookups.map(lookup => lookup.table))
+  const out = temporary(
+    name,
+    [rows, columns],
+    lookups.map(lookup => lookup.table),
+  )
   lookups.forEach(({ table, index }, i) => {
     expectShape(table, [undefined, columns], `embedding ${name}`)
     call(trace, 'gather_rows', { table, index, out }, { rows, columns, accumulate: i === 0 ? 0 : 1 })

@@ -20,7 +20,13 @@ export interface LowRank {
 const plain = { transposeA: 0, transposeB: 0, accumulate: 0, hasBias: 0, alpha: 1 }
 
 /** x (T, in) → (T, out) */
-export function linear(trace: Trace, x: Tensor, { weight, bias }: LinearWeights, update: LowRank | undefined, name: string): Tensor {
+export function linear(
+  trace: Trace,
+  x: Tensor,
+  { weight, bias }: LinearWeights,
+  update: LowRank | undefined,
+  name: string,
+): Tensor {
   const inputs = columnsOf(x)
   expectShape(weight, [undefined, inputs], `linear ${name}`)
   const outputs = weight.shape[0] as number
@@ -46,7 +52,12 @@ function addLowRank(trace: Trace, y: Tensor, x: Tensor, { A, B, scale, dropout }
   expectShape(B, [outputs, rank], `low-rank update of ${y.name}`)
   const down = temporary(`${y.name}.down`, [rows, rank])
   const dropped = dropout ? applyMask(trace, x, dropout) : x
-  call(trace, 'matmul', { a: dropped, b: A, bias: undefined, c: down }, { ...plain, M: rows, N: rank, K: inputs, transposeB: 1 })
+  call(
+    trace,
+    'matmul',
+    { a: dropped, b: A, bias: undefined, c: down },
+    { ...plain, M: rows, N: rank, K: inputs, transposeB: 1 },
+  )
   const up = { ...plain, M: rows, N: outputs, K: rank, transposeB: 1, accumulate: 1, alpha: scale }
   call(trace, 'matmul', { a: down, b: B, bias: undefined, c: y }, up)
   return down
@@ -56,11 +67,19 @@ function lowRankGradients(trace: Trace, dy: Tensor, x: Tensor, down: Tensor, { A
   if (B.needsGradient) weightGradient(trace, dy, down, B, scale)
   const [rows, outputs, rank] = [x.shape[0]!, columnsOf(dy), columnsOf(B)]
   const ddown = temporary(`d${down.name}`, down.shape)
-  call(trace, 'matmul', { a: dy, b: B, bias: undefined, c: ddown }, { ...plain, M: rows, N: rank, K: outputs, alpha: scale })
+  call(
+    trace,
+    'matmul',
+    { a: dy, b: B, bias: undefined, c: ddown },
+    { ...plain, M: rows, N: rank, K: outputs, alpha: scale },
+  )
   // The dropped input is made again from its counters rather than kept for the whole forward pass.
   if (A.needsGradient) weightGradient(trace, ddown, dropout ? applyMask(trace, x, dropout) : x, A, 1)
   if (!x.needsGradient) return
-  if (!dropout) return inputGradient(trace, ddown, A, x)
+  if (!dropout) {
+    inputGradient(trace, ddown, A, x)
+    return
+  }
   const unmasked = temporary(`d${x.name}.unmasked`, x.shape)
   const product = { ...plain, M: rows, N: columnsOf(x), K: rank }
   call(trace, 'matmul', { a: ddown, b: A, bias: undefined, c: unmasked }, product)

@@ -34,7 +34,8 @@ export async function searchExact(
   const [queryCount, documents] = [queries.length / width, corpus.length / width]
   if (!Number.isInteger(queryCount) || !Number.isInteger(documents))
     throw new Error(`search: ${queries.length} and ${corpus.length} values are not rows of ${width}`)
-  if (!Number.isInteger(asked) || asked < 1 || asked > 1024) throw new Error(`search: k is ${asked}, expected 1 to 1024`)
+  if (!Number.isInteger(asked) || asked < 1 || asked > 1024)
+    throw new Error(`search: k is ${asked}, expected 1 to 1024`)
   const k = Math.min(asked, documents)
   const result = { k, scores: new Float32Array(queryCount * k), rows: new Int32Array(queryCount * k) }
   if (k === 0 || queryCount === 0) return result

@@ -19,7 +19,9 @@ export interface OpenedBackend {
 
 export async function openBackend({ backend, adapter }: BackendChoice): Promise<OpenedBackend> {
   if (backend === 'wasm' && adapter)
-    throw new Error(`adapter "${adapter}" is a WebGPU adapter's, but the backend asked for is wasm; leave one of them out`)
+    throw new Error(
+      `adapter "${adapter}" is a WebGPU adapter's, but the backend asked for is wasm; leave one of them out`,
+    )
   if (backend === 'wasm') return openWasm('as asked')
   if (backend === 'webgpu' || adapter) return openWebGpu(adapter, 'as asked')
   const { adapters, reason } = await findAdapters()
@@ -69,15 +71,25 @@ export interface BackendsInfo {
       /** All that were found. */
       readonly adapters: readonly AdapterInfo[]
     }
-    readonly wasm: { readonly available: boolean; readonly threads: number; readonly simd: boolean; readonly reason?: string }
+    readonly wasm: {
+      readonly available: boolean
+      readonly threads: number
+      readonly simd: boolean
+      readonly reason?: string
+    }
   }
   /** What runs where nothing is asked for. */
   readonly default: 'webgpu' | 'wasm'
 }
 
 const shownLimits = [
-  'maxBufferSize', 'maxStorageBufferBindingSize', 'maxStorageBuffersPerShaderStage', 'maxComputeWorkgroupStorageSize',
-  'maxComputeInvocationsPerWorkgroup', 'maxComputeWorkgroupsPerDimension', 'minStorageBufferOffsetAlignment',
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupsPerDimension',
+  'minStorageBufferOffsetAlignment',
 ] as const
 
 /** What this machine offers. `adapter` chooses the one that is described. */
@@ -87,13 +99,27 @@ export async function describeBackends(adapter?: string): Promise<BackendsInfo> 
     backend => void backend.close(),
     (error: Error) => error.message,
   )
-  const wasm = { available: wasmReason === undefined, threads: 1, simd: wasmReason === undefined, ...(wasmReason && { reason: wasmReason }) }
+  const wasm = {
+    available: wasmReason === undefined,
+    threads: 1,
+    simd: wasmReason === undefined,
+    ...(wasmReason && { reason: wasmReason }),
+  }
   const preferred = adapters.some(each => !each.software) ? 'webgpu' : 'wasm'
-  if (adapters.length === 0) return { backends: { webgpu: { available: false, reason, adapters }, wasm }, default: preferred }
+  if (adapters.length === 0)
+    return { backends: { webgpu: { available: false, reason, adapters }, wasm }, default: preferred }
   const opened = await requestAdapter(adapter ? { adapter } : {})
   const { name, vendor, software } = opened.info
   const limits = Object.fromEntries(shownLimits.map(limit => [limit, Number(opened.adapter.limits[limit])]))
-  const webgpu = { available: true, adapter: name, vendor, software, features: [...opened.adapter.features].sort(), limits, adapters }
+  const webgpu = {
+    available: true,
+    adapter: name,
+    vendor,
+    software,
+    features: [...opened.adapter.features].sort(),
+    limits,
+    adapters,
+  }
   opened.release()
   return { backends: { webgpu, wasm }, default: preferred }
 }

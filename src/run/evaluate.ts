@@ -3,8 +3,8 @@ import type { Backend } from '../backend/backend.js'
 import type { Collection, Texts } from '../data/collection.js'
 import { compareIds, type Run } from '../data/trec.js'
 import { type Evaluation, evaluateRun } from '../evaluate/metrics.js'
-import type { Encoder } from '../model/encoder.js'
 import type { PackedBatch } from '../model/batch.js'
+import type { Encoder } from '../model/encoder.js'
 import type { SentenceSettings } from '../model/sentence-transformers.js'
 import { encodeSequences } from '../retrieve/encode.js'
 import { searchExact } from '../retrieve/search.js'
@@ -53,7 +53,12 @@ export interface TokenizedCollection {
   readonly truncated: number
 }
 
-export function tokenizeCollection(tokenizer: Tokenizer, settings: SentenceSettings, collection: Collection, maxLength: number): TokenizedCollection {
+export function tokenizeCollection(
+  tokenizer: Tokenizer,
+  settings: SentenceSettings,
+  collection: Collection,
+  maxLength: number,
+): TokenizedCollection {
   const sorted = sortById(collection.documents)
   const withPrompt = (texts: readonly string[], kind: 'query' | 'document') => {
     const prompt = promptFor(settings, kind)
@@ -142,6 +147,16 @@ export function fingerprint(parts: {
   readonly dataHash: string
 }): string {
   const { protocol, k, maxLength, queryPrompt, documentPrompt, pooling, similarity, modelHash, dataHash } = parts
-  const prompts = queryPrompt || documentPrompt ? `prompts=${JSON.stringify([queryPrompt, documentPrompt])}` : 'prompts=none'
-  return [protocol, `k=${k}`, `max_length=${maxLength}`, prompts, `pooling=${pooling}`, similarity, `model=${modelHash.slice(0, 12)}`, `data=${dataHash.slice(0, 12)}`].join(' ')
+  const prompts =
+    queryPrompt || documentPrompt ? `prompts=${JSON.stringify([queryPrompt, documentPrompt])}` : 'prompts=none'
+  return [
+    protocol,
+    `k=${k}`,
+    `max_length=${maxLength}`,
+    prompts,
+    `pooling=${pooling}`,
+    similarity,
+    `model=${modelHash.slice(0, 12)}`,
+    `data=${dataHash.slice(0, 12)}`,
+  ].join(' ')
 }

@@ -42,6 +42,7 @@ export async function unfinishedRunFolder(out: string, name: string): Promise<Ru
     const folder = layout(join(out, each))
     if ((await exists(folder.checkpoint)) && !(await exists(folder.metrics))) return folder
   }
-  const found = candidates.length > 0 ? `${candidates.join(', ')} ended or left no checkpoint` : `${out} holds no run named ${name}`
+  const found =
+    candidates.length > 0 ? `${candidates.join(', ')} ended or left no checkpoint` : `${out} holds no run named ${name}`
   throw new Error(`nothing to resume: ${found}; start it without --resume`)
 }

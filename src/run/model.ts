@@ -2,9 +2,16 @@
 // on a backend.
 import type { Backend } from '../backend/backend.js'
 import { hashLines } from '../data/fingerprint.js'
-import { type JsonObject, parseStrictJson, asObject } from '../data/json.js'
-import { type LoadedEncoder, type LoadOptions, loadEncoder, mergeUpdate, type Method, type WeightSource } from '../model/load.js'
+import { asObject, type JsonObject, parseStrictJson } from '../data/json.js'
 import { openModelFolder, writeModelFolder } from '../model/folder.js'
+import {
+  type LoadedEncoder,
+  type LoadOptions,
+  loadEncoder,
+  type Method,
+  mergeUpdate,
+  type WeightSource,
+} from '../model/load.js'
 import { type Adapter, readAdapter, writeAdapter } from '../model/peft.js'
 import type { SentenceSettings } from '../model/sentence-transformers.js'
 import { exists, hashFile, isAbsolute, isFolder, join, readText, resolve } from '../runtime/files.js'
@@ -30,11 +37,16 @@ export interface ModelSource {
 export async function openModel(path: string, options: { tokenizer?: boolean } = {}): Promise<ModelSource> {
   const adapterConfig = join(path, 'adapter_config.json')
   const hasAdapter = (await exists(adapterConfig)) && !(await exists(join(path, 'config.json')))
-  const base = hasAdapter ? await baseOf(path, asObject(parseStrictJson(await readText(adapterConfig), adapterConfig), adapterConfig)) : path
+  const base = hasAdapter
+    ? await baseOf(path, asObject(parseStrictJson(await readText(adapterConfig), adapterConfig), adapterConfig))
+    : path
   const folder = await openModelFolder(base)
   try {
     const adapter = hasAdapter ? await readAdapter(path, folder.config) : undefined
-    const hashes = [await folder.weightsHash(), ...(adapter ? [await hashFile(join(path, 'adapter_model.safetensors'))] : [])]
+    const hashes = [
+      await folder.weightsHash(),
+      ...(adapter ? [await hashFile(join(path, 'adapter_model.safetensors'))] : []),
+    ]
     const tokenizer = options.tokenizer === false ? undefined : await loadTokenizer(base)
     return {
       name: path,
@@ -56,20 +68,33 @@ export async function openModel(path: string, options: { tokenizer?: boolean } =
 async function baseOf(path: string, config: JsonObject): Promise<string> {
   const base = config.base_model_name_or_path
   if (typeof base !== 'string' || base === '')
-    throw new Error(`${path}/adapter_config.json names no base model; put the folder's path into base_model_name_or_path`)
+    throw new Error(
+      `${path}/adapter_config.json names no base model; put the folder's path into base_model_name_or_path`,
+    )
   const candidates = isAbsolute(base) ? [base] : [resolve(path, base), resolve(base)]
   for (const candidate of candidates) if (await isFolder(candidate)) return candidate
-  throw new Error(`${path} adapts the base model "${base}", which is not at ${candidates.join(' nor ')}; put the folder's path into base_model_name_or_path of adapter_config.json`)
+  throw new Error(
+    `${path} adapts the base model "${base}", which is not at ${candidates.join(' nor ')}; put the folder's path into base_model_name_or_path of adapter_config.json`,
+  )
 }
 
 /** Puts the source's weights into a backend for inference, or for training where a method is given. */
-export function placeModel(backend: Backend, source: ModelSource, method?: Method, options?: LoadOptions): Promise<LoadedEncoder> {
+export function placeModel(
+  backend: Backend,
+  source: ModelSource,
+  method?: Method,
+  options?: LoadOptions,
+): Promise<LoadedEncoder> {
   const frozen: Method = { kind: 'frozen', ...(source.adapter && { adapter: source.adapter }) }
   return loadEncoder(backend, source.weights, source.settings, method ?? frozen, options)
 }
 
 /** Saves what was trained: a sentence-transformers folder, or, where only an adapter was and its base is a folder, a PEFT folder. */
-export async function saveModel(path: string, source: ModelSource, loaded: LoadedEncoder): Promise<'peft' | 'sentence-transformers'> {
+export async function saveModel(
+  path: string,
+  source: ModelSource,
+  loaded: LoadedEncoder,
+): Promise<'peft' | 'sentence-transformers'> {
   const adapter = await loaded.readAdapter()
   if (adapter && source.folder) {
     await writeAdapter(path, { ...adapter, baseModel: resolve(source.folder) }, source.weights.config)
@@ -96,7 +121,7 @@ export function promptFor(settings: SentenceSettings, kind: 'query' | 'document'
   const names = kind === 'query' ? ['query'] : ['document', 'passage', 'corpus']
   const name = names.find(candidate => candidate in prompts) ?? defaultPromptName
   const prompt = (name !== undefined && prompts[name]) || ''
-  if (prompt !== '' && !settings.includePrompt) throw new Error('include_prompt = false is not supported for a model with prompts')
+  if (prompt !== '' && !settings.includePrompt)
+    throw new Error('include_prompt = false is not supported for a model with prompts')
   return prompt
 }
-

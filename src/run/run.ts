@@ -11,12 +11,18 @@ import { join, makeFolder, openLog, readLines, removeFile, writeFile } from '../
 import type { StepRecord } from '../train/loop.js'
 import { version } from '../version.js'
 import { openBackend } from './backend.js'
-import { type CollectionScores, evaluateCollection, fingerprint, type TokenizedCollection, tokenizeCollection } from './evaluate.js'
+import {
+  type CollectionScores,
+  evaluateCollection,
+  fingerprint,
+  type TokenizedCollection,
+  tokenizeCollection,
+} from './evaluate.js'
 import { newRunFolder, type RunFolder, unfinishedRunFolder } from './folder.js'
 import { type ModelSource, placeModel, promptFor, saveModel } from './model.js'
-import { renderReport, type ReportRecord } from './report.js'
+import { type ReportRecord, renderReport } from './report.js'
 import { openRecipeData, openRecipeModel } from './sources.js'
-import { tokenizePairs, type Trained, trainModel } from './train.js'
+import { type Trained, tokenizePairs, trainModel } from './train.js'
 
 /** Where a run is: for a bar or lines on a terminal. */
 export interface Phase {
@@ -89,35 +95,64 @@ export async function runExperiment(recipe: Recipe, hooks: RunHooks = {}): Promi
   }
   const paths = await openRecipeData(recipe)
   const source = await openRecipeModel(recipe, paths)
-  const { backend, reason } = await openBackend({ backend: recipe.backend, ...(recipe.adapter && { adapter: recipe.adapter }) })
+  const { backend, reason } = await openBackend({
+    backend: recipe.backend,
+    ...(recipe.adapter && { adapter: recipe.adapter }),
+  })
   hooks.say?.(`backend: ${reason}`)
   try {
     const tests: Test[] = []
-    for (const { name, path, split } of hooks.trainOnly ? [] : paths.tests) tests.push(await openTest(source, recipe, path, split, name, warn))
+    for (const { name, path, split } of hooks.trainOnly ? [] : paths.tests)
+      tests.push(await openTest(source, recipe, path, split, name, warn))
     const dev = paths.dev && (await openTest(source, recipe, paths.dev.path, paths.dev.split, 'dev', warn))
-    const pairs = recipe.train && paths.train ? await tokenizePairs(paths.train, source, recipe.train.max_length) : undefined
+    const pairs =
+      recipe.train && paths.train ? await tokenizePairs(paths.train, source, recipe.train.max_length) : undefined
     for (const line of pairs?.warnings ?? []) warn(line)
 
-    const folder = hooks.resume ? await unfinishedRunFolder(recipe.out!, recipe.name) : await newRunFolder(recipe.out!, recipe.name)
+    const folder = hooks.resume
+      ? await unfinishedRunFolder(recipe.out!, recipe.name)
+      : await newRunFolder(recipe.out!, recipe.name)
     hooks.say?.(`${hooks.resume ? 'resuming' : 'run'}: ${folder.path}`)
     if (!hooks.resume) await writeFile(folder.recipe, recipeToToml(recipe))
 
-    const before = tests.length > 0 && (recipe.eval.before || !pairs) ? await scoreUntrained(backend, source, recipe, tests, hooks) : undefined
+    const before =
+      tests.length > 0 && (recipe.eval.before || !pairs)
+        ? await scoreUntrained(backend, source, recipe, tests, hooks)
+        : undefined
     const losses: StepRecord[] = []
     const trained = pairs && (await train(backend, source, recipe, pairs, dev, folder, losses, hooks))
     for (const line of trained ? trainingWarnings(trained) : []) warn(line)
     try {
       if (trained) hooks.say?.(`model: ${folder.model} (${await saveModel(folder.model, source, trained.loaded)})`)
-      const after = trained && (await scoreTests(backend, trained.loaded.encoder, source, recipe, tests, 'after training', hooks))
+      const after =
+        trained && (await scoreTests(backend, trained.loaded.encoder, source, recipe, tests, 'after training', hooks))
       const scores = tests.map((test, i) => testScores(test, source, recipe, before?.[i], after?.[i]))
       await makeFolder(folder.runs)
       for (const [i, { name }] of tests.entries()) {
-        if (before) await writeRun(join(folder.runs, `${name}.before.trec`), before[i]!.run, { tag: `${recipe.name}.before` })
-        if (after) await writeRun(join(folder.runs, `${name}.after.trec`), after[i]!.run, { tag: `${recipe.name}.after` })
+        if (before)
+          await writeRun(join(folder.runs, `${name}.before.trec`), before[i]!.run, { tag: `${recipe.name}.before` })
+        if (after)
+          await writeRun(join(folder.runs, `${name}.after.trec`), after[i]!.run, { tag: `${recipe.name}.after` })
       }
       const seconds = { total: (performance.now() - clock) / 1000, training: trained?.seconds ?? 0 }
-      await writeMetrics(folder, recipe, { backend, reason, scores, trained, seconds, source, warnings, losses, before, after })
-      await writeFile(folder.report, renderReport(reportRecord(recipe, { started, backend, reason, scores, trained, seconds, source, warnings, losses, hooks })))
+      await writeMetrics(folder, recipe, {
+        backend,
+        reason,
+        scores,
+        trained,
+        seconds,
+        source,
+        warnings,
+        losses,
+        before,
+        after,
+      })
+      await writeFile(
+        folder.report,
+        renderReport(
+          reportRecord(recipe, { started, backend, reason, scores, trained, seconds, source, warnings, losses, hooks }),
+        ),
+      )
       await removeFile(folder.checkpoint)
       const training = trained && trainingSummary(trained, losses)
       return { folder: folder.path, report: folder.report, tests: scores, ...(training && { training }) }
@@ -130,17 +165,38 @@ export async function runExperiment(recipe: Recipe, hooks: RunHooks = {}): Promi
   }
 }
 
-async function openTest(source: ModelSource, recipe: Recipe, path: string, split: string, name: string, warn: (line: string) => void): Promise<Test> {
+async function openTest(
+  source: ModelSource,
+  recipe: Recipe,
+  path: string,
+  split: string,
+  name: string,
+  warn: (line: string) => void,
+): Promise<Test> {
   const collection = await loadCollection(path, { split })
   for (const line of collection.warnings) warn(line)
   const tokenized = tokenizeCollection(source.tokenizer!, source.settings, collection, recipe.eval.max_length)
   return { name, tokenized, dataHash: await hashCollection(collection) }
 }
 
-async function scoreUntrained(backend: Backend, source: ModelSource, recipe: Recipe, tests: readonly Test[], hooks: RunHooks) {
+async function scoreUntrained(
+  backend: Backend,
+  source: ModelSource,
+  recipe: Recipe,
+  tests: readonly Test[],
+  hooks: RunHooks,
+) {
   const loaded = await placeModel(backend, source)
   try {
-    return await scoreTests(backend, loaded.encoder, source, recipe, tests, recipe.train ? 'before training' : 'scoring', hooks)
+    return await scoreTests(
+      backend,
+      loaded.encoder,
+      source,
+      recipe,
+      tests,
+      recipe.train ? 'before training' : 'scoring',
+      hooks,
+    )
   } finally {
     loaded.release()
   }
@@ -160,10 +216,17 @@ async function scoreTests(
   const { k, protocol, measures, max_length: maxLength, batch_tokens: batchTokens } = recipe.eval
   const all: CollectionScores[] = []
   for (const { name, tokenized } of tests) {
-    const scores = await evaluateCollection(backend, encoder, similarityOf(recipe, source), tokenized, { k, protocol, measures, maxLength, batchTokens }, {
-      onProgress: each => progress?.({ name: `${name}, ${when}`, ...each }),
-      ...(signal && { signal }),
-    })
+    const scores = await evaluateCollection(
+      backend,
+      encoder,
+      similarityOf(recipe, source),
+      tokenized,
+      { k, protocol, measures, maxLength, batchTokens },
+      {
+        onProgress: each => progress?.({ name: `${name}, ${when}`, ...each }),
+        ...(signal && { signal }),
+      },
+    )
     all.push(scores)
   }
   return all
@@ -192,13 +255,21 @@ async function train(
         evaluate: async ({ encoder }) => {
           const { k, protocol, max_length: maxLength, batch_tokens: batchTokens } = recipe.eval
           const limits = { k, protocol, measures: [metric], maxLength, batchTokens }
-          const { scores } = await evaluateCollection(backend, encoder, similarityOf(recipe, source), dev.tokenized, limits)
+          const { scores } = await evaluateCollection(
+            backend,
+            encoder,
+            similarityOf(recipe, source),
+            dev.tokenized,
+            limits,
+          )
           return scores[metric]!
         },
       }),
       async onStart(start) {
         steps = start.steps
-        hooks.say?.(`training: ${settings.method}, ${start.parameters} parameters, ${start.steps} steps${start.step ? `, from step ${start.step}` : ''}`)
+        hooks.say?.(
+          `training: ${settings.method}, ${start.parameters} parameters, ${start.steps} steps${start.step ? `, from step ${start.step}` : ''}`,
+        )
         losses.push(...(await keepLog(folder.log, start.step)))
         log = await openLog(folder.log)
       },
@@ -206,7 +277,13 @@ async function train(
         losses.push(record)
         await log!.append(JSON.stringify(record))
         const score = record.dev_score === undefined ? '' : `, dev ${metric} ${record.dev_score.toFixed(4)}`
-        hooks.progress?.({ name: 'training', done: record.step + 1, total: steps, unit: 'steps', note: `loss ${record.loss.toFixed(4)}${score}` })
+        hooks.progress?.({
+          name: 'training',
+          done: record.step + 1,
+          total: steps,
+          unit: 'steps',
+          note: `loss ${record.loss.toFixed(4)}${score}`,
+        })
       },
     })
   } finally {
@@ -228,12 +305,20 @@ async function keepLog(path: string, step: number): Promise<StepRecord[]> {
 
 function trainingWarnings({ repeatedNegatives, stoppedEarly, steps, bestStep }: Trained): string[] {
   return [
-    ...(repeatedNegatives > 0 ? [`${repeatedNegatives} times an example had fewer hard negatives than asked, so some were drawn twice`] : []),
+    ...(repeatedNegatives > 0
+      ? [`${repeatedNegatives} times an example had fewer hard negatives than asked, so some were drawn twice`]
+      : []),
     ...(stoppedEarly ? [`stopped early after step ${steps}; the weights of step ${bestStep} are kept`] : []),
   ]
 }
 
-function testScores({ name, tokenized, dataHash }: Test, source: ModelSource, recipe: Recipe, before?: CollectionScores, after?: CollectionScores): TestScores {
+function testScores(
+  { name, tokenized, dataHash }: Test,
+  source: ModelSource,
+  recipe: Recipe,
+  before?: CollectionScores,
+  after?: CollectionScores,
+): TestScores {
   const { k, protocol, max_length: maxLength } = recipe.eval
   const { settings } = source
   return {
@@ -285,7 +370,10 @@ function trainingSummary(trained: Trained, losses: readonly StepRecord[]): Train
 async function writeMetrics(
   folder: RunFolder,
   recipe: Recipe,
-  outcome: Outcome & { readonly before: readonly CollectionScores[] | undefined; readonly after: readonly CollectionScores[] | undefined },
+  outcome: Outcome & {
+    readonly before: readonly CollectionScores[] | undefined
+    readonly after: readonly CollectionScores[] | undefined
+  },
 ): Promise<void> {
   const { backend, reason, scores, trained, seconds, source, warnings, losses, before, after } = outcome
   const perQuery = (all: readonly CollectionScores[] | undefined) =>
@@ -328,7 +416,12 @@ function reportRecord(
       ...(before && { before }),
       ...(after && { after }),
     })),
-    losses: losses.map(({ step, loss, learning_rate, gradient_norm }) => ({ step, loss, learningRate: learning_rate, gradientNorm: gradient_norm })),
+    losses: losses.map(({ step, loss, learning_rate, gradient_norm }) => ({
+      step,
+      loss,
+      learningRate: learning_rate,
+      gradientNorm: gradient_norm,
+    })),
     tokensPerSecond: trained && trained.seconds > 0 ? trained.tokens / trained.seconds : 0,
     warnings: [...warnings],
   }

@@ -1,7 +1,8 @@
 // What a recipe names, found: collections (the one in the package too), and the model with its tokenizer.
-import { loadPairs } from '../data/pairs.js'
+
 import { loadDocuments } from '../data/collection.js'
 import { hashLines } from '../data/fingerprint.js'
+import { loadPairs } from '../data/pairs.js'
 import { parseConfig } from '../model/config.js'
 import { randomSource } from '../model/load.js'
 import { plainSettings } from '../model/sentence-transformers.js'
@@ -19,7 +20,8 @@ export interface RecipeData {
 
 /** The recipe's collections; `builtin` fills in what it leaves open. */
 export async function openRecipeData({ data }: Recipe): Promise<RecipeData> {
-  if (!data.builtin) return { tests: data.tests, ...(data.train && { train: data.train }), ...(data.dev && { dev: data.dev }) }
+  if (!data.builtin)
+    return { tests: data.tests, ...(data.train && { train: data.train }), ...(data.dev && { dev: data.dev }) }
   const path = join(await packageFolder(), 'collections', data.builtin)
   return {
     train: data.train ?? path,
@@ -49,7 +51,9 @@ const VOCABULARY = 8000
 async function openRandomModel(recipe: Recipe, data: RecipeData): Promise<ModelSource> {
   const { random, tokenizer: folder } = recipe.model
   if (!random) throw new Error('the recipe names no model: set model.path or model.random')
-  const tokenizer: Tokenizer = folder ? await loadTokenizer(folder) : await tokenizerFromTexts(data, random.vocabulary ?? VOCABULARY)
+  const tokenizer: Tokenizer = folder
+    ? await loadTokenizer(folder)
+    : await tokenizerFromTexts(data, random.vocabulary ?? VOCABULARY)
   const raw = {
     architectures: ['BertModel'],
     model_type: 'bert',
@@ -82,7 +86,8 @@ async function openRandomModel(recipe: Recipe, data: RecipeData): Promise<ModelS
 async function tokenizerFromTexts({ train }: RecipeData, size: number): Promise<Tokenizer> {
   if (!train) throw new Error('a random model needs a vocabulary: set model.tokenizer, or data.train to make one from')
   const texts: string[] = []
-  for (const { query, positives, negatives } of (await loadPairs(train)).pairs) texts.push(query, ...positives, ...negatives)
+  for (const { query, positives, negatives } of (await loadPairs(train)).pairs)
+    texts.push(query, ...positives, ...negatives)
   if (await isFolder(train)) texts.push(...(await loadDocuments(train)).texts)
   return createWordPieceTokenizer({ vocabulary: makeVocabulary(texts, { size }), lowerCase: true })
 }

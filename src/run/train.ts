@@ -38,7 +38,10 @@ export async function tokenizePairs(path: string, source: ModelSource, maxLength
   }))
   const encode = (kind: 'query' | 'document') => {
     const prompt = promptFor(source.settings, kind)
-    return tokenizer.encode([...store[kind].keys()].map(text => prompt + text), { maxLength })
+    return tokenizer.encode(
+      [...store[kind].keys()].map(text => prompt + text),
+      { maxLength },
+    )
   }
   const [queries, documents] = [encode('query'), encode('document')]
   const first = store.query.size
@@ -57,9 +60,17 @@ export async function tokenizePairs(path: string, source: ModelSource, maxLength
 }
 
 /** What is trained of a model. A model that comes with an adapter goes on training that one. */
-export function methodOf(source: ModelSource, train: TrainSettings, lora: LoraSettings | undefined, seed: number): Method {
+export function methodOf(
+  source: ModelSource,
+  train: TrainSettings,
+  lora: LoraSettings | undefined,
+  seed: number,
+): Method {
   if (train.method === 'full') {
-    if (source.adapter) throw new Error(`${source.name} is an adapter; train.method = "full" needs the base model's folder, or use train.method = "lora"`)
+    if (source.adapter)
+      throw new Error(
+        `${source.name} is an adapter; train.method = "full" needs the base model's folder, or use train.method = "lora"`,
+      )
     return { kind: 'full' }
   }
   return { kind: 'lora', adapter: source.adapter ?? newAdapter(source.weights.config, lora!, seed) }
@@ -69,7 +80,9 @@ export function methodOf(source: ModelSource, train: TrainSettings, lora: LoraSe
 export function loopSettings(train: TrainSettings, examples: number, seed: number): LoopSettings {
   const { batch_size: batchSize, accumulation, drop_last: dropLast, negatives } = train
   if (dropLast && examples < batchSize)
-    throw new Error(`${examples} training pairs do not fill one batch of ${batchSize}; set train.batch_size to ${examples} or less, or train.drop_last = false`)
+    throw new Error(
+      `${examples} training pairs do not fill one batch of ${batchSize}; set train.batch_size to ${examples} or less, or train.drop_last = false`,
+    )
   const batches = dropLast ? Math.floor(examples / batchSize) : Math.ceil(examples / batchSize)
   const steps = train.steps ?? Math.max(1, Math.floor((batches * train.epochs!) / accumulation))
   return {
@@ -109,7 +122,11 @@ export interface TrainHooks extends Pick<LoopHooks, 'onStep' | 'signal'> {
   /** Goes on from the checkpoint. */
   readonly resume?: boolean
   /** Called with the step to start from. */
-  readonly onStart?: (info: { readonly step: number; readonly steps: number; readonly parameters: number }) => void | Promise<void>
+  readonly onStart?: (info: {
+    readonly step: number
+    readonly steps: number
+    readonly parameters: number
+  }) => void | Promise<void>
 }
 
 /** Trains, and returns the trained encoder in the backend's memory: the caller releases it. */
@@ -155,7 +172,16 @@ export async function trainModel(
       ...(evaluate && { evaluate: () => evaluate(loaded) }),
       ...(checkpoint && { saveCheckpoint: state => writeCheckpoint(checkpoint, state, fingerprint) }),
     }
-    const result = await trainLoop(backend, trainer, trainable, pairs.texts, pairs.examples, settings, loopHooks, resume)
+    const result = await trainLoop(
+      backend,
+      trainer,
+      trainable,
+      pairs.texts,
+      pairs.examples,
+      settings,
+      loopHooks,
+      resume,
+    )
     return { ...result, loaded, parameters: trainable.count, peakBytes: trainer.peakBytes() + trainable.bytes }
   } catch (error) {
     loaded.release()

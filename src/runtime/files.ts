@@ -266,6 +266,7 @@ export async function removeFile(path: string): Promise<void> {
 export async function packageFolder(): Promise<string> {
   for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
     if ((await isFolder(join(folder, 'collections'))) && (await exists(join(folder, 'package.json')))) return folder
-    if (folder === dirname(folder)) throw new Error('the package is incomplete: its collections/ folder is missing; install it anew')
+    if (folder === dirname(folder))
+      throw new Error('the package is incomplete: its collections/ folder is missing; install it anew')
   }
 }

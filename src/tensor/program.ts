@@ -78,7 +78,7 @@ export function createProgram(plan: Plan, pool: Pool): Program {
   const bind = async (): Promise<Prepared> => {
     const views = plan.calls.map(call => call.tensors.map(viewOf))
     const memories = views.flat().map(view => view?.memory)
-    if (prepared && prepared.memories.every((memory, i) => memory === memories[i])) return prepared.value
+    if (prepared?.memories.every((memory, i) => memory === memories[i])) return prepared.value
     prepared?.value.release()
     prepared = undefined
     const calls: BoundCall[] = plan.calls.map((call, i) => ({ kernel: call.kernel, views: views[i]! }))

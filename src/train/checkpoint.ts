@@ -1,7 +1,8 @@
 // Checkpoints: one safetensors file with the trained parameters, Adam's moments, the best parameters so far, and the loop's state as JSON in its
 // metadata. Written beside, fsynced and renamed; resuming from it gives the same bits as not stopping.
-import { openSafetensors, type TensorToWrite, writeSafetensors } from '../data/safetensors.js'
+
 import type { Backend } from '../backend/backend.js'
+import { openSafetensors, type TensorToWrite, writeSafetensors } from '../data/safetensors.js'
 import type { Trainable } from '../tensor/parameters.js'
 import type { Tensor } from '../tensor/tensor.js'
 
@@ -54,12 +55,20 @@ export interface Checkpoint {
 }
 
 /** `fingerprint` says what the checkpoint belongs to (recipe, data, weights); another one is refused when it is read. */
-export async function writeCheckpoint(path: string, { snapshot, best, state }: Checkpoint, fingerprint: string): Promise<void> {
+export async function writeCheckpoint(
+  path: string,
+  { snapshot, best, state }: Checkpoint,
+  fingerprint: string,
+): Promise<void> {
   const tensors: TensorToWrite[] = []
   const add = (name: string, data: Float32Array) => tensors.push({ name, dtype: 'F32', shape: [data.length], data })
   for (const part of parts) for (const [i, data] of snapshot[part].entries()) add(`${i}.${part}`, data)
   for (const [i, data] of best?.entries() ?? []) add(`${i}.best`, data)
-  await writeSafetensors(path, tensors, { format: `wgpu-retrieve checkpoint ${CHECKPOINT_FORMAT}`, fingerprint, state: JSON.stringify(state) })
+  await writeSafetensors(path, tensors, {
+    format: `wgpu-retrieve checkpoint ${CHECKPOINT_FORMAT}`,
+    fingerprint,
+    state: JSON.stringify(state),
+  })
 }
 
 export async function readCheckpoint(path: string, trainable: Trainable, fingerprint: string): Promise<Checkpoint> {
@@ -71,12 +80,15 @@ export async function readCheckpoint(path: string, trainable: Trainable, fingerp
         `${path} is ${format ? `a "${format}"` : 'no checkpoint'}, expected "wgpu-retrieve checkpoint ${CHECKPOINT_FORMAT}"; start the run anew under another name`,
       )
     if (found !== fingerprint)
-      throw new Error(`${path} belongs to a run with other settings or data (${found}, now ${fingerprint}); resume with the recipe that began it, or start anew under another name`)
+      throw new Error(
+        `${path} belongs to a run with other settings or data (${found}, now ${fingerprint}); resume with the recipe that began it, or start anew under another name`,
+      )
     const read = async (part: string) => {
       const arrays: Float32Array[] = []
       for (const [i, { elements }] of trainable.segments.entries()) {
         const data = await file.readF32(`${i}.${part}`)
-        if (data.length !== elements) throw new Error(`${path}: ${i}.${part} has ${data.length} values, expected ${elements}`)
+        if (data.length !== elements)
+          throw new Error(`${path}: ${i}.${part} has ${data.length} values, expected ${elements}`)
         arrays.push(data)
       }
       return arrays

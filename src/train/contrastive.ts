@@ -11,7 +11,14 @@ import { createPlan } from '../tensor/plan.js'
 import { createPool, createProgram, type Program, releasePool } from '../tensor/program.js'
 import type { Tensor, Values } from '../tensor/tensor.js'
 import { backward, call, createTrace, input, runTape, type Trace, temporary } from '../tensor/trace.js'
-import { createStatus, type OptimizerSettings, readStatus, recordUpdate, type StepStatus, updateValues } from './optimizer.js'
+import {
+  createStatus,
+  type OptimizerSettings,
+  readStatus,
+  recordUpdate,
+  type StepStatus,
+  updateValues,
+} from './optimizer.js'
 
 /** Queries and their passages, [positive, negatives …] for each query. */
 export interface ContrastiveBatch {
@@ -38,7 +45,10 @@ export interface ContrastiveSettings {
 
 export interface ContrastiveTrainer {
   /** One optimizer step over one or several micro-batches; t counts optimizer steps from 1, `counter` micro-batches from 0. */
-  step(batches: readonly ContrastiveBatch[], at: { rate: number; t: number; seed: number; counter: number }): Promise<StepStatus>
+  step(
+    batches: readonly ContrastiveBatch[],
+    at: { rate: number; t: number; seed: number; counter: number },
+  ): Promise<StepStatus>
   /** Gradients only, left in the segments: for tests and for those who step themselves. */
   gradients(batch: ContrastiveBatch, at: { seed: number; counter: number }): Promise<number>
   /** Held for activations: enough for the largest step so far. In bytes. */
@@ -47,7 +57,11 @@ export interface ContrastiveTrainer {
 }
 
 /** Targets and weights of a mean over queries with `perQuery` passages each; in-batch: all passages of the batch are candidates. */
-export function candidatesOf(queries: number, perQuery: number, inBatch: boolean): Pick<ContrastiveBatch, 'targets' | 'weights'> {
+export function candidatesOf(
+  queries: number,
+  perQuery: number,
+  inBatch: boolean,
+): Pick<ContrastiveBatch, 'targets' | 'weights'> {
   const targets = new Int32Array(queries * 3)
   for (let i = 0; i < queries; i++) {
     const own = i * perQuery
@@ -95,11 +109,24 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
     if (withUpdate) await program('update', update).run(at)
   }
 
-  const cachedGradients = async (batch: ContrastiveBatch, sides: Side[], sequences: number, at: Values): Promise<void> => {
+  const cachedGradients = async (
+    batch: ContrastiveBatch,
+    sides: Side[],
+    sequences: number,
+    at: Values,
+  ): Promise<void> => {
     if (!cache || cache.rows < sequences) {
       if (cache) freeTensors(backend, [cache.reps, cache.dreps])
-      for (const [name, made] of programs) if (name.startsWith('cache')) made.release(), programs.delete(name)
-      cache = { rows: sequences, reps: stateTensor(backend, 'cache', [sequences, width]), dreps: stateTensor(backend, 'dcache', [sequences, width]) }
+      for (const [name, made] of programs) {
+        if (!name.startsWith('cache')) continue
+        made.release()
+        programs.delete(name)
+      }
+      cache = {
+        rows: sequences,
+        reps: stateTensor(backend, 'cache', [sequences, width]),
+        dreps: stateTensor(backend, 'dcache', [sequences, width]),
+      }
     }
     const { reps, dreps } = cache
     const eachChunk = async (made: (side: Side) => Program) => {
@@ -109,14 +136,21 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
           await made(side).run({ ...at, ...values, first: side.first + first }, inputs)
         }
     }
-    await eachChunk(side => program(`cache.forward.${side.prefix}`, trace => void recordChunk(trace, side, settings, reps), false))
+    await eachChunk(side =>
+      program(`cache.forward.${side.prefix}`, trace => void recordChunk(trace, side, settings, reps), false),
+    )
     const lossProgram = program('cache.loss', trace => recordCachedLoss(trace, settings, reps, dreps, status.loss))
     await lossProgram.run({ ...at, ...lossValues(batch) }, { targets: batch.targets, weights: batch.weights })
     await eachChunk(side =>
       program(`cache.backward.${side.prefix}`, trace => {
         const out = recordChunk(trace, side, settings)
         const dout = temporary(`d${out.name}`, out.shape)
-        call(trace, 'copy_rows', { x: dreps, y: dout }, { rows: out.shape[0]!, columns: width, from: 'first', to: 0, accumulate: 0 })
+        call(
+          trace,
+          'copy_rows',
+          { x: dreps, y: dout },
+          { rows: out.shape[0]!, columns: width, from: 'first', to: 0, accumulate: 0 },
+        )
         backward(trace, out, dout)
       }),
     )
@@ -183,16 +217,20 @@ function recordForwardAndLoss(trace: Trace, settings: ContrastiveSettings, loss:
   if (query !== passage) {
     const q = recordSide(trace, 'q.', query, dropout)
     const p = recordSide(trace, 'p.', passage, dropout)
-    return recordLoss(trace, q, p, settings, loss)
+    recordLoss(trace, q, p, settings, loss)
+  } else {
+    const reps = recordSide(trace, '', query, dropout)
+    const [q, p] = splitRows(trace, reps, ['Q', 'P'], ['query', 'passage'])
+    recordLoss(trace, q!, p!, settings, loss)
   }
-  const reps = recordSide(trace, '', query, dropout)
-  const [q, p] = splitRows(trace, reps, ['Q', 'P'], ['query', 'passage'])
-  recordLoss(trace, q!, p!, settings, loss)
 }
 
 function recordLoss(trace: Trace, q: Tensor, p: Tensor, { temperature }: ContrastiveSettings, loss: Tensor): void {
   const queries = q.shape[0]!
-  const candidates = { targets: input(trace, 'targets', [queries, 3]), weights: input(trace, 'weights', [queries], 'f32') }
+  const candidates = {
+    targets: input(trace, 'targets', [queries, 3]),
+    weights: input(trace, 'weights', [queries], 'f32'),
+  }
   const scores = similarity(trace, q, p, temperature, 'scores')
   crossEntropy(trace, scores, candidates, loss, values => values.addsToLoss ?? 0)
 }
@@ -202,13 +240,24 @@ function recordChunk(trace: Trace, side: Side, { dropout }: ContrastiveSettings,
   const out = recordSide(trace, side.prefix, side.encoder, dropout)
   if (cache) {
     const columns = out.shape[1] as number
-    call(trace, 'copy_rows', { x: out, y: cache }, { rows: out.shape[0]!, columns, from: 0, to: 'first', accumulate: 0 })
+    call(
+      trace,
+      'copy_rows',
+      { x: out, y: cache },
+      { rows: out.shape[0]!, columns, from: 0, to: 'first', accumulate: 0 },
+    )
   }
   return out
 }
 
 /** The loss on all representations, and its gradient into `dreps`. */
-function recordCachedLoss(trace: Trace, settings: ContrastiveSettings, reps: Tensor, dreps: Tensor, loss: Tensor): void {
+function recordCachedLoss(
+  trace: Trace,
+  settings: ContrastiveSettings,
+  reps: Tensor,
+  dreps: Tensor,
+  loss: Tensor,
+): void {
   const all: Tensor = { ...reps, needsGradient: true, gradient: dreps }
   const [q, p] = splitRows(trace, all, ['Q', 'P'], ['query', 'passage'])
   recordLoss(trace, q!, p!, settings, loss)

@@ -5,7 +5,7 @@ import { createSampler, type Sampler, type SamplerState } from '../data/sampler.
 import { type PackedBatch, selectSequences } from '../model/batch.js'
 import type { Trainable } from '../tensor/parameters.js'
 import { type Checkpoint, putParameters, putSnapshot, takeParameters, takeSnapshot } from './checkpoint.js'
-import { candidatesOf, type ContrastiveBatch, type ContrastiveTrainer } from './contrastive.js'
+import { type ContrastiveBatch, type ContrastiveTrainer, candidatesOf } from './contrastive.js'
 import { rateFactor, type ScheduleSettings } from './schedule.js'
 
 /** A query, its positive and what hard negatives there are: sequences of the store. */
@@ -102,7 +102,8 @@ export async function trainLoop(
     putSnapshot(backend, trainable, resume.snapshot)
   }
   const checkpoint = async () => {
-    if (hooks.saveCheckpoint) await hooks.saveCheckpoint({ snapshot: await takeSnapshot(backend, trainable), state, ...(best && { best }) })
+    if (hooks.saveCheckpoint)
+      await hooks.saveCheckpoint({ snapshot: await takeSnapshot(backend, trainable), state, ...(best && { best }) })
   }
   const sum = { tokens: 0, seconds: 0 }
   let stoppedEarly = settings.patience !== undefined && state.evaluationsSinceBest >= settings.patience
@@ -115,7 +116,10 @@ export async function trainLoop(
     const started = performance.now()
     const rate = settings.learningRate * rateFactor(state.step, settings.schedule)
     const drawn = Array.from({ length: accumulation }, () => drawBatch(sampler, texts, examples, settings))
-    const { loss, gradientNorm, finite } = await trainer.step(drawn.map(d => d.batch), { rate, t: state.step + 1, seed, counter: state.counter })
+    const { loss, gradientNorm, finite } = await trainer.step(
+      drawn.map(d => d.batch),
+      { rate, t: state.step + 1, seed, counter: state.counter },
+    )
     if (!finite || !Number.isFinite(loss))
       throw new Error(
         `step ${state.step}: the ${Number.isFinite(loss) ? `gradient norm is ${gradientNorm}` : `loss is ${loss}`}, expected a finite number; ` +
@@ -146,7 +150,15 @@ export async function trainLoop(
       }
       stoppedEarly = settings.patience !== undefined && state.evaluationsSinceBest >= settings.patience
     }
-    const record = { step: done - 1, epoch: drawn[0]!.epoch, loss, learning_rate: rate, gradient_norm: gradientNorm, tokens, seconds }
+    const record = {
+      step: done - 1,
+      epoch: drawn[0]!.epoch,
+      loss,
+      learning_rate: rate,
+      gradient_norm: gradientNorm,
+      tokens,
+      seconds,
+    }
     await hooks.onStep?.({ ...record, ...(devScore !== undefined && { dev_score: devScore }) })
     if (due(settings.checkpointEvery) || (stoppedEarly && settings.checkpointEvery !== undefined)) await checkpoint()
     // Lets timers and signals run where the backend computes on this thread.
@@ -176,14 +188,19 @@ function drawBatch(sampler: Sampler, texts: PackedBatch, examples: readonly Exam
   const passages = chosen.flatMap(({ positive, negatives }) => {
     if (hardNegatives === 0) return [positive]
     if (negatives.length === 0)
-      throw new Error(`an example has no hard negatives, but ${hardNegatives} are asked for; set train.negatives.hard = 0 or mine some`)
+      throw new Error(
+        `an example has no hard negatives, but ${hardNegatives} are asked for; set train.negatives.hard = 0 or mine some`,
+      )
     const draw = sampler.drawNegatives(hardNegatives, negatives.length)
     if (draw.repeated) repeated++
     return [positive, ...Array.from(draw.indices, i => negatives[i]!)]
   })
   const { targets, weights } = candidatesOf(chosen.length, 1 + hardNegatives, inBatch)
   const batch = {
-    query: selectSequences(texts, chosen.map(example => example.query)),
+    query: selectSequences(
+      texts,
+      chosen.map(example => example.query),
+    ),
     passage: selectSequences(texts, passages),
     targets,
     weights: weights.map(weight => weight / accumulation),

@@ -17,7 +17,14 @@ export interface OptimizerSettings {
   readonly decoupled: boolean
 }
 
-export const defaultOptimizer: OptimizerSettings = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01, clip: 1, decoupled: true }
+export const defaultOptimizer: OptimizerSettings = {
+  beta1: 0.9,
+  beta2: 0.999,
+  epsilon: 1e-8,
+  weightDecay: 0.01,
+  clip: 1,
+  decoupled: true,
+}
 
 /** What a step leaves for the host, in one piece of memory so that one read brings it. */
 export interface Status {
@@ -63,7 +70,12 @@ export const updateValues = (rate: number, t: number, { beta1, beta2 }: Optimize
 })
 
 /** Records norm, clipping, the update of every segment, and zeroing of the gradients. */
-export function recordUpdate(trace: Trace, segments: readonly Segment[], state: Tensor, settings: OptimizerSettings): void {
+export function recordUpdate(
+  trace: Trace,
+  segments: readonly Segment[],
+  state: Tensor,
+  settings: OptimizerSettings,
+): void {
   const { beta1, beta2, epsilon, weightDecay, clip, decoupled } = settings
   const chunks = segments.map(({ elements }) => Math.ceil(elements / NORM_CHUNK))
   const count = chunks.reduce((sum, n) => sum + n, 0)

@@ -9,15 +9,21 @@ import { encodeSequences, encodeTokens } from '../../src/retrieve/encode.js'
 import { createPlan } from '../../src/tensor/plan.js'
 import { createPool, createProgram } from '../../src/tensor/program.js'
 import { createTrace, output } from '../../src/tensor/trace.js'
-import { backendsPresent } from '../support/present.js'
 import { loadFolder, maxDifference, readArrays, readPacked } from '../support/oracles.js'
+import { backendsPresent } from '../support/present.js'
 import { jsonLines, needs } from '../support/shared.js'
 
 /** The embeddings' output and each layer's, all tokens. */
 async function hiddenStates(backend: Backend, encoder: Encoder, batch: PackedBatch): Promise<Float32Array[]> {
   const trace = createTrace({ training: false })
-  bertForward(trace, encoder.weights, undefined, batchInputs(trace, '', false), encoder.config, noDropout, (hidden, i) =>
-    output(trace, `hidden.${i}`, hidden),
+  bertForward(
+    trace,
+    encoder.weights,
+    undefined,
+    batchInputs(trace, '', false),
+    encoder.config,
+    noDropout,
+    (hidden, i) => output(trace, `hidden.${i}`, hidden),
   )
   const program = createProgram(createPlan('hidden', trace), createPool(backend))
   const { values, inputs } = batchArrays(batch, '', false)
@@ -60,15 +66,22 @@ for (const backend of backends) {
       return { ids: Int32Array.from(ids.flat()), offsets }
     }
     // The software adapter is slow: every fourth text there, and the long ones, each with the short ones around it.
-    const chosen = texts.map((text, i) => ({ ids: text.ids, i })).filter(({ i }) => backend.kind === 'wasm' || i % 4 === 0 || i > 44)
+    const chosen = texts
+      .map((text, i) => ({ ids: text.ids, i }))
+      .filter(({ i }) => backend.kind === 'wasm' || i % 4 === 0 || i > 44)
     const { embeddings } = await readArrays(`${minilm}/embeddings.safetensors`)
     const vectors = await encodeSequences(backend, loaded.encoder, pack(chosen.map(text => text.ids)))
     chosen.forEach(({ i }, row) => {
-      const error = maxDifference(vectors.subarray(row * 384, (row + 1) * 384), embeddings!.subarray(i * 384, (i + 1) * 384))
+      const error = maxDifference(
+        vectors.subarray(row * 384, (row + 1) * 384),
+        embeddings!.subarray(i * 384, (i + 1) * 384),
+      )
       assert.ok(error <= tolerance[backend.kind], `text ${i} is ${error} off`)
     })
     const hidden = await readArrays(`${minilm}/hidden.safetensors`)
-    const numbers = Object.keys(hidden).filter(name => name.endsWith('.hidden')).map(name => Number.parseInt(name, 10))
+    const numbers = Object.keys(hidden)
+      .filter(name => name.endsWith('.hidden'))
+      .map(name => Number.parseInt(name, 10))
     assert.ok(numbers.length === 3)
     for (const i of numbers) {
       const batch = pack([texts[i]!.ids])

@@ -35,19 +35,28 @@ interface Direction {
   readonly weights: Float32Array
 }
 
-async function lossAndGradients(backend: Backend, arrays: Arrays, { similarity: kind, temperature }: Case, directions: Direction[]) {
+async function lossAndGradients(
+  backend: Backend,
+  arrays: Arrays,
+  { similarity: kind, temperature }: Case,
+  directions: Direction[],
+) {
   const width = 32
   const trace = createTrace({ training: true })
   const table = (name: string) => trainedTable(backend, name, [arrays[name]!.length / width, width], arrays[name]!)
   const raw = { query: table('query'), passage: table('passage') }
-  const unit = (name: 'query' | 'passage') => (kind === 'cosine' ? l2Normalize(trace, raw[name], `${name}.unit`) : raw[name])
+  const unit = (name: 'query' | 'passage') =>
+    kind === 'cosine' ? l2Normalize(trace, raw[name], `${name}.unit`) : raw[name]
   const sides = { query: unit('query'), passage: unit('passage') }
   const loss = stateTensor(backend, 'loss', [1])
   const inputs: Record<string, Int32Array | Float32Array> = {}
   const losses = directions.map(({ from, targets, weights }, i) => {
     const other = from === 'query' ? 'passage' : 'query'
     const rows = weights.length
-    const candidates = { targets: input(trace, `targets.${i}`, [rows, 3]), weights: input(trace, `weights.${i}`, [rows], 'f32') }
+    const candidates = {
+      targets: input(trace, `targets.${i}`, [rows, 3]),
+      weights: input(trace, `weights.${i}`, [rows], 'f32'),
+    }
     Object.assign(inputs, { [`targets.${i}`]: targets, [`weights.${i}`]: weights })
     const scores = similarity(trace, sides[from], sides[other], temperature, `scores.${i}`)
     return crossEntropy(trace, scores, candidates, loss, i === 0 ? 0 : 1)
@@ -58,7 +67,8 @@ async function lossAndGradients(backend: Backend, arrays: Arrays, { similarity: 
   runTape(trace)
   const program = createProgram(createPlan('loss', trace), createPool(backend))
   await program.run({}, inputs)
-  const read = async (tensor: Tensor, count: number) => new Float32Array(await backend.read({ ...tensor.view!, bytes: count * 4 }))
+  const read = async (tensor: Tensor, count: number) =>
+    new Float32Array(await backend.read({ ...tensor.view!, bytes: count * 4 }))
   return {
     loss: (await read(loss, 1))[0]!,
     losses: await Promise.all(directions.map((_, i) => program.read(`losses.${i}`))),
@@ -76,7 +86,10 @@ async function directionsOf(name: string, arrays: Arrays, path: string): Promise
   if (name === 'infonce-bidirectional') {
     const half = candidatesOf(queries, 1, true)
     const weights = half.weights.map(weight => weight / 2)
-    return [{ from: 'query', targets: half.targets, weights }, { from: 'passage', targets: half.targets, weights }]
+    return [
+      { from: 'query', targets: half.targets, weights },
+      { from: 'passage', targets: half.targets, weights },
+    ]
   }
   const tdro = name.startsWith('tdro')
   const { targets, weights } = candidatesOf(queries, perQuery, !tdro)
@@ -92,8 +105,14 @@ async function directionsOf(name: string, arrays: Arrays, path: string): Promise
 }
 
 const names = [
-  'infonce-in-batch', 'infonce-in-batch-dot', 'infonce-hard-negatives', 'infonce-large-scale', 'infonce-bidirectional', 'infonce-weighted',
-  'tdro-proxy', 'tdro-proxy-large-scale',
+  'infonce-in-batch',
+  'infonce-in-batch-dot',
+  'infonce-hard-negatives',
+  'infonce-large-scale',
+  'infonce-bidirectional',
+  'infonce-weighted',
+  'tdro-proxy',
+  'tdro-proxy-large-scale',
 ]
 for (const backend of await backendsPresent())
   for (const name of names)
@@ -103,7 +122,10 @@ for (const backend of await backendsPresent())
       const directions = await directionsOf(name, arrays, path)
       const found = await lossAndGradients(backend, arrays, cases[name]!, directions)
       const expected = cases[name]!.loss
-      assert.ok(Math.abs(found.loss - expected) <= 1e-5 * Math.abs(expected), `loss ${found.loss}, expected ${expected}`)
+      assert.ok(
+        Math.abs(found.loss - expected) <= 1e-5 * Math.abs(expected),
+        `loss ${found.loss}, expected ${expected}`,
+      )
       const rows = arrays.losses ?? arrays['losses.query_to_passage']!
       assert.ok(maxDifference(found.losses[0]!, rows) <= 1e-5 * largest(rows), 'losses of the rows')
       const tolerance = name.endsWith('large-scale') ? 2e-4 : 1e-5

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Backend } from '../../src/backend/backend.js'
-import { linear } from '../../src/ops/linear.js'
 import { mergeUpdate } from '../../src/model/load.js'
+import { linear } from '../../src/ops/linear.js'
 import { createTrainable, frozenTensor, readTensor, stateTensor } from '../../src/tensor/parameters.js'
 import { createPlan } from '../../src/tensor/plan.js'
 import { createPool, createProgram } from '../../src/tensor/program.js'
@@ -23,9 +23,18 @@ interface Case {
 
 async function run(backend: Backend, arrays: Arrays, { r, T, in: inputs, out: outputs, scale }: Case): Promise<Arrays> {
   const spec = (name: string, shape: number[]) => ({ name, shape, data: arrays[name]!, decay: true })
-  const { tensors } = createTrainable(backend, [spec('W', [outputs, inputs]), spec('bias', [outputs]), spec('A', [r, inputs]), spec('B', [outputs, r])])
+  const { tensors } = createTrainable(backend, [
+    spec('W', [outputs, inputs]),
+    spec('bias', [outputs]),
+    spec('A', [r, inputs]),
+    spec('B', [outputs, r]),
+  ])
   const trace = createTrace({ training: true })
-  const x = { ...frozenTensor(backend, 'x', [T, inputs], arrays.x!), needsGradient: true, gradient: stateTensor(backend, 'dx', [T, inputs]) }
+  const x = {
+    ...frozenTensor(backend, 'x', [T, inputs], arrays.x!),
+    needsGradient: true,
+    gradient: stateTensor(backend, 'dx', [T, inputs]),
+  }
   const update = { A: tensors.get('A')!, B: tensors.get('B')!, scale }
   const y = linear(trace, x, { weight: tensors.get('W')!, bias: tensors.get('bias')! }, update, 'y')
   output(trace, 'y', y)
@@ -50,7 +59,11 @@ const backends = await backendsPresent()
 for (const [name, each] of Object.entries(cases)) {
   const load = async () => {
     const all = await readArrays(`${folder}/cases.safetensors`)
-    return Object.fromEntries(Object.entries(all).filter(([key]) => key.startsWith(`${name}.`)).map(([key, data]) => [key.slice(name.length + 1), data]))
+    return Object.fromEntries(
+      Object.entries(all)
+        .filter(([key]) => key.startsWith(`${name}.`))
+        .map(([key, data]) => [key.slice(name.length + 1), data]),
+    )
   }
   for (const backend of backends)
     test(`${backend.kind}: low-rank update, ${name}`, async () => {
@@ -72,7 +85,14 @@ for (const backend of backends)
   test(`${backend.kind}: a zero B changes nothing and stops the gradient of A`, async () => {
     const values = (count: number, step: number) => Float32Array.from({ length: count }, (_, i) => Math.sin(i * step))
     const shape = { r: 2, T: 3, in: 5, out: 4, scale: 3 }
-    const arrays = { x: values(15, 0.7), W: values(20, 1.3), bias: values(4, 2), A: values(10, 0.3), B: new Float32Array(8), dy: values(12, 0.9) }
+    const arrays = {
+      x: values(15, 0.7),
+      W: values(20, 1.3),
+      bias: values(4, 2),
+      A: values(10, 0.3),
+      B: new Float32Array(8),
+      dy: values(12, 0.9),
+    }
     const found = await run(backend, arrays, shape)
     for (let t = 0; t < 3; t++)
       for (let o = 0; o < 4; o++) {

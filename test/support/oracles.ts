@@ -1,6 +1,7 @@
 // Reading the oracles: safetensors into arrays, folders into models, and the two measures of error that their tolerances speak of.
-import { openSafetensors } from '../../src/data/safetensors.js'
+
 import type { Backend } from '../../src/backend/backend.js'
+import { openSafetensors } from '../../src/data/safetensors.js'
 import type { PackedBatch } from '../../src/model/batch.js'
 import { canonicalName, openModelFolder } from '../../src/model/folder.js'
 import { type LoadedEncoder, type LoadOptions, loadEncoder, type Method } from '../../src/model/load.js'
@@ -37,7 +38,12 @@ export async function readIntegers(path: string, name: string): Promise<Int32Arr
 }
 
 /** A Hugging Face folder in a backend's memory. */
-export async function loadFolder(backend: Backend, path: string, method: Method, options: LoadOptions): Promise<LoadedEncoder> {
+export async function loadFolder(
+  backend: Backend,
+  path: string,
+  method: Method,
+  options: LoadOptions,
+): Promise<LoadedEncoder> {
   const folder = await openModelFolder(path)
   const loaded = await loadEncoder(backend, folder, folder.settings, method, options)
   await folder.close()
@@ -68,4 +74,5 @@ export function differenceNorm(actual: ArrayLike<number>, expected: ArrayLike<nu
   return norm(Array.from(expected, (value, i) => actual[i]! - value))
 }
 
-export const largest = (values: ArrayLike<number>): number => Array.from(values).reduce((max, x) => Math.max(max, Math.abs(x)), 0)
+export const largest = (values: ArrayLike<number>): number =>
+  Array.from(values).reduce((max, x) => Math.max(max, Math.abs(x)), 0)

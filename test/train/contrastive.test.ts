@@ -9,10 +9,18 @@ import { readConfig } from '../../src/model/config.js'
 import type { LoadedEncoder } from '../../src/model/load.js'
 import { readAdapter } from '../../src/model/peft.js'
 import { readTensor } from '../../src/tensor/parameters.js'
-import { candidatesOf, createContrastiveTrainer, type ContrastiveSettings } from '../../src/train/contrastive.js'
+import { type ContrastiveSettings, candidatesOf, createContrastiveTrainer } from '../../src/train/contrastive.js'
 import { defaultOptimizer } from '../../src/train/optimizer.js'
 import { rateFactor } from '../../src/train/schedule.js'
-import { type Arrays, byCanonicalName, differenceNorm, loadFolder, norm, readArrays, readPacked } from '../support/oracles.js'
+import {
+  type Arrays,
+  byCanonicalName,
+  differenceNorm,
+  loadFolder,
+  norm,
+  readArrays,
+  readPacked,
+} from '../support/oracles.js'
 import { backendsPresent } from '../support/present.js'
 import { needs } from '../support/shared.js'
 
@@ -45,7 +53,12 @@ async function loadCase(backend: Backend, folder: string) {
   const base = `${folder}/${settings.model}`
   const options = { pooling: settings.pooling, normalize: settings.normalize }
   const adapter = settings.trained === 'lora' ? await readAdapter(folder, await readConfig(base)) : undefined
-  const loaded = await loadFolder(backend, base, adapter ? { kind: 'lora', adapter: { ...adapter, dropout: 0 } } : { kind: 'full' }, options)
+  const loaded = await loadFolder(
+    backend,
+    base,
+    adapter ? { kind: 'lora', adapter: { ...adapter, dropout: 0 } } : { kind: 'full' },
+    options,
+  )
   const query = await readPacked(`${folder}/inputs.safetensors`, 'query.')
   const passage = await readPacked(`${folder}/inputs.safetensors`, 'passage.')
   const batch = { query, passage, ...candidatesOf(query.offsets.length - 1, settings.passages_per_query, true) }
@@ -65,7 +78,10 @@ for (const backend of backends) {
       const loss = await trainer.gradients(batch, { seed: 1, counter: 0 })
       assert.ok(Math.abs(loss - settings.loss) <= 1e-5 * settings.loss, `loss ${loss}, expected ${settings.loss}`)
       const expected = await readArrays(`${folder}/gradients.safetensors`)
-      const worst = worstGradient(await gradientArrays(backend, loaded), name.endsWith('lora') ? adapterNames(expected) : byCanonicalName(expected))
+      const worst = worstGradient(
+        await gradientArrays(backend, loaded),
+        name.endsWith('lora') ? adapterNames(expected) : byCanonicalName(expected),
+      )
       assert.ok(worst.error <= limit, `${worst.name} is ${worst.error} off`)
       trainer.release()
       loaded.release()
@@ -79,14 +95,23 @@ for (const backend of backends) {
     const trainable = { ...a, segments: [...a.segments, ...b.segments] }
     const both = { query: loaded.encoder, passage: other.encoder, trainable }
     for (const chunkSize of [undefined, 3]) {
-      const trainer = createContrastiveTrainer(backend, { ...plain, ...both, temperature: settings.temperature, ...(chunkSize && { chunkSize }) })
+      const trainer = createContrastiveTrainer(backend, {
+        ...plain,
+        ...both,
+        temperature: settings.temperature,
+        ...(chunkSize && { chunkSize }),
+      })
       const loss = await trainer.gradients(batch, { seed: 1, counter: 0 })
       assert.ok(Math.abs(loss - settings.loss) <= 1e-5 * settings.loss, `loss ${loss}, expected ${settings.loss}`)
-      const actual = { ...(await gradientArrays(backend, loaded, 'query.')), ...(await gradientArrays(backend, other, 'passage.')) }
+      const actual = {
+        ...(await gradientArrays(backend, loaded, 'query.')),
+        ...(await gradientArrays(backend, other, 'passage.')),
+      }
       const worst = worstGradient(actual, await readArrays(`${folder}/gradients.safetensors`))
       assert.ok(worst.error <= limit, `chunks of ${chunkSize}: ${worst.name} is ${worst.error} off`)
       trainer.release()
-      for (const { gradients: zeroed } of trainable.segments) backend.write(zeroed.view!, new Float32Array(zeroed.shape[0] as number))
+      for (const { gradients: zeroed } of trainable.segments)
+        backend.write(zeroed.view!, new Float32Array(zeroed.shape[0] as number))
     }
     loaded.release()
     other.release()
@@ -95,10 +120,20 @@ for (const backend of backends) {
   for (const name of ['full-linear', 'full-cosine', 'lora-linear'])
     (training && encoders ? test : test.skip)(`${backend.kind}: thirty steps of ${name}`, async () => {
       const trajectory = readCase(`${training}/${name}/trajectory.json`)
-      const adapter = name.startsWith('lora') && (await readAdapter(`${training}/lora-start`, await readConfig(`${encoders}/bert-small`)))
-      const method = adapter ? ({ kind: 'lora', adapter: { ...adapter, dropout: 0 } } as const) : ({ kind: 'full' } as const)
+      const adapter =
+        name.startsWith('lora') &&
+        (await readAdapter(`${training}/lora-start`, await readConfig(`${encoders}/bert-small`)))
+      const method = adapter
+        ? ({ kind: 'lora', adapter: { ...adapter, dropout: 0 } } as const)
+        : ({ kind: 'full' } as const)
       const loaded = await loadFolder(backend, `${encoders}/bert-small`, method, { pooling: 'mean', normalize: true })
-      const settings: ContrastiveSettings = { ...plain, query: loaded.encoder, passage: loaded.encoder, trainable: loaded.trainable!, temperature: 0.05 }
+      const settings: ContrastiveSettings = {
+        ...plain,
+        query: loaded.encoder,
+        passage: loaded.encoder,
+        trainable: loaded.trainable!,
+        temperature: 0.05,
+      }
       const trainer = createContrastiveTrainer(backend, settings)
       const query = await readPacked(`${training}/batches.safetensors`, 'query.')
       const passage = await readPacked(`${training}/batches.safetensors`, 'passage.')
@@ -107,55 +142,92 @@ for (const backend of backends) {
         const chosen = Array.from({ length: 6 }, (_, i) => 6 * s + i)
         const part = (all: PackedBatch) => selectSequences(all, chosen)
         const batch = { query: part(query), passage: part(passage), ...candidatesOf(6, 1, true) }
-        const factor = rateFactor(s, { schedule: trajectory.schedule, total: 30, warmup: 3, minFactor: trajectory.floor })
+        const factor = rateFactor(s, {
+          schedule: trajectory.schedule,
+          total: 30,
+          warmup: 3,
+          minFactor: trajectory.floor,
+        })
         const expected = { loss: trajectory.loss[s], lr: trajectory.lr[s], grad_norm: trajectory.grad_norm[s] }
         assert.ok(Math.abs(trajectory.peak_lr * factor - expected.lr) <= 1e-12)
-        const { loss, gradientNorm, finite } = await trainer.step([batch], { rate: expected.lr, t: s + 1, seed: 1, counter: s })
+        const { loss, gradientNorm, finite } = await trainer.step([batch], {
+          rate: expected.lr,
+          t: s + 1,
+          seed: 1,
+          counter: s,
+        })
         assert.ok(finite)
-        assert.ok(Math.abs(loss - expected.loss) <= relative * expected.loss, `step ${s}: loss ${loss}, expected ${expected.loss}`)
-        assert.ok(Math.abs(gradientNorm - expected.grad_norm) <= 1e-4 * expected.grad_norm, `step ${s}: gradient norm ${gradientNorm}, expected ${expected.grad_norm}`)
+        assert.ok(
+          Math.abs(loss - expected.loss) <= relative * expected.loss,
+          `step ${s}: loss ${loss}, expected ${expected.loss}`,
+        )
+        assert.ok(
+          Math.abs(gradientNorm - expected.grad_norm) <= 1e-4 * expected.grad_norm,
+          `step ${s}: gradient norm ${gradientNorm}, expected ${expected.grad_norm}`,
+        )
       }
       const final = await readArrays(`${training}/${name}/final.safetensors`)
-      for (const [key, expected] of Object.entries(name.startsWith('lora') ? adapterNames(final) : byCanonicalName(final))) {
+      for (const [key, expected] of Object.entries(
+        name.startsWith('lora') ? adapterNames(final) : byCanonicalName(final),
+      )) {
         if (key.endsWith('self.key.bias')) continue
-        const error = differenceNorm(await readTensor(backend, loaded.trainable!.tensors.get(key)!), expected) / norm(expected)
+        const error =
+          differenceNorm(await readTensor(backend, loaded.trainable!.tensors.get(key)!), expected) / norm(expected)
         assert.ok(error <= relative, `${key} is ${error} off`)
       }
       trainer.release()
       loaded.release()
     })
 
-  ;(training && encoders ? test : test.skip)(`${backend.kind}: any chunk size gives the same gradient, with dropout and without`, async () => {
-    const query = await readPacked(`${training}/batches.safetensors`, 'query.')
-    const passage = await readPacked(`${training}/batches.safetensors`, 'passage.')
-    const first = (all: PackedBatch) => selectSequences(all, [0, 1, 2, 3, 4, 5])
-    const batch = { query: first(query), passage: first(passage), ...candidatesOf(6, 1, true) }
-    const oracle = byCanonicalName(await readArrays(`${training}/grad-cache/gradients.safetensors`))
-    for (const dropout of [0, 0.1]) {
-      const found: Arrays[] = []
-      for (const chunkSize of [undefined, 1, 2, 5]) {
-        const loaded = await loadFolder(backend, `${encoders}/bert-small`, { kind: 'full' }, { pooling: 'mean', normalize: true })
-        const shared = { query: loaded.encoder, passage: loaded.encoder, trainable: loaded.trainable!, temperature: 0.05 }
-        const trainer = createContrastiveTrainer(backend, { ...plain, ...shared, dropout, ...(chunkSize && { chunkSize }) })
-        await trainer.gradients(batch, { seed: 7, counter: 3 })
-        found.push(await gradientArrays(backend, loaded))
-        trainer.release()
-        loaded.release()
-      }
-      for (const each of found.slice(1)) {
-        const all = norm(Object.values(found[0]!).map(norm))
-        for (const [name, g] of Object.entries(found[0]!)) {
-          // Its true gradient is 0: what is there is rounding.
-          if (name.endsWith('self.key.bias')) continue
-          const error = differenceNorm(each[name]!, g) / Math.max(norm(g), 1e-4 * all)
-          assert.ok(error <= 1e-5, `dropout ${dropout}: ${name} differs by ${error} between chunk sizes`)
+  ;(training && encoders ? test : test.skip)(
+    `${backend.kind}: any chunk size gives the same gradient, with dropout and without`,
+    async () => {
+      const query = await readPacked(`${training}/batches.safetensors`, 'query.')
+      const passage = await readPacked(`${training}/batches.safetensors`, 'passage.')
+      const first = (all: PackedBatch) => selectSequences(all, [0, 1, 2, 3, 4, 5])
+      const batch = { query: first(query), passage: first(passage), ...candidatesOf(6, 1, true) }
+      const oracle = byCanonicalName(await readArrays(`${training}/grad-cache/gradients.safetensors`))
+      for (const dropout of [0, 0.1]) {
+        const found: Arrays[] = []
+        for (const chunkSize of [undefined, 1, 2, 5]) {
+          const loaded = await loadFolder(
+            backend,
+            `${encoders}/bert-small`,
+            { kind: 'full' },
+            { pooling: 'mean', normalize: true },
+          )
+          const shared = {
+            query: loaded.encoder,
+            passage: loaded.encoder,
+            trainable: loaded.trainable!,
+            temperature: 0.05,
+          }
+          const trainer = createContrastiveTrainer(backend, {
+            ...plain,
+            ...shared,
+            dropout,
+            ...(chunkSize && { chunkSize }),
+          })
+          await trainer.gradients(batch, { seed: 7, counter: 3 })
+          found.push(await gradientArrays(backend, loaded))
+          trainer.release()
+          loaded.release()
         }
+        for (const each of found.slice(1)) {
+          const all = norm(Object.values(found[0]!).map(norm))
+          for (const [name, g] of Object.entries(found[0]!)) {
+            // Its true gradient is 0: what is there is rounding.
+            if (name.endsWith('self.key.bias')) continue
+            const error = differenceNorm(each[name]!, g) / Math.max(norm(g), 1e-4 * all)
+            assert.ok(error <= 1e-5, `dropout ${dropout}: ${name} differs by ${error} between chunk sizes`)
+          }
+        }
+        const worst = worstGradient(found[0]!, oracle)
+        if (dropout === 0) assert.ok(worst.error <= limit, `${worst.name} is ${worst.error} off`)
+        else assert.ok(worst.error > 0.01, 'dropout changed nothing')
       }
-      const worst = worstGradient(found[0]!, oracle)
-      if (dropout === 0) assert.ok(worst.error <= limit, `${worst.name} is ${worst.error} off`)
-      else assert.ok(worst.error > 0.01, 'dropout changed nothing')
-    }
-  })
+    },
+  )
 }
 
 test('in-batch candidates are all passages, own candidates only the query’s', () => {

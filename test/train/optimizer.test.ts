@@ -2,12 +2,19 @@
 import { readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { Backend } from '../../src/backend/backend.js'
 import { createTrainable, readTensor } from '../../src/tensor/parameters.js'
 import { createPlan } from '../../src/tensor/plan.js'
 import { createPool, createProgram } from '../../src/tensor/program.js'
 import { createTrace } from '../../src/tensor/trace.js'
-import { createStatus, defaultOptimizer, type OptimizerSettings, readStatus, recordUpdate, updateValues } from '../../src/train/optimizer.js'
-import type { Backend } from '../../src/backend/backend.js'
+import {
+  createStatus,
+  defaultOptimizer,
+  type OptimizerSettings,
+  readStatus,
+  recordUpdate,
+  updateValues,
+} from '../../src/train/optimizer.js'
 import { maxDifference, readArrays } from '../support/oracles.js'
 import { backendsPresent } from '../support/present.js'
 import { needs } from '../support/shared.js'
@@ -49,15 +56,26 @@ for (const backend of backends) {
     test(`${backend.kind}: fifty steps of ${name}`, async () => {
       const arrays = await readArrays(`${folder}/sequences.safetensors`)
       const settings = {
-        beta1: kind.betas[0], beta2: kind.betas[1], epsilon: kind.eps, weightDecay: kind.weight_decay, clip: kind.clip_norm,
+        beta1: kind.betas[0],
+        beta2: kind.betas[1],
+        epsilon: kind.eps,
+        weightDecay: kind.weight_decay,
+        clip: kind.clip_norm,
         decoupled: !kind.decay.startsWith('coupled'),
       }
       const stepper = createStepper(backend, arrays.start!, settings)
       for (let s = 0; s < 50; s++) {
-        const { gradientNorm, finite } = await stepper.step(arrays.gradients!.slice(s * 35, (s + 1) * 35), arrays.lr![s]!, s + 1)
+        const { gradientNorm, finite } = await stepper.step(
+          arrays.gradients!.slice(s * 35, (s + 1) * 35),
+          arrays.lr![s]!,
+          s + 1,
+        )
         assert.ok(finite)
         assert.ok(Math.abs(gradientNorm - arrays.grad_norm![s]!) <= 1e-6 * arrays.grad_norm![s]!)
-        const error = maxDifference(await stepper.parameters(), arrays[`${name}.parameters`]!.subarray(s * 35, (s + 1) * 35))
+        const error = maxDifference(
+          await stepper.parameters(),
+          arrays[`${name}.parameters`]!.subarray(s * 35, (s + 1) * 35),
+        )
         assert.ok(error <= 2e-6, `step ${s}: parameters are ${error} off`)
       }
       assert.ok(maxDifference(await stepper.moment('m'), arrays[`${name}.m`]!) <= 2e-6)
@@ -70,7 +88,9 @@ for (const backend of backends) {
     const stepper = createStepper(backend, start, { ...defaultOptimizer, clip: 0 })
     await stepper.step(gradient, 0.01, 1)
     // At t = 1 the corrected moments are g and g².
-    const expected = start.map((w, i) => w * (1 - 0.01 * 0.01) - (0.01 * gradient[i]!) / (Math.abs(gradient[i]!) + 1e-8))
+    const expected = start.map(
+      (w, i) => w * (1 - 0.01 * 0.01) - (0.01 * gradient[i]!) / (Math.abs(gradient[i]!) + 1e-8),
+    )
     assert.ok(maxDifference(await stepper.parameters(), expected) <= 1e-6)
     assert.equal(Array.from(await stepper.gradient()), new Array(35).fill(0), 'gradients are set back to zero')
   })

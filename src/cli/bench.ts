@@ -1,2 +1,0 @@
-import { Command } from 'commander'
-export const benchCommand = (): Command => new Command('bench')
