@@ -187,7 +187,7 @@ async function largestError(backend: Backend, one: Case): Promise<number> {
     const [found, wanted] = [new Float32Array(after[i]!), expected[name]!]
     const largest = [...wanted].reduce((most, value) => Math.max(most, Math.abs(value)), 1e-30)
     found.forEach((value, j) => {
-      worst = Math.max(worst, Object.is(value, wanted[j]) ? 0 : Math.abs(value - wanted[j]!) / largest || 0)
+      worst = Math.max(worst, Object.is(value, wanted[j]) ? 0 : Math.abs(value - wanted[j]!) / largest)
     })
   })
   return worst
