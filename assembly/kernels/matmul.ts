@@ -3,7 +3,7 @@
 // innermost tile reads them, whatever the transposition was.
 import { at, rowAt, bytes, scratchAt } from './memory'
 import { dots, FEW_ROWS } from './dots'
-import { shortSums, SHORT } from './short'
+import { isShort, shortSums } from './short'
 import { packColumns4, packColumns8, packRows4, packRows8 } from './pack'
 import { tile4, tile1 } from './tile'
 
@@ -22,7 +22,7 @@ export function matmul(
     dots(a, b, bias, c, N, K, accumulate != 0, hasBias != 0, alpha, begin, end)
     return
   }
-  if (transposeA && !transposeB && K <= SHORT && !hasBias) {
+  if (transposeA && !transposeB && !hasBias && isShort(M, N, K)) {
     shortSums(a, b, c, M, N, K, accumulate != 0, alpha, begin, end)
     return
   }

@@ -4,10 +4,16 @@
 import { at, loadFew, rowAt } from './memory'
 import { high64, low64 } from './math'
 
-/** Terms of a sum at most. */
-export const SHORT: u32 = 64
+// Several times slower than the packed product: kept to a millisecond or so.
+const TERMS: u32 = 64
+const PRODUCTS: u64 = 1 << 22
 /** Rows that carry their rounding on. A range that begins within a block computes the rows before it too, for the same bits. */
 const CARRIED: u32 = 32
+
+/** Whether a product is small enough for it. */
+export function isShort(M: u32, N: u32, K: u32): bool {
+  return K <= TERMS && <u64>M * <u64>N * <u64>K <= PRODUCTS
+}
 
 /** a (K, M), b (K, N), c (M, N) */
 export function shortSums(a: usize, b: usize, c: usize, M: u32, N: u32, K: u32, accumulate: bool, alpha: f32, begin: u32, end: u32): void {

@@ -29,9 +29,6 @@ function* tileRows(tiles: Int32Array, p: Attention): Generator<TileRow> {
   }
 }
 
-/** (lse, delta, what delta lacks) of one row and head. */
-const STATS = 3
-
 /** Where the vector of one row and head begins. */
 const at = (p: Attention, row: number, head: number) => (row * p.heads + head) * p.headSize
 
@@ -81,21 +78,23 @@ export const attention_delta: Reference<'attention_delta'> = ({ out, dout, lse, 
   for (let i = 0; i < rows * heads; i++) {
     let delta = 0
     for (let d = 0; d < headSize; d++) delta += dout[i * headSize + d]! * out[i * headSize + d]!
-    stats.set([lse[i]!, delta, 0], i * STATS)
+    stats.set([lse[i]!, delta], i * 2)
   }
 }
 
 type BackwardInputs = Record<'q' | 'k' | 'v' | 'dout' | 'stats', Float64Array>
 
-/** p_ij, mask_ij · scale and ds_ij, for this delta, of one query row i, key row j and head */
+/** p_ij, mask_ij · scale and ds_ij of one query row i, key row j and head */
 function scoreGradient(
   { q, k, v, dout, stats }: BackwardInputs,
   p: Attention,
   tile: TileRow,
-  [i, j, head]: readonly [number, number, number],
-  delta: number,
+  i: number,
+  j: number,
+  head: number,
 ) {
-  const probability = Math.exp(p.softmaxScale * dot(p, q, k, i, j, head) - stats[(i * p.heads + head) * STATS]!)
+  const [logSum, delta] = [stats[(i * p.heads + head) * 2]!, stats[(i * p.heads + head) * 2 + 1]!]
+  const probability = Math.exp(p.softmaxScale * dot(p, q, k, i, j, head) - logSum)
   const mask = factor(p, tile, i, head, j)
   return { probability, mask, ds: probability * (mask * dot(p, dout, v, i, j, head) - delta) }
 }
@@ -103,17 +102,11 @@ function scoreGradient(
 export const attention_backward_q: Reference<'attention_backward_q'> = ({ tiles, dq, ...inputs }, p) => {
   for (const tile of tileRows(tiles, p)) {
     for (let head = 0; head < p.heads; head++) {
-      const i = tile.row
-      const entry = (i * p.heads + head) * STATS
-      let [sumDs, sumP] = [0, 0]
-      dq.fill(0, at(p, i, head), at(p, i, head) + p.headSize)
+      dq.fill(0, at(p, tile.row, head), at(p, tile.row, head) + p.headSize)
       for (let j = tile.start; j < tile.keyEnd; j++) {
-        const { ds, probability } = scoreGradient(inputs, p, tile, [i, j, head], inputs.stats[entry + 1]!)
-        addTo(p, dq, i, p.softmaxScale * ds, inputs.k, j, head)
-        sumDs += ds
-        sumP += probability
+        const { ds } = scoreGradient(inputs, p, tile, tile.row, j, head)
+        addTo(p, dq, tile.row, p.softmaxScale * ds, inputs.k, j, head)
       }
-      inputs.stats[entry + 2] = sumDs / sumP
     }
   }
 }
@@ -125,9 +118,7 @@ export const attention_backward_kv: Reference<'attention_backward_kv'> = ({ tile
       for (const gradient of [dk, dv]) gradient.fill(0, at(p, j, head), at(p, j, head) + p.headSize)
       if (j >= tile.keyEnd) continue
       for (let i = tile.start; i < tile.end; i++) {
-        const entry = (i * p.heads + head) * STATS
-        const delta = inputs.stats[entry + 1]! + inputs.stats[entry + 2]!
-        const { probability, mask, ds } = scoreGradient(inputs, p, tile, [i, j, head], delta)
+        const { probability, mask, ds } = scoreGradient(inputs, p, tile, i, j, head)
         addTo(p, dv, j, mask * probability, inputs.dout, i, head)
         addTo(p, dk, j, p.softmaxScale * ds, inputs.q, i, head)
       }
