@@ -126,13 +126,13 @@ export function adamwCases(): KernelCase[] {
     const params = {
       count,
       ...{
-        rate: 1e-3,
+        rate: 0.3,
         beta1: 0.9,
         oneMinusBeta1: 0.1,
         beta2: 0.999,
         oneMinusBeta2: 0.001,
         epsilon: count % 2 ? 1e-8 : 1e-3,
-        decay: 0.01,
+        decay: 0.1,
       },
       ...{ correction1: 1 / (1 - 0.9 ** t), correction2: 1 / (1 - 0.999 ** t), decoupled },
     }
