@@ -1,9 +1,9 @@
-// Writes assembly/text/unicode-data.ts: what BERT's normaliser and pre-tokeniser ask about every code point, as one byte stream that
-// assembly/text/unicode.ts unpacks. The facts come from this JavaScript engine's own \p{…}, normalize and toLowerCase; where the
-// Hugging Face tokenizers library (0.23) knows an older Unicode, its answer counts, because the models were trained behind it: its
-// categories and decompositions are about those of Unicode 8, its case mapping is today's. Each list below was found by asking
-// that library about every code point.
-// Run by hand with `node scripts/unicode.mjs`; the output is committed, so that a build does not depend on the engine's Unicode.
+// Writes assembly/text/unicode-data.ts: what BERT's normaliser and pre-tokeniser ask about every code point, as one
+// byte stream that assembly/text/unicode.ts unpacks. The facts come from this JavaScript engine's own \p{…}, normalize
+// and toLowerCase; where the Hugging Face tokenizers library (0.23) knows an older Unicode, its answer counts, because
+// the models were trained behind it: its categories and decompositions are about those of Unicode 8, its case mapping
+// is today's. Each list below was found by asking that library about every code point. Run by hand with `node
+// scripts/unicode.mjs`; the output is committed, so that a build does not depend on the engine's Unicode.
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
@@ -86,7 +86,8 @@ const last = 0x10ffff
 
 const isMark = (code, text) => oldMark.has(code) || (/^\p{Mn}$/u.test(text) && !notMark.has(code))
 
-// JavaScript does not tell combining classes, but swaps marks by them: U+0334 has the lowest (1), U+0345 the highest (240).
+// JavaScript does not tell combining classes, but swaps marks by them: U+0334 has the lowest (1), U+0345 the highest
+// (240).
 const swaps = (before, after) => `x${before}${after}`.normalize('NFD') === `x${after}${before}`
 const isCombining = text => [...text.normalize('NFD')].every(char => swaps(char, '\u0334') || swaps('\u0345', char))
 

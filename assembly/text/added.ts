@@ -1,6 +1,7 @@
-// Added tokens ([CLS], [MASK], …) are cut out of the text before it is split into words: the leftmost first, of those the longest.
-// Those marked "normalized" are looked for in the normalised text instead. A value is twice the id, plus one if the token may
-// only stand as a single word. White space around a token disappears anyway, so that lstrip and rstrip change no id.
+// Added tokens ([CLS], [MASK], …) are cut out of the text before it is split into words: the leftmost first, of those
+// the longest. Those marked "normalized" are looked for in the normalised text instead. A value is twice the id, plus
+// one if the token may only stand as a single word. White space around a token disappears anyway, so that lstrip and
+// rstrip change no id.
 import { normalize, splitNormalized } from './normalize'
 import { scan } from './scan'
 import { ADDED, ADDED_NORMALIZED, follow, NONE, valueOf } from './trie'
@@ -79,8 +80,8 @@ function pieceToIds(start: usize, end: usize, bit: u32, work: usize, limit: usiz
 }
 
 /**
- * Text to ids at `output`, until its end or until the output has passed the limit. `bit`: 1 for raw text, 2 for normalised;
- * `work`: room for the normalised text, where an added token asks for it.
+ * Text to ids at `output`, until its end or until the output has passed the limit. `bit`: 1 for raw text, 2 for
+ * normalised; `work`: room for the normalised text, where an added token asks for it.
  */
 export function toIds(start: usize, end: usize, bit: u32, work: usize, limit: usize): void {
   let piece = start

@@ -1,7 +1,8 @@
-// WordPiece tokenization in bulk: UTF-8 texts in, one packed array of ids out. One instance of this module is one tokenizer.
+// WordPiece tokenization in bulk: UTF-8 texts in, one packed array of ids out. One instance of this module is one
+// tokenizer.
 //
-// Order of calls: setUp; normalized (for added tokens that are looked for in normalised text); stage, then build; addSpecial.
-// From then on, for each block of texts: prepare, then the texts and their ends are written, then encode.
+// Order of calls: setUp; normalized (for added tokens that are looked for in normalised text); stage, then build;
+// addSpecial. From then on, for each block of texts: prepare, then the texts and their ends are written, then encode.
 import { findsInNormalized, setUpAdded, toIds } from './added'
 import { aligned, at4, keep, reach, workspace } from './memory'
 import { normalize, setUpNormalizer } from './normalize'
@@ -68,8 +69,8 @@ let work: usize = 0
 let ids: usize = 0
 
 /**
- * Room for a block of texts. Returns the address of (count) i32 ends in bytes, 0 where the memory cannot grow; the texts follow
- * at textsAt().
+ * Room for a block of texts. Returns the address of (count) i32 ends in bytes, 0 where the memory cannot grow; the
+ * texts follow at textsAt().
  */
 export function prepare(bytes: u32, count: u32): usize {
   const textsFrom = <u64>workspace() + aligned(at4(0, count))
@@ -106,9 +107,9 @@ export function cutTexts(): u32 {
 }
 
 /**
- * The block's ids; each end of a text becomes the end of its ids. `limit`: ids of a text at most, without the special ones.
- * `used`: how many of those the first text has already had in blocks before; `opened`: whether it is such a text, going on.
- * `closed`: whether the last text ends in this block. Returns the number of ids.
+ * The block's ids; each end of a text becomes the end of its ids. `limit`: ids of a text at most, without the special
+ * ones. `used`: how many of those the first text has already had in blocks before; `opened`: whether it is such a text,
+ * going on. `closed`: whether the last text ends in this block. Returns the number of ids.
  */
 export function encode(count: u32, limit: u32, special: bool, used: u32, opened: bool, closed: bool): u32 {
   setOutput(ids)

@@ -1,5 +1,5 @@
-// The one linear memory: regions are reserved one above the other from __heap_base; what lies above `top` is working space that
-// each use lays out anew. Addresses are computed here and nowhere else.
+// The one linear memory: regions are reserved one above the other from __heap_base; what lies above `top` is working
+// space that each use lays out anew. Addresses are computed here and nowhere else.
 
 const PAGE_SHIFT: usize = 16
 

@@ -1,7 +1,7 @@
 // BERT's normaliser and pre-tokeniser, one character at a time: clean_text, spaces around Chinese characters, canonical
-// decomposition (Unicode 15, section 3.11) without nonspacing marks, lower case; then words end at white space, and punctuation
-// is a word by itself. What comes out goes to the word that is being put together or, where normalised text is searched for
-// added tokens first, to a buffer.
+// decomposition (Unicode 15, section 3.11) without nonspacing marks, lower case; then words end at white space, and
+// punctuation is a word by itself. What comes out goes to the word that is being put together or, where normalised text
+// is searched for added tokens first, to a buffer.
 import { at8 } from './memory'
 import { append, endWord, wordIsEmpty, wordOf } from './words'
 import { decode, decoded, encode } from './utf8'
@@ -35,8 +35,8 @@ let stripAccents: bool = false
 /** Where normalised text is written; 0: nowhere, it is put into words at once. */
 let buffer: usize = 0
 
-// Spacing characters with a combining class, kept back until their canonical order is known. More than these in a row (never in
-// real text, and far more than one word may hold of them) come out as several runs.
+// Spacing characters with a combining class, kept back until their canonical order is known. More than these in a row
+// (never in real text, and far more than one word may hold of them) come out as several runs.
 const HELD: u32 = 256
 const held = memory.data(HELD * 8) // (HELD) u32 code point, u32 order
 let heldCount: u32 = 0
@@ -140,7 +140,9 @@ export function endText(): void {
   endWord()
 }
 
-/** Reads raw text into words until one has just ended, or at `end`; returns the address reached. At least one character. */
+/**
+ * Reads raw text into words until one has just ended, or at `end`; returns the address reached. At least one character.
+ */
 export function readWord(p: usize, end: usize): usize {
   do {
     const code = decode(p)

@@ -1,5 +1,5 @@
-// The fast way through raw text: ASCII words of up to 15 letters and digits are cut out, folded, hashed and looked up as one vector.
-// Everything else takes the general way of normalize.ts, word by word.
+// The fast way through raw text: ASCII words of up to 16 letters and digits are cut out, folded, hashed and looked up
+// as one vector. Everything else takes the general way of normalize.ts, word by word.
 import { at4 } from './memory'
 import { endText, readWord } from './normalize'
 import { append16, entryOf, firstBytes, holds, learn, output, setOutput, unknown, writeCached } from './words'
@@ -69,7 +69,7 @@ export function scan(start: usize, end: usize, limit: usize): void {
       const bytes = v128.load(p)
       const n = min<usize>(lettersIn(bytes), end - p)
       const next = p + n < end ? load<u8>(kinds + load<u8>(p + n)) : BLANK
-      if (n < 16 && next <= PUNCTUATION) {
+      if (next <= PUNCTUATION) {
         const low = v128.and(folded(bytes, foldBy), firstBytes(<u32>n))
         const entry = entryOf(low, i64x2.splat(0))
         if (holds(entry, low, i64x2.splat(0))) out = writeCached(entry, out)

@@ -1,5 +1,6 @@
-// The vocabulary as a trie over bytes, its edges in one open-addressing table: edge (node, byte) → value of the node it leads to.
-// A node is the slot of the only edge that leads to it, so that one load answers both where to go and what ends there.
+// The vocabulary as a trie over bytes, its edges in one open-addressing table: edge (node, byte) → value of the node it
+// leads to. A node is the slot of the only edge that leads to it, so that one load answers both where to go and what
+// ends there.
 import { at4, at8, reach, workspace } from './memory'
 
 /** Where a walk begins; these nodes have no slot. */
@@ -89,7 +90,8 @@ function bitsFor(count: u32): u32 {
 export const TOO_LARGE: i32 = -2
 export const NO_MEMORY: i32 = -3
 
-// Entries while they are put in: (count) ends in bytes, values, roots, then the bytes; above the largest table they could need.
+// Entries while they are put in: (count) ends in bytes, values, roots, then the bytes; above the largest table they
+// could need.
 let entries: usize = 0
 
 /** Room for that many entries; returns their address, 0 where the memory cannot grow, or 1 where they are too many. */
@@ -101,7 +103,9 @@ export function stageEntries(bytes: u32, count: u32): usize {
   return reach(<u64>entries + 12 * <u64>count + bytes + 64) ? entries : 0
 }
 
-/** Builds the table from the staged entries and reports its size: NONE, or the index of an entry that was there before. */
+/**
+ * Builds the table from the staged entries and reports its size: NONE, or the index of an entry that was there before.
+ */
 export function buildTrie(bytes: u32, count: u32): i32 {
   clear(bitsFor(bytes))
   const duplicate = insertEntries(count)

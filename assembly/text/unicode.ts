@@ -1,7 +1,9 @@
-// What is known of a code point: a record of flags and a mapping, found through one flat table. The table is unpacked at start from
-// the stream that scripts/unicode.mjs wrote (varints): records (flags, then three mappings), sequences, runs of (length, record).
+// What is known of a code point: a record of flags and a mapping, found through one flat table. The table is unpacked
+// at start from the stream that scripts/unicode.mjs wrote (varints): records (flags, then three mappings), sequences,
+// runs of (length, record).
 //
-// A mapping is even: twice the distance to the one code point that it becomes (0: itself); or odd: the place of a sequence.
+// A mapping is even: twice the distance to the one code point that it becomes (0: itself); or odd: the place of a
+// sequence.
 import { at2, at4, at8, reserve } from './memory'
 import { RECORDS, SEQUENCE_CODES, UNICODE_STREAM } from './unicode-data'
 

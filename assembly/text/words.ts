@@ -1,13 +1,13 @@
-// Words to ids: greedy longest match first (Schuster and Nakajima 2012; Wu et al. 2016, section 4.1), each continuation looked up
-// without its prefix in a trie of its own. Text repeats its words, so that a direct-mapped cache from a word's bytes to its ids
-// answers nearly always.
+// Words to ids: greedy longest match first (Schuster and Nakajima 2012; Wu et al. 2016, section 4.1), each continuation
+// looked up without its prefix in a trie of its own. Text repeats its words, so that a direct-mapped cache from a
+// word's bytes to its ids answers nearly always.
 //
 // Cache entry, one line of 64 bytes: the word (32, zeros behind it), up to 7 ids (28), their number (4).
 import { at4, reserve } from './memory'
 import { CONTINUATIONS, follow, NONE, valueOf, WORDS } from './trie'
 import { encode } from './utf8'
 
-const CACHE_BITS: u32 = 14
+const CACHE_BITS: u32 = 15
 const ENTRY_SHIFT: u32 = 6
 const KEY_BYTES: u32 = 32
 const CACHED_IDS: u32 = 7

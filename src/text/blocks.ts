@@ -1,5 +1,5 @@
-// Texts through the tokenizer's module in blocks, so that a collection of any size needs a few megabytes of its memory. Only a
-// stretch without white space must fit as a whole.
+// Texts through the tokenizer's module in blocks, so that a collection of any size needs a few megabytes of its memory.
+// Only a stretch without white space must fit as a whole.
 
 export interface PackedIds {
   /** (offsets[texts]) */

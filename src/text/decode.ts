@@ -1,5 +1,5 @@
-// Ids back to text, as the WordPiece decoder of the Hugging Face tokenizers does it: continuations are joined, and with `cleanup`
-// the spaces before punctuation and English contractions go. What the normaliser took away stays lost.
+// Ids back to text, as the WordPiece decoder of the Hugging Face tokenizers does it: continuations are joined, and with
+// `cleanup` the spaces before punctuation and English contractions go. What the normaliser took away stays lost.
 
 const CLEANUPS: readonly (readonly [string, string])[] = [
   [' .', '.'],

@@ -25,12 +25,15 @@ export async function startEngine(wordpiece: WordPiece, source: string): Promise
     throw noMemory(source, 4 << 20)
   putVocabulary({ module, memory, before: 0, divisible: true }, wordpiece, source)
   const { before, after } = specialsAround(wordpiece.template.single)
-  for (const id of before)
-    if (!module.addSpecial(false, id))
-      throw new Error(`${source}: ${before.length} special tokens before a text, at most 16 are supported`)
-  for (const id of after)
-    if (!module.addSpecial(true, id))
-      throw new Error(`${source}: ${after.length} special tokens after a text, at most 16 are supported`)
+  for (const [ids, behind] of [
+    [before, false],
+    [after, true],
+  ] as const) {
+    for (const id of ids) {
+      if (!module.addSpecial(behind, id))
+        throw new Error(`${source}: ${ids.length} special tokens on one side of a text, at most 16 are supported`)
+    }
+  }
   const divisible = !wordpiece.added.some(({ content }) => /\s/.test(content))
   const engine: Instance = { module, memory, before: before.length, divisible }
   return { encode: (texts, limit, special) => encodeTexts(engine, texts, limit, special) }
@@ -64,6 +67,7 @@ function putVocabulary(engine: Instance, wordpiece: WordPiece, source: string): 
     roots![i] = entry.root
   }
   new Uint8Array(memory.buffer, address + 12 * entries.length, bytes.length).set(bytes)
+  // −1: built. The other numbers are those of `build` in assembly/text/index.ts.
   const duplicate = module.build(bytes.length, entries.length)
   if (duplicate === -3) throw noMemory(`${source}: the vocabulary`, 16 * bytes.length)
   if (duplicate >= 0) throw new Error(`${source}: ${describeDuplicate(entries[duplicate]!, wordpiece)}`)
@@ -96,7 +100,9 @@ function normalized({ module, memory }: Instance, text: string): string {
   if (!address) throw noMemory('an added token', 4 * bytes.length)
   new Uint8Array(memory.buffer, address, bytes.length).set(bytes)
   const length = module.normalized(bytes.length)
-  return new TextDecoder().decode(new Uint8Array(memory.buffer, address + bytes.length, length))
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(
+    new Uint8Array(memory.buffer, address + bytes.length, length),
+  )
 }
 
 function describeDuplicate({ root, value, text }: Entry, { vocabulary, continuingPrefix, added }: WordPiece): string {

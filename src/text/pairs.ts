@@ -8,7 +8,10 @@ export interface PackedPairs extends PackedIds {
   readonly typeIds: Int32Array
 }
 
-/** How many ids of each text stay when both together may have `limit`. Of two equally long texts the second gets the odd id. */
+/**
+ * How many ids of each text stay when both together may have `limit`. Of two equally long texts the second gets the odd
+ * id.
+ */
 export function longestFirst(first: number, second: number, limit: number): [number, number] {
   if (first + second <= limit) return [first, second]
   const keep = Math.min(first, second, Math.floor(limit / 2))

@@ -1,9 +1,13 @@
-// The files of a tokenizer that was made in memory, or those that a folder lacked, as the Hugging Face libraries read them.
+// The files of a tokenizer that was made in memory, or those that a folder lacked, as the Hugging Face libraries read
+// them.
 import { allTokens, bertTemplate, type SpecialIds, type TemplatePiece, type WordPiece } from './wordpiece.js'
 
 const encoder = new TextEncoder()
 
-/** tokenizer.json, tokenizer_config.json, special_tokens_map.json, and vocab.txt where ids have no holes and tokens no line ends. */
+/**
+ * tokenizer.json, tokenizer_config.json, special_tokens_map.json, and vocab.txt where ids have no holes and tokens no
+ * line ends.
+ */
 export function writeTokenizerFiles(wordpiece: WordPiece): Record<string, Uint8Array> {
   const specials = specialNames(wordpiece)
   const files: Record<string, unknown> = {

@@ -1,5 +1,6 @@
-// A tokenizer: texts to packed ids, single or in pairs, with the special tokens of its model; from a folder's files or from a
-// vocabulary in memory.
+// A tokenizer: texts to packed ids, single or in pairs, with the special tokens of its model; from a folder's files or
+// from a vocabulary in memory.
+import { parseStrictJson } from '../data/json.js'
 import { exists, isFolder, readBytes } from '../runtime/files.js'
 import type { PackedIds } from './blocks.js'
 import { decodeTokens } from './decode.js'
@@ -56,8 +57,8 @@ const fileNames = [
 type TokenizerFiles = Partial<Record<string, Uint8Array>>
 
 /**
- * Loads tokenizer.json, or vocab.txt with tokenizer_config.json, from a folder. Throws, naming the file, where something is
- * missing, damaged or not supported.
+ * Loads tokenizer.json, or vocab.txt with tokenizer_config.json, from a folder. Throws, naming the file, where
+ * something is missing, damaged or not supported.
  */
 export async function loadTokenizer(folder: string): Promise<Tokenizer> {
   if (!(await isFolder(folder)))
@@ -70,7 +71,10 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
 
 /** As loadTokenizer, from the files' bytes. `source` begins the error messages. */
 export async function tokenizerFromFiles(files: TokenizerFiles, source: string): Promise<Tokenizer> {
-  const json = (name: (typeof fileNames)[number]) => parseJson(files[name], `${source}/${name}`)
+  const json = (name: (typeof fileNames)[number]) => {
+    const bytes = files[name]
+    return bytes && parseStrictJson(new TextDecoder().decode(bytes), `${source}/${name}`)
+  }
   const config = json('tokenizer_config.json')
   const specialTokensMap = json('special_tokens_map.json')
   if (files['tokenizer.json']) {
@@ -90,15 +94,6 @@ export async function tokenizerFromFiles(files: TokenizerFiles, source: string):
     )
   }
   throw new Error(`${source} has no tokenizer.json and no vocab.txt: one of them must say what the tokens are`)
-}
-
-function parseJson(bytes: Uint8Array | undefined, source: string): unknown {
-  if (!bytes) return undefined
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes))
-  } catch (error) {
-    throw new Error(`${source} is not valid JSON: ${(error as Error).message}`)
-  }
 }
 
 /** The roles of special tokens: named in the config, or told by the template, or by BERT's names. */

@@ -1,0 +1,88 @@
+// Equality with the Hugging Face tokenizers library, text by text.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { loadTokenizer } from '../../src/text/tokenizer.js'
+import { jsonLines, needs } from '../support/shared.js'
+
+interface Golden {
+  readonly text: string
+  readonly pair?: string
+  readonly ids: number[]
+  readonly type_ids?: number[]
+  readonly ids_no_special?: number[]
+  readonly decoded?: string
+}
+
+for (const name of ['bert-base-uncased', 'bert-base-cased']) {
+  const folder = needs(`tokenizers/${name}`)
+  ;(folder ? test : test.skip)(`${name}: every reference encoding, one by one and all at once`, async () => {
+    const tokenizer = await loadTokenizer(folder!)
+    const lines = jsonLines<Golden>(`${folder}/golden.jsonl`)
+    const singles = lines.filter(line => line.pair === undefined)
+    const pairs = lines.filter(line => line.pair !== undefined)
+    assert.is(singles.length, 274)
+    assert.is(pairs.length, 3)
+    const all = tokenizer.encode(singles.map(line => line.text))
+    assert.equal(
+      [...all.ids],
+      singles.flatMap(line => line.ids),
+    )
+    for (const [i, line] of singles.entries()) {
+      assert.equal([...all.ids.subarray(all.offsets[i], all.offsets[i + 1])], line.ids, line.text)
+      assert.equal([...tokenizer.encode([line.text], { addSpecialTokens: false }).ids], line.ids_no_special, line.text)
+      assert.is(tokenizer.decode(line.ids_no_special!), line.decoded)
+    }
+    const packed = tokenizer.encodePairs(
+      pairs.map(line => line.text),
+      pairs.map(line => line.pair!),
+    )
+    assert.equal(
+      [...packed.ids],
+      pairs.flatMap(line => line.ids),
+    )
+    assert.equal(
+      [...packed.typeIds],
+      pairs.flatMap(line => line.type_ids!),
+    )
+    assert.equal(
+      [...packed.offsets],
+      [0, ...pairs.map((_, i) => pairs.slice(0, i + 1).flatMap(line => line.ids).length)],
+    )
+  })
+}
+
+const model = needs('models/all-MiniLM-L6-v2')
+const oracle = needs('oracles/minilm')
+;(model && oracle ? test : test.skip)('all-MiniLM-L6-v2: ids cut to 256', async () => {
+  const tokenizer = await loadTokenizer(model!)
+  const lines = jsonLines<Golden>(`${oracle}/texts.jsonl`)
+  const { ids, offsets, truncated } = tokenizer.encode(
+    lines.map(line => line.text),
+    { maxLength: 256 },
+  )
+  for (const [i, line] of lines.entries())
+    assert.equal([...ids.subarray(offsets[i], offsets[i + 1])], line.ids, line.text)
+  const whole = tokenizer.encode(lines.map(line => line.text))
+  const lengths = lines.map((_, i) => whole.offsets[i + 1]! - whole.offsets[i]!)
+  assert.ok(lengths.includes(256), 'one text just fits')
+  assert.ok(lengths.includes(257), 'one is a token too long')
+  assert.is(truncated, lengths.filter(length => length > 256).length)
+})
+
+const uncased = needs('tokenizers/bert-base-uncased')
+const cased = needs('tokenizers/bert-base-cased')
+;(uncased && cased ? test : test.skip)('generated files load as the tokenizer they were made from', async () => {
+  const { tokenizerFromFiles } = await import('../../src/text/tokenizer.js')
+  const tokenizer = await loadTokenizer(cased!)
+  const { 'tokenizer.json': json } = await tokenizer.files()
+  const again = await tokenizerFromFiles({ 'tokenizer.json': json! }, 'generated')
+  const lines = jsonLines<Golden>(`${cased}/golden.jsonl`).filter(line => line.pair === undefined)
+  assert.equal(
+    [...again.encode(lines.map(line => line.text)).ids],
+    lines.flatMap(line => line.ids),
+  )
+  assert.equal(again.special, tokenizer.special)
+  assert.is((await loadTokenizer(uncased!)).vocabularySize, 30522)
+})
+
+test.run()

@@ -1,0 +1,193 @@
+// From files: what a folder may hold, and what is refused.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { createWordPieceTokenizer, loadTokenizer, tokenizerFromFiles } from '../../src/text/tokenizer.js'
+import { failure, folderWith } from '../support/temporary.js'
+
+const tokens = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'hello', 'wor', '##ld', 'É', '!']
+const vocabulary = `${tokens.join('\n')}\n`
+
+const added = (id: number, content: string, flags: object = {}) => ({
+  ...{ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: false },
+  ...flags,
+})
+
+const complete = {
+  version: '1.0',
+  truncation: { max_length: 3, strategy: 'LongestFirst', stride: 0 },
+  padding: { strategy: { Fixed: 16 }, pad_id: 0 },
+  added_tokens: [added(2, '[CLS]'), added(3, '[SEP]')],
+  normalizer: {
+    type: 'BertNormalizer',
+    clean_text: true,
+    handle_chinese_chars: true,
+    strip_accents: null,
+    lowercase: true,
+  },
+  pre_tokenizer: { type: 'BertPreTokenizer' },
+  post_processor: { type: 'BertProcessing', sep: ['[SEP]', 3], cls: ['[CLS]', 2] },
+  decoder: { type: 'WordPiece', prefix: '##', cleanup: true },
+  model: {
+    ...{ type: 'WordPiece', unk_token: '[UNK]', continuing_subword_prefix: '##', max_input_chars_per_word: 100 },
+    vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
+  },
+}
+
+const load = (json: object) =>
+  tokenizerFromFiles({ 'tokenizer.json': new TextEncoder().encode(JSON.stringify(json)) }, 'x')
+
+const idsOf = async (json: object, text: string) => [...(await load(json)).encode([text]).ids]
+
+test('tokenizer.json: its truncation and padding are not applied', async () => {
+  assert.equal(await idsOf(complete, 'Hello world! hello hello'), [2, 5, 6, 7, 9, 5, 5, 3])
+  assert.equal(await idsOf({ ...complete, post_processor: null }, 'hello'), [5])
+})
+
+test('tokenizer.json: a template with several tokens on a side', async () => {
+  const piece = (id: string, type_id: number) => ({ SpecialToken: { id, type_id } })
+  const text = (id: string, type_id: number) => ({ Sequence: { id, type_id } })
+  const post_processor = {
+    type: 'TemplateProcessing',
+    single: [piece('[CLS]', 0), text('A', 0), piece('end', 0)],
+    pair: [piece('[CLS]', 0), text('B', 1), piece('end', 0), text('A', 0)],
+    special_tokens: {
+      '[CLS]': { id: '[CLS]', ids: [2], tokens: ['[CLS]'] },
+      end: { id: 'end', ids: [3, 4], tokens: ['[SEP]', '[MASK]'] },
+    },
+  }
+  const tokenizer = await load({ ...complete, post_processor })
+  assert.equal([...tokenizer.encode(['hello hello'], { maxLength: 4 }).ids], [2, 5, 3, 4])
+  const pair = tokenizer.encodePairs(['hello'], ['world'])
+  assert.equal([...pair.ids], [2, 6, 7, 3, 4, 5])
+  assert.equal([...pair.typeIds], [0, 1, 1, 0, 0, 0])
+})
+
+test('added tokens: as written, normalised, the longest, only as single words', async () => {
+  const added_tokens = [
+    added(20, 'new york', { normalized: true }),
+    added(21, 'new yorker', { normalized: true }),
+    added(22, 'Hello W'),
+    added(23, 'ld', { single_word: true }),
+    added(24, '<e>', { lstrip: true, rstrip: true }),
+    added(25, 'dx'),
+  ]
+  const json = { ...complete, added_tokens, post_processor: null }
+  assert.equal(await idsOf(json, 'hello NEW YÖRK! New Yorkers hello'), [5, 20, 9, 21, 1, 5])
+  assert.equal(await idsOf(json, 'Hello World hello W'), [22, 1, 5, 1])
+  assert.equal(await idsOf(json, 'ld!ld world _ld'), [23, 9, 23, 6, 7, 1, 1])
+  assert.equal(await idsOf(json, 'hello <e>  <e>hello'), [5, 24, 24, 5])
+  // Within a token that does not stand alone no other is looked for.
+  assert.equal(await idsOf(json, 'ldx dx'), [1, 25])
+  const tokenizer = await load(json)
+  assert.is(tokenizer.vocabularySize, 26)
+  assert.is(tokenizer.tokenOf(21), 'new yorker')
+  // Cut at white space, a long text would lose the token that contains some.
+  const long = tokenizer.encode(['new york '.repeat(60_000)])
+  assert.equal([long.ids.length, ...new Set(long.ids)], [60_000, 20])
+})
+
+test('vocab.txt: alone it is uncased; tokenizer_config.json decides otherwise', async () => {
+  const alone = await loadTokenizer(folderWith({ 'vocab.txt': vocabulary }))
+  assert.equal([...alone.encode(['HELLO world[MASK]É']).ids], [2, 5, 6, 7, 4, 1, 3])
+  assert.equal(alone.special, { cls: 2, sep: 3, pad: 0, unk: 1, mask: 4 })
+  const config = {
+    do_lower_case: false,
+    tokenizer_class: 'BertTokenizerFast',
+    cls_token: { content: '[CLS]' },
+    mask_token: '!',
+  }
+  const folder = folderWith({
+    'vocab.txt': vocabulary.replaceAll('\n', '\r\n'),
+    'tokenizer_config.json': JSON.stringify(config),
+  })
+  const cased = await loadTokenizer(folder)
+  assert.equal([...cased.encode(['HELLO hello É']).ids], [2, 1, 5, 8, 3])
+  assert.is(cased.special.mask, 9)
+  const more = { ...config, added_tokens_decoder: { 10: added(10, 'Foo', { normalized: true }) } }
+  const extended = await loadTokenizer(
+    folderWith({
+      'vocab.txt': vocabulary,
+      'tokenizer_config.json': JSON.stringify(more),
+      'added_tokens.json': '{"bar": 12}',
+    }),
+  )
+  assert.equal([...extended.encode(['Foobarfoo']).ids], [2, 10, 12, 1, 3])
+})
+
+test('files: those it came from byte by byte, and generated ones that load as the same tokenizer', async () => {
+  const folder = { 'vocab.txt': vocabulary, 'tokenizer_config.json': '{ "do_lower_case" : false }' }
+  const files = await (await loadTokenizer(folderWith(folder))).files()
+  assert.equal(Object.keys(files).sort(), [
+    'special_tokens_map.json',
+    'tokenizer.json',
+    'tokenizer_config.json',
+    'vocab.txt',
+  ])
+  for (const [name, text] of Object.entries(folder)) assert.is(new TextDecoder().decode(files[name]), text)
+  const text = 'hello HELLO world É [MASK]!'
+  const made = await createWordPieceTokenizer({ vocabulary: tokens, lowerCase: false, stripAccents: true })
+  const ids = [...made.encode([text]).ids]
+  const all = await made.files()
+  const { 'tokenizer.json': json, ...older } = all
+  for (const some of [all, { 'tokenizer.json': json }, older]) {
+    const again = await tokenizerFromFiles(some as Record<string, Uint8Array>, 'generated')
+    assert.equal([...again.encode([text]).ids], ids)
+    assert.equal(again.special, made.special)
+  }
+})
+
+test('a folder that is missing, empty or damaged is refused', async () => {
+  assert.match(await failure(loadTokenizer('/no/such/folder')), /tokenizer from \/no\/such\/folder: no such folder/)
+  assert.match(await failure(loadTokenizer(folderWith({}))), /has no tokenizer\.json and no vocab\.txt/)
+  const cut = JSON.stringify(complete).slice(0, -20)
+  assert.match(await failure(loadTokenizer(folderWith({ 'tokenizer.json': cut }))), /tokenizer\.json is not valid JSON/)
+  const config = folderWith({ 'vocab.txt': vocabulary, 'tokenizer_config.json': '{"do_lower_case": "no"}' })
+  assert.match(await failure(loadTokenizer(config)), /tokenizer_config\.json: do_lower_case: .*"no"/)
+})
+
+test('what is not supported is refused by name', async () => {
+  const refused: [object, RegExp][] = [
+    [
+      { model: { type: 'BPE', vocab: {}, merges: [] } },
+      /model is BPE, which is not supported \(supported: model WordPiece/,
+    ],
+    [{ normalizer: { type: 'NFC' } }, /normalizer is NFC, which is not supported/],
+    [{ pre_tokenizer: { type: 'ByteLevel' } }, /pre_tokenizer is ByteLevel/],
+    [{ pre_tokenizer: null }, /pre_tokenizer is missing/],
+    [{ post_processor: { type: 'RobertaProcessing' } }, /post_processor is RobertaProcessing/],
+    [{ model: undefined }, /x\/tokenizer\.json: model: /],
+    [{ model: { ...complete.model, vocab: [['a', 0]] } }, /model\.vocab: /],
+    [{ model: { ...complete.model, vocab: { a: -1 } } }, /model\.vocab: "a" has id -1/],
+    [{ added_tokens: [added(5, ' x ', { normalized: true })] }, /id 5, which belongs to "hello"/],
+    [{ added_tokens: [added(50, ' x ', { normalized: true })] }, /begins or ends with white space/],
+    [{ added_tokens: [added(7, 'hello')] }, /"hello" has id 7, but 5 in the vocabulary/],
+    [{ added_tokens: [added(50, 'x'), added(51, 'x')] }, /"x" is listed twice \(ids 50 and 51\)/],
+  ]
+  for (const [change, message] of refused) assert.match(await failure(load({ ...complete, ...change })), message)
+  const japanese = { 'vocab.txt': vocabulary, 'tokenizer_config.json': '{"tokenizer_class": "BertJapaneseTokenizer"}' }
+  assert.match(
+    await failure(loadTokenizer(folderWith(japanese))),
+    /BertJapaneseTokenizer is not supported.*BertTokenizer/,
+  )
+})
+
+test('vocabularies that contradict themselves are refused', async () => {
+  const lines = folderWith({ 'vocab.txt': `${vocabulary}wor\n` })
+  assert.match(await failure(loadTokenizer(lines)), /vocab\.txt: the vocabulary has "wor" twice, with ids 6 and 10/)
+  const shared = { ...complete, model: { ...complete.model, vocab: { ...complete.model.vocab, twin: 5 } } }
+  assert.match(await failure(load(shared)), /"hello" and "twin" share the id 5/)
+  const twice = JSON.stringify(complete).replace('"hello":5', '"hello":5,"hello":5')
+  assert.match(await failure(loadTokenizer(folderWith({ 'tokenizer.json': twice }))), /the key "hello" occurs twice/)
+  const { '[UNK]': _, ...without } = complete.model.vocab
+  const unknown = { ...complete, model: { ...complete.model, vocab: without } }
+  assert.match(await failure(load(unknown)), /the unknown token "\[UNK\]" is not in the vocabulary/)
+  assert.match(await failure(createWordPieceTokenizer({ vocabulary: ['a'] })), /the unknown token "\[UNK\]"/)
+  const named = createWordPieceTokenizer({ vocabulary: tokens, special: { cls: '<s>' } })
+  assert.match(await failure(named), /has no "<s>", named as its cls token/)
+  assert.match(
+    await failure(loadTokenizer(folderWith({ 'vocab.txt': '[UNK]\na\n' }))),
+    /vocab\.txt of 2 entries has no "\[CLS\]"/,
+  )
+})
+
+test.run()
