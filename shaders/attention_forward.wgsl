@@ -1,5 +1,5 @@
 // out = dropout(softmax(softmaxScale · q kᵀ)) v over packed sequences, lse = log Σ exp, by the online softmax (FlashAttention, Dao et al.
-// 2022): keys and values pass through workgroup memory in blocks; an invocation holds one query row, its maximum, its sum and its output.
+// 2022): blocks of keys pass by; each query row keeps its maximum, its sum and its output, rescaled when the maximum rises.
 
 @group(0) @binding(0) var<storage, read> q: array<f32>; // (T, heads · headSize)
 @group(0) @binding(1) var<storage, read> k: array<f32>; // (T, heads · headSize)
@@ -9,30 +9,94 @@
 @group(0) @binding(5) var<storage, read_write> lse: array<f32>; // (T, heads), =
 @group(0) @binding(6) var<uniform> params: Params;
 
+const Q = 0u;
+const K = 1u;
+const V = 2u;
 const LOWEST = -1e30; // below any score, and finite: a WGSL compiler may assume that there are no infinities
 
-var<workgroup> k_block: array<vec4<f32>, BLOCK * VECTORS>;
-var<workgroup> v_block: array<vec4<f32>, BLOCK * VECTORS>;
+var<workgroup> partial: array<vec4<f32>, LANES>; // (8 others, 8 owns) of 4 rows each
 
-fn load_block(first: u32, last: u32, head: u32, local: u32) {
-  for (var e = local; e < BLOCK * VECTORS; e += WORKGROUP_SIZE) {
-    let row = first + e / VECTORS;
-    let channel = 4u * (e % VECTORS);
-    var key = vec4(0.0);
-    var value = vec4(0.0);
-    if (row < last) {
-      let at = (row * params.heads + head) * params.head_size + channel;
-      for (var c = 0u; c < 4u && channel + c < params.head_size; c++) {
-        key[c] = k[at + c];
-        value[c] = v[at + c];
-      }
-    }
-    k_block[e] = key;
-    v_block[e] = value;
+fn element(tensor: u32, at: u32) -> f32 {
+  switch tensor {
+    case Q: { return q[at]; }
+    case K: { return k[at]; }
+    default: { return v[at]; }
   }
 }
 
-@compute @workgroup_size(WORKGROUP_SIZE)
+fn row_max(place: Place, scores: Scores) -> vec4<f32> {
+  partial[8u * place.other + place.own] = max(max(scores[0], scores[1]), max(scores[2], scores[3]));
+  workgroupBarrier();
+  var greatest = partial[place.own];
+  for (var i = 1u; i < 8u; i++) {
+    greatest = max(greatest, partial[8u * i + place.own]);
+  }
+  return greatest;
+}
+
+fn row_sum(place: Place, part: vec4<f32>) -> vec4<f32> {
+  workgroupBarrier();
+  partial[8u * place.other + place.own] = part;
+  workgroupBarrier();
+  var total = partial[place.own];
+  for (var i = 1u; i < 8u; i++) {
+    total += partial[8u * i + place.own];
+  }
+  return total;
+}
+
+fn attend(place: Place, tile: Tile, first_row: u32) {
+  let row = first_row + 4u * place.own;
+  var sums: Sums;
+  var greatest = vec4(LOWEST);
+  var total = vec4(0.0); // of this invocation's keys
+  for (var first = tile.begin; first < tile.key_end; first += ROWS) {
+    var scores = products(place, Q, first_row, tile.last, K, first, tile.key_end);
+    let key = first + 4u * place.other;
+    for (var j = 0u; j < 4u; j++) {
+      scores[j] = select(vec4(LOWEST), params.softmax_scale * scores[j], key + j < tile.key_end);
+    }
+    let highest = max(greatest, row_max(place, scores));
+    let rescale = exp(greatest - highest);
+    greatest = highest;
+    total *= rescale;
+    let mask = mask_queries_by_keys(tile.sequence_key, row - tile.begin, place.head, key - tile.begin);
+    for (var j = 0u; j < 4u; j++) {
+      let p = select(vec4(0.0), exp(scores[j] - greatest), key + j < tile.key_end);
+      total += p;
+      scores[j] = p * mask[j];
+    }
+    for (var i = 0u; i < bound(4u * VECTORS); i++) {
+      sums[i] *= rescale[i % 4u];
+    }
+    put_weights(place, scores);
+    accumulate(place, &sums, V, first, tile.key_end);
+  }
+  store(place, tile, row, sums, greatest, row_sum(place, total));
+}
+
+fn store(place: Place, tile: Tile, row: u32, sums: Sums, greatest: vec4<f32>, total: vec4<f32>) {
+  for (var i = 0u; i < bound(4u); i++) {
+    if (row + i >= tile.last) {
+      break;
+    }
+    let at = (row + i) * params.heads + place.head;
+    let sum = max(total[i], 1e-30);
+    for (var v = 0u; v < bound(VECTORS); v++) {
+      for (var d = 0u; d < 4u; d++) {
+        let c = 4u * (8u * v + place.other) + d;
+        if (c < params.head_size) {
+          out[at * params.head_size + c] = sums[4u * v + i][d] / sum;
+        }
+      }
+    }
+    if (place.other == 0u) {
+      lse[at] = greatest[i] + log(sum);
+    }
+  }
+}
+
+@compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(num_workgroups) groups: vec3<u32>,
@@ -42,56 +106,9 @@ fn main(
   if (unit >= params.tiles * params.heads) {
     return;
   }
-  let head = unit % params.heads;
   let tile = tile_at(unit / params.heads);
-  for (var first_row = tile.first; first_row < tile.last; first_row += WORKGROUP_SIZE) {
-    let row = first_row + local;
-    let at = (row * params.heads + head) * params.head_size;
-    var query: array<vec4<f32>, VECTORS>;
-    var sum: array<vec4<f32>, VECTORS>;
-    if (row < tile.last) {
-      for (var d = 0u; d < params.head_size; d++) {
-        query[d / 4u][d % 4u] = q[at + d] * params.softmax_scale;
-      }
-    }
-    var greatest = LOWEST;
-    var total = 0.0;
-    for (var first = tile.begin; first < tile.key_end; first += BLOCK) {
-      workgroupBarrier();
-      load_block(first, tile.key_end, head, local);
-      workgroupBarrier();
-      // Keys by pairs: one counter gives the dropout of both.
-      for (var j = 0u; j < min(BLOCK, tile.key_end - first); j += 2u) {
-        var scores = vec2(0.0);
-        for (var d = 0u; d < VECTORS; d++) {
-          scores.x += dot(query[d], k_block[j * VECTORS + d]);
-          scores.y += dot(query[d], k_block[(j + 1u) * VECTORS + d]);
-        }
-        if (first + j + 1u >= tile.key_end) {
-          scores.y = LOWEST;
-        }
-        let highest = max(scores.x, scores.y);
-        if (highest > greatest) {
-          let rescale = exp(greatest - highest);
-          total *= rescale;
-          for (var d = 0u; d < VECTORS; d++) {
-            sum[d] *= rescale;
-          }
-          greatest = highest;
-        }
-        let p = exp(scores - greatest);
-        total += p.x + p.y;
-        let kept = p * probability_mask(tile.sequence_key, row - tile.begin, head, (first + j - tile.begin) / 2u);
-        for (var d = 0u; d < VECTORS; d++) {
-          sum[d] += kept.x * v_block[j * VECTORS + d] + kept.y * v_block[(j + 1u) * VECTORS + d];
-        }
-      }
-    }
-    if (row < tile.last) {
-      for (var d = 0u; d < params.head_size; d++) {
-        out[at + d] = sum[d / 4u][d % 4u] / max(total, 1e-30);
-      }
-      lse[row * params.heads + head] = greatest + log(max(total, 1e-30));
-    }
+  let place = Place(local, local / 8u, local % 8u, unit % params.heads);
+  for (var first_row = tile.first; first_row < tile.last; first_row += ROWS) {
+    attend(place, tile, first_row);
   }
 }

@@ -72,6 +72,11 @@ fn not_below(x: vec2<u32>, y: vec2<u32>) -> bool {
   return x.x > y.x || (x.x == y.x && x.y >= y.y);
 }
 
+// The same bound, hidden from a compiler that would take seconds over the unrolled loop (params.rows is never 0).
+fn bound(count: u32) -> u32 {
+  return select(count, count * min(params.rows, 1u), ROLLED);
+}
+
 // Fills `above` with the candidates of the prefix counted by byte `digit`, summed from the greatest byte down.
 fn count_bytes(row: u32, threshold: vec2<u32>, digit: u32, local: u32) {
   atomicStore(&histogram[local], 0u);
@@ -87,7 +92,7 @@ fn count_bytes(row: u32, threshold: vec2<u32>, digit: u32, local: u32) {
   if (local == 0u) {
     above[SIZE] = 0u;
   }
-  for (var step = 1u; step < SIZE; step *= 2u) {
+  for (var step = 1u; step < bound(SIZE); step *= 2u) {
     workgroupBarrier();
     let other = above[min(local + step, SIZE)];
     workgroupBarrier();
@@ -96,24 +101,31 @@ fn count_bytes(row: u32, threshold: vec2<u32>, digit: u32, local: u32) {
   workgroupBarrier();
 }
 
-// The greatest pair that `wanted` candidates are not below; wanted ≥ 1 and no more than there are.
-fn select_threshold(row: u32, wanted: u32, local: u32) -> vec2<u32> {
+// The greatest pair that k candidates are not below, or as many as there are.
+fn select_threshold(row: u32, local: u32) -> vec2<u32> {
   var threshold = vec2(0u);
-  var left = wanted;
-  for (var digit = 0u; digit < 8u; digit++) {
+  var left = params.k;
+  var digit = 0u;
+  loop {
     count_bytes(row, threshold, digit, local);
+    if (digit == 0u) {
+      left = min(left, workgroupUniformLoad(&above[0]));
+      if (left == 0u) {
+        return vec2(~0u);
+      }
+    }
     if (above[local] >= left && above[local + 1u] < left) {
       chosen = local;
     }
     let byte = workgroupUniformLoad(&chosen);
     threshold[digit / 4u] |= byte << (24u - 8u * (digit % 4u));
-    // All with this prefix are wanted: the bytes below do not matter.
+    // All with this prefix are wanted: the bytes below do not matter. At the eighth byte at the latest: candidates are distinct.
     if (workgroupUniformLoad(&above[byte]) == left) {
-      break;
+      return threshold;
     }
     left -= workgroupUniformLoad(&above[byte + 1u]);
+    digit++;
   }
-  return threshold;
 }
 
 fn sort_best(size: u32, local: u32) {
@@ -144,8 +156,6 @@ fn main(
   if (row >= params.rows) {
     return;
   }
-  count_bytes(row, vec2(0u), 0u, local);
-  let wanted = min(params.k, workgroupUniformLoad(&above[0]));
   var size = 1u;
   while (size < params.k) {
     size *= 2u;
@@ -153,13 +163,11 @@ fn main(
   for (var i = local; i < size; i += SIZE) {
     best[i] = vec2(0u);
   }
-  if (wanted > 0u) {
-    let threshold = select_threshold(row, wanted, local);
-    for (var t = local; t < params.k + params.columns; t += SIZE) {
-      let x = candidate(row, t);
-      if (x.x != 0u && not_below(x, threshold)) {
-        best[atomicAdd(&collected, 1u)] = x;
-      }
+  let threshold = select_threshold(row, local);
+  for (var t = local; t < params.k + params.columns; t += SIZE) {
+    let x = candidate(row, t);
+    if (x.x != 0u && not_below(x, threshold)) {
+      best[atomicAdd(&collected, 1u)] = x;
     }
   }
   storageBarrier();

@@ -42,7 +42,7 @@ export async function createWebGpuBackend(options: DeviceOptions = {}): Promise<
 function backendOn(opened: Device): WebGpuBackend {
   const { device, info, features } = opened
   const buffers = new Map<Memory, GPUBuffer>()
-  const pipelines = createPipelineCache(device)
+  const pipelines = createPipelineCache(device, info)
   const reader = createReader(device)
   const absent = {
     read: device.createBuffer({ label: 'absent', size: 16, usage: STORAGE }),

@@ -2,13 +2,14 @@
 // call's bind group serves whichever variant is picked.
 import { shaders as builtShaders } from '../../../build/shaders.js'
 import { type KernelName, kernelSpec, type Params } from '../kernels.js'
-import { shaderText, type Variant, variants } from './variants.js'
+import { headerLines, shaderText, type Target, type Variant, variants } from './variants.js'
 
 const COMPUTE_STAGE = 4 // GPUShaderStage.COMPUTE
 
 /** A kernel ready to run: its layout, and a pipeline for each of its variants. */
 export interface KernelPipelines {
   readonly kernel: KernelName
+  readonly target: Target
   readonly layout: GPUBindGroupLayout
   readonly variants: readonly { readonly variant: Variant; readonly pipeline: GPUComputePipeline }[]
 }
@@ -19,26 +20,32 @@ export type Shaders = Readonly<Record<string, string>>
 /** Compiles on first use; a shader's errors come with line, column and source. */
 export function createPipelineCache(
   device: GPUDevice,
+  target: Target,
   shaders: Shaders = builtShaders,
 ): (kernel: KernelName) => Promise<KernelPipelines> {
   const compiled = new Map<KernelName, Promise<KernelPipelines>>()
   return kernel => {
     const known = compiled.get(kernel)
     if (known) return known
-    const made = compileKernel(device, kernel, shaders)
+    const made = compileKernel(device, target, kernel, shaders)
     compiled.set(kernel, made)
     return made
   }
 }
 
-async function compileKernel(device: GPUDevice, kernel: KernelName, shaders: Shaders): Promise<KernelPipelines> {
+async function compileKernel(
+  device: GPUDevice,
+  target: Target,
+  kernel: KernelName,
+  shaders: Shaders,
+): Promise<KernelPipelines> {
   const layout = device.createBindGroupLayout({ label: kernel, entries: layoutEntries(kernel) })
   const pipelineLayout = device.createPipelineLayout({ label: kernel, bindGroupLayouts: [layout] })
   const made = variants[kernel].map(async variant => ({
     variant,
-    pipeline: await compileVariant(device, variant, pipelineLayout, shaders),
+    pipeline: await compileVariant(device, variant, pipelineLayout, shaderText(variant, target, shaders), shaders),
   }))
-  return { kernel, layout, variants: await Promise.all(made) }
+  return { kernel, target, layout, variants: await Promise.all(made) }
 }
 
 function layoutEntries(kernel: KernelName): GPUBindGroupLayoutEntry[] {
@@ -56,9 +63,9 @@ async function compileVariant(
   device: GPUDevice,
   variant: Variant,
   layout: GPUPipelineLayout,
+  code: string,
   shaders: Shaders,
 ): Promise<GPUComputePipeline> {
-  const code = shaderText(variant, shaders)
   // The scope keeps a shader's error out of the uncaptured ones; the messages below say more.
   device.pushErrorScope('validation')
   const module = device.createShaderModule({ label: variant.name, code })
@@ -95,7 +102,7 @@ function describe(message: GPUCompilationMessage, code: string, variant: Variant
 }
 
 function locate(lineNum: number, variant: Variant, shaders: Shaders): { file: string; line: number } {
-  let line = lineNum - Object.keys(variant.header ?? {}).length
+  let line = lineNum - headerLines(variant)
   if (line < 1) return { file: 'header', line: lineNum }
   for (const name of variant.files) {
     const lines = shaders[name]!.split('\n').length - 1
@@ -107,7 +114,8 @@ function locate(lineNum: number, variant: Variant, shaders: Shaders): { file: st
 
 /** The first variant that does such a call. */
 export function pickVariant(pipelines: KernelPipelines, params: Params): KernelPipelines['variants'][number] {
-  for (const entry of pipelines.variants) if (!entry.variant.when || entry.variant.when(params)) return entry
+  for (const entry of pipelines.variants)
+    if (!entry.variant.when || entry.variant.when(params, pipelines.target)) return entry
   const values = Object.entries(params).map(([name, value]) => `${name} ${value}`)
   throw new Error(`${pipelines.kernel}: no variant does such a call on WebGPU (${values.join(', ')})`)
 }

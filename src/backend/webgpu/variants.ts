@@ -1,6 +1,12 @@
 // The variants of every kernel: which shader, compiled with which constants, for which shapes, in how many workgroups. The first one whose
-// `when` holds is taken, at every call: a function of the call's parameters alone, so that the same call gives the same bits.
+// `when` holds is taken, at every call: a function of the adapter and the call's parameters alone, so that the same call gives the same bits.
 import { type KernelName, NORM_CHUNK, type Params } from '../kernels.js'
+
+/** What variants may depend on beside the shape. */
+export interface Target {
+  /** Runs on the processor. Shaders know it as ROLLED: unrolled loops take a processor's compiler seconds. */
+  readonly software: boolean
+}
 
 export interface Variant {
   readonly name: string
@@ -11,7 +17,7 @@ export interface Variant {
   /** Values of the shader's `override`s. */
   readonly constants?: Readonly<Record<string, number>>
   /** Which calls it can do and is best for; all where absent. */
-  readonly when?: (p: Params) => boolean
+  readonly when?: (p: Params, target: Target) => boolean
   /** Workgroups of a call; beyond the limit of one dimension they are spread over two. */
   readonly workgroups: (p: Params) => number
 }
@@ -29,20 +35,25 @@ const elements = (shader: string, count: (p: Params) => number, size = 256, comm
   },
 ]
 
-/** One workgroup for each of `count` rows. */
-const rows = (
-  shader: string,
-  size = 128,
-  common: readonly string[] = ['reduce'],
-  count = (p: Params) => at(p, 'rows'),
-) => [
+/** One workgroup for the whole call, or for each of `count` parts of it. */
+const parts = (shader: string, count: (p: Params) => number, constants: Readonly<Record<string, number>> = {}) => [
   {
     name: shader,
-    files: [...common.map(name => `common/${name}`), shader],
-    constants: { WORKGROUP_SIZE: size },
+    files: ['common/reduce', shader],
+    constants: { WORKGROUP_SIZE: 256, ...constants },
     workgroups: count,
   },
 ]
+
+/** One workgroup a row: a small one for short rows, whose barriers cost more than their elements. */
+const rows = (shader: string, common: readonly string[] = ['reduce']): Variant[] =>
+  [32, 256].map(size => ({
+    name: `${shader}_${size}`,
+    files: [...common.map(name => `common/${name}`), shader],
+    constants: { WORKGROUP_SIZE: size },
+    ...(size === 32 && { when: (p: Params) => at(p, 'columns') <= 1024 }),
+    workgroups: (p: Params) => at(p, 'rows'),
+  }))
 
 /** One workgroup for 8 columns, 32 rows at a time. */
 const columns = (shader: string) => [
@@ -54,45 +65,49 @@ const columns = (shader: string) => [
   },
 ]
 
-/** Pads the head size to the next of these. */
-const HEAD_SIZES = [32, 64, 128, 256]
+/** Heads are padded to the next of these numbers of channels. */
+const CHANNELS = [32, 64, 128, 256]
 const attention = (shader: string): Variant[] =>
-  HEAD_SIZES.map(size => ({
-    name: `${shader}_${size}`,
+  CHANNELS.map(channels => ({
+    name: `${shader}_${channels}`,
     files: ['common/threefry', 'common/attention', shader],
-    header: { HEAD_SIZE: size },
-    constants: { WORKGROUP_SIZE: 32 },
-    when: (p: Params) => at(p, 'headSize') <= size,
+    header: { CHANNELS: channels },
+    when: (p: Params) => at(p, 'headSize') <= channels,
     workgroups: (p: Params) => at(p, 'tiles') * at(p, 'heads'),
   }))
 
 const tiles = (p: Params, tileM: number, tileN: number) => Math.ceil(at(p, 'M') / tileM) * Math.ceil(at(p, 'N') / tileN)
 
-/** An invocation computes `thread` × `thread` elements of c, a workgroup of 256 a square tile of `16 · thread`. */
-const matmul = (name: string, thread: number, when?: (p: Params) => boolean): Variant => {
-  const tile = 16 * thread
-  return {
-    name,
-    files: ['matmul'],
-    header: { TILE_M: tile, TILE_N: tile, TILE_K: 16, THREAD_M: thread, THREAD_N: thread },
-    ...(when && { when }),
-    workgroups: p => tiles(p, tile, tile),
-  }
-}
+/** A workgroup computes a tile of c, an invocation some rows and columns of it. */
+const matmul = (
+  tile: readonly [number, number],
+  thread: readonly [number, number],
+  when?: Variant['when'],
+): Variant => ({
+  name: `matmul_${tile[0]}x${tile[1]}`,
+  files: ['matmul'],
+  header: { TILE_M: tile[0], TILE_N: tile[1], TILE_K: 16, THREAD_M: thread[0], THREAD_N: thread[1] },
+  ...(when && { when }),
+  workgroups: p => tiles(p, tile[0], tile[1]),
+})
+
+/** So many workgroups keep a large GPU busy; a processor needs one a core. */
+const enough = (target: Target) => (target.software ? 2 : 128)
 
 export const variants: Readonly<Record<KernelName, readonly Variant[]>> = {
-  // Large tiles reuse more, small ones waste less at the edges and make more workgroups. Some 100 workgroups keep a large GPU busy.
+  // Large tiles reuse more; small ones make more workgroups and waste less at the edges.
   matmul: [
-    matmul('matmul_64', 4, p => Math.min(at(p, 'M'), at(p, 'N')) > 32 && tiles(p, 64, 64) >= 100),
-    matmul('matmul_32', 2, p => Math.min(at(p, 'M'), at(p, 'N')) > 16),
-    matmul('matmul_16', 1),
+    matmul([64, 16], [8, 4], p => at(p, 'N') <= 16),
+    matmul([16, 64], [4, 8], p => at(p, 'M') <= 16),
+    matmul([64, 64], [8, 8], (p, target) => tiles(p, 64, 64) >= enough(target)),
+    matmul([32, 32], [4, 4]),
   ],
   column_sum: columns('column_sum'),
   gather_rows: elements('gather_rows', matrix),
   scatter_rows: elements('scatter_rows', p => at(p, 'count') * at(p, 'columns')),
   copy_rows: elements('copy_rows', matrix),
   dropout: elements('dropout', p => at(p, 'rows') * Math.ceil(at(p, 'columns') / 2), 256, ['threefry']),
-  layer_norm_forward: rows('layer_norm_forward', 128, ['threefry', 'reduce']),
+  layer_norm_forward: rows('layer_norm_forward', ['threefry', 'reduce']),
   layer_norm_backward: rows('layer_norm_backward'),
   layer_norm_parameters: columns('layer_norm_parameters'),
   gelu_forward: elements('gelu_forward', p => at(p, 'count'), 256, ['gelu']),
@@ -106,25 +121,29 @@ export const variants: Readonly<Record<KernelName, readonly Variant[]>> = {
   l2_normalize_forward: rows('l2_normalize_forward'),
   l2_normalize_backward: rows('l2_normalize_backward'),
   softmax_cross_entropy_forward: rows('softmax_cross_entropy_forward'),
-  softmax_cross_entropy_backward: rows('softmax_cross_entropy_backward', 128, []),
-  weighted_sum: rows('weighted_sum', 256, ['reduce'], () => 1),
-  sum_of_squares: rows('sum_of_squares', 256, ['reduce'], p => Math.ceil(at(p, 'count') / NORM_CHUNK)).map(variant => ({
-    ...variant,
-    constants: { ...variant.constants, NORM_CHUNK },
-  })),
-  gradient_norm: rows('gradient_norm', 256, ['reduce'], () => 1),
+  softmax_cross_entropy_backward: rows('softmax_cross_entropy_backward'),
+  weighted_sum: parts('weighted_sum', () => 1),
+  sum_of_squares: parts('sum_of_squares', p => Math.ceil(at(p, 'count') / NORM_CHUNK), { NORM_CHUNK }),
+  gradient_norm: parts('gradient_norm', () => 1),
   adamw: elements('adamw', p => at(p, 'count')),
   fill: elements('fill', p => at(p, 'count')),
   top_k: [{ name: 'top_k', files: ['top_k'], workgroups: p => at(p, 'rows') }],
 }
 
+/** Lines that `shaderHeader` puts before a shader. */
+export const headerLines = (variant: Variant): number => Object.keys(variant.header ?? {}).length + 1
+
+const shaderHeader = (variant: Variant, target: Target): string =>
+  [`const ROLLED = ${target.software};\n`]
+    .concat(Object.entries(variant.header ?? {}).map(([name, value]) => `const ${name} = ${value}u;\n`))
+    .join('')
+
 /** The whole text of a variant's shader: its header, then its files. Fails where a file is missing. */
-export function shaderText(variant: Variant, shaders: Readonly<Record<string, string>>): string {
-  const header = Object.entries(variant.header ?? {}).map(([name, value]) => `const ${name} = ${value}u;\n`)
+export function shaderText(variant: Variant, target: Target, shaders: Readonly<Record<string, string>>): string {
   const files = variant.files.map(file => {
     const text = shaders[file]
     if (text === undefined) throw new Error(`shader ${file}.wgsl is missing: run npm run assets`)
     return text
   })
-  return [...header, ...files].join('')
+  return shaderHeader(variant, target) + files.join('')
 }
