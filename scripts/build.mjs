@@ -31,20 +31,6 @@ await build({
   logLevel: 'warning',
 })
 chmodSync('dist/cli.js', 0o755)
-execFileSync(
-  process.execPath,
-  [
-    'node_modules/typescript/bin/tsc',
-    '--noEmit',
-    'false',
-    '--emitDeclarationOnly',
-    '--declaration',
-    '--rootDir',
-    '.',
-    '--outDir',
-    'build/types',
-    '--project',
-    'tsconfig.json',
-  ],
-  { stdio: 'inherit' },
-)
+execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '--project', 'tsconfig.build.json'], {
+  stdio: 'inherit',
+})

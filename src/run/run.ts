@@ -123,7 +123,10 @@ export async function runExperiment(recipe: Recipe, hooks: RunHooks = {}): Promi
     const trained = pairs && (await train(backend, source, recipe, pairs, dev, folder, losses, hooks))
     for (const line of trained ? trainingWarnings(trained) : []) warn(line)
     try {
-      if (trained) hooks.say?.(`model: ${folder.model} (${await saveModel(folder.model, source, trained.loaded)})`)
+      if (trained) {
+        const form = await saveModel(folder.model, source, trained.loaded)
+        hooks.say?.(`model: ${folder.model} (${form})`)
+      }
       const after =
         trained && (await scoreTests(backend, trained.loaded.encoder, source, recipe, tests, 'after training', hooks))
       const scores = tests.map((test, i) => testScores(test, source, recipe, before?.[i], after?.[i]))
