@@ -4,7 +4,7 @@ import { loadCollection } from '../data/collection.js'
 import { hashCollection } from '../data/fingerprint.js'
 import { readQrels } from '../data/qrels.js'
 import { readRun, writeRun } from '../data/trec.js'
-import { allMeasures, defaultMeasures } from '../evaluate/measures.js'
+import { allMeasures, defaultMeasures, measuresWithin } from '../evaluate/measures.js'
 import { evaluateRun } from '../evaluate/metrics.js'
 import { evaluateCollection, fingerprint, tokenizeCollection } from '../run/evaluate.js'
 import { openModel, placeModel, promptFor } from '../run/model.js'
@@ -102,7 +102,7 @@ async function scoreModel(options: EvalOptions): Promise<void> {
   const tokenized = tokenizeCollection(source.tokenizer!, settings, collection, maxLength)
   if (tokenized.truncated > 0)
     progress.say(`${tokenized.truncated} texts are longer than ${maxLength} tokens and were cut`)
-  const measures = namesOf(options.measures, defaultMeasures)
+  const measures = namesOf(options.measures, measuresWithin(k))
   const scored = await evaluateCollection(
     backend,
     loaded.encoder,

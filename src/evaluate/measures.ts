@@ -29,6 +29,13 @@ export const defaultMeasures: readonly string[] = [
   ...['r_precision', 'bpref'],
 ]
 
+/** The default measures that k results can tell: none beyond them. */
+export const measuresWithin = (k: number): string[] =>
+  defaultMeasures.filter(name => {
+    const { cut } = parseMeasure(name)
+    return cut <= k || cut === Number.POSITIVE_INFINITY
+  })
+
 const everyCut = [1, 3, 5, 10, 15, 20, 30, 100, 200, 500, 1000]
 
 /** Every measure at every cut that trec_eval, BEIR or MTEB prints. */
