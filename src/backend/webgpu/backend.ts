@@ -2,7 +2,7 @@
 // `finish`, which throw what went wrong since.
 import type { AdapterInfo } from '../../runtime/gpu.js'
 import type { Backend, Memory } from '../backend.js'
-import { bindCalls, checkView, encodeRun, type PreparedCalls, STORAGE_ALIGNMENT } from './calls.js'
+import { bindCalls, checkCall, checkView, encodeRun, type PreparedCalls, STORAGE_ALIGNMENT } from './calls.js'
 import { type Device, type DeviceOptions, openDevice } from './device.js'
 import { createPipelineCache } from './pipelines.js'
 import { createReader } from './read.js'
@@ -77,7 +77,7 @@ function backendOn(opened: Device): WebGpuBackend {
     device,
     limits,
     allocate(bytes, label) {
-      opened.check()
+      opened.checkOpen()
       if (!Number.isSafeInteger(bytes) || bytes < 0)
         throw new Error(`cannot allocate ${bytes} bytes for ${label}: expected a whole number`)
       const what = `cannot allocate ${mebibytes(bytes)} for ${label}`
@@ -98,28 +98,29 @@ function backendOn(opened: Device): WebGpuBackend {
       buffers.delete(memory)
     },
     write(view, data) {
-      opened.check()
+      opened.checkOpen()
       checkView(view, view.memory.label)
       if (data.byteLength > view.bytes)
         throw new Error(`cannot write ${data.byteLength} bytes to ${view.memory.label}: the view holds ${view.bytes}`)
-      device.queue.writeBuffer(bufferOf(view.memory), view.offset, wholeWords(data))
+      device.queue.writeBuffer(bufferOf(view.memory), view.offset, ownWords(data))
     },
     async read(view) {
-      opened.check()
+      opened.checkOpen()
       checkView(view, view.memory.label)
       return waited(reader(bufferOf(view.memory), view.offset, view.bytes))
     },
     async prepare(calls) {
-      opened.check()
+      opened.checkOpen()
+      for (const call of calls) checkCall(call)
       const compiled = await waited(Promise.all(calls.map(call => pipelines(call.kernel))))
       return bindCalls({ device, limit: limits.binding, bufferOf, absent }, calls, compiled)
     },
     run(prepared, params) {
-      opened.check()
+      opened.checkOpen()
       device.queue.submit([encodeRun(device, prepared as PreparedCalls, params)])
     },
     async finish() {
-      opened.check()
+      opened.checkOpen()
       await waited(device.queue.onSubmittedWorkDone())
     },
     close() {
@@ -129,11 +130,11 @@ function backendOn(opened: Device): WebGpuBackend {
   }
 }
 
-// writeBuffer takes multiples of 4 bytes; a view's memory is rounded up to that.
-function wholeWords(data: ArrayBufferView): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength)
-  if (bytes.length % 4 === 0) return bytes
-  const padded = new Uint8Array(Math.ceil(bytes.length / 4) * 4)
-  padded.set(bytes)
-  return padded
+// writeBuffer takes multiples of 4 bytes (a view's memory is rounded up to that), and Dawn in Node crashes on shared memory.
+function ownWords(data: ArrayBufferView): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+  if (bytes.buffer instanceof ArrayBuffer && bytes.length % 4 === 0) return bytes as Uint8Array<ArrayBuffer>
+  const copy = new Uint8Array(Math.ceil(bytes.length / 4) * 4)
+  copy.set(bytes)
+  return copy
 }

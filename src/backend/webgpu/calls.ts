@@ -34,14 +34,13 @@ const UNIFORM = 0x40 // GPUBufferUsage.UNIFORM
 const COPY_DST = 0x08
 const roundUp = (x: number, multiple: number): number => Math.ceil(x / multiple) * multiple
 
-/** Checks the calls against the table and binds them. */
+/** Binds calls that `checkCall` has passed. */
 export function bindCalls(
   binding: Binding,
   calls: readonly BoundCall[],
   pipelines: readonly KernelPipelines[],
 ): PreparedCalls {
   const { device } = binding
-  for (const call of calls) checkCall(call)
   const alignment = device.limits.minUniformBufferOffsetAlignment
   const stride = roundUp(16 * 4, alignment)
   const uniforms = device.createBuffer({
@@ -74,7 +73,8 @@ function tensorEntries({ limit, bufferOf, absent }: Binding, call: BoundCall): G
   })
 }
 
-function checkCall(call: BoundCall): void {
+/** Throws where a call does not fit the table, or where WebGPU would refuse what it binds together. */
+export function checkCall(call: BoundCall): void {
   const spec: KernelSpec | undefined = kernelSpec(call.kernel)
   if (!spec) throw new Error(`unknown kernel ${call.kernel}: it is not in the kernel table`)
   const names = Object.keys(spec.tensors)

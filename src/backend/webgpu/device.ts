@@ -14,7 +14,9 @@ export interface Device {
   readonly device: GPUDevice
   readonly info: AdapterInfo
   readonly features: readonly string[]
-  /** Throws what failed since the last check; always, once the device is lost. */
+  /** Throws once the device is closed or lost. */
+  checkOpen(): void
+  /** Throws what failed since the last check. To be called when `settle` has passed. */
   check(): void
   /** Throws an error of its own device in words a user understands, in place of what a rejected promise said. */
   explain(error: unknown): Promise<Error>
@@ -62,6 +64,7 @@ async function requestDevice({ adapter, info }: OpenAdapter, defaultLimits: bool
 
 function watchDevice(opened: OpenAdapter, device: GPUDevice): Device {
   const errors: string[] = []
+  const memoryErrors: string[] = []
   const watched = new Set<Promise<void>>()
   let closed = false
   let lost: string | undefined
@@ -73,10 +76,16 @@ function watchDevice(opened: OpenAdapter, device: GPUDevice): Device {
     errors.push(event.error.message)
   })
 
-  const check = (): void => {
+  const checkOpen = (): void => {
     if (closed) throw new Error('the WebGPU backend is closed: create another with createWebGpuBackend()')
     if (lost) throw new Error(lost)
+  }
+  const check = (): void => {
+    checkOpen()
+    // What uses memory that could not be had fails as well: the cause is the one to tell.
+    const causes = memoryErrors.splice(0)
     const found = errors.splice(0)
+    if (causes.length > 0) throw new Error(causes.join('\n'))
     if (found.length > 0) throw new Error(`the GPU reported an error: ${[...new Set(found)].join('\n')}`)
   }
 
@@ -84,6 +93,7 @@ function watchDevice(opened: OpenAdapter, device: GPUDevice): Device {
     device,
     info: opened.info,
     features: [...device.features].sort(),
+    checkOpen,
     check,
     async explain(error) {
       // A lost device rejects what waits for it a moment before or after it says why.
@@ -100,7 +110,7 @@ function watchDevice(opened: OpenAdapter, device: GPUDevice): Device {
       const made = create()
       const outcome = device.popErrorScope().then(
         error => {
-          if (error) errors.push(`${what}: out of memory on ${opened.info.name} (${error.message})`)
+          if (error) memoryErrors.push(outOfMemory(what, opened.info.name, error.message))
         },
         // The scope of a lost device; `lost` tells.
         () => undefined,
@@ -120,6 +130,9 @@ function watchDevice(opened: OpenAdapter, device: GPUDevice): Device {
     },
   }
 }
+
+const outOfMemory = (what: string, adapter: string, message: string): string =>
+  `${what}: ${adapter} is out of memory; use a smaller batch or chunk${message ? ` (${message.trim()})` : ''}`
 
 const lostMessage = (reason: string, message: string): string => {
   const details = message ? `: ${message.trim()}` : ''
