@@ -5,12 +5,15 @@ import * as assert from 'uvu/assert'
 import { shaders } from '../../build/shaders.js'
 import { type BoundCall, type View, wholeView } from '../../src/backend/backend.js'
 import { kernelNames } from '../../src/backend/kernels.js'
+import { dropoutParams } from '../../src/backend/random.js'
 import { createWebGpuBackend, type WebGpuBackend } from '../../src/backend/webgpu/backend.js'
 import { createPipelineCache } from '../../src/backend/webgpu/pipelines.js'
 import { selfTest } from '../../src/backend/webgpu/self-test.js'
 import { variants } from '../../src/backend/webgpu/variants.js'
 import { listAdapters } from '../../src/runtime/gpu.js'
+import { attentionTiles, tileCount } from '../../src/tensor/tiles.js'
 import { webgpuBackend } from '../support/adapter.js'
+import { offsetsOf, seededValues } from '../support/values.js'
 
 const present = await webgpuBackend()
 const backend = present as WebGpuBackend
@@ -99,6 +102,33 @@ onGpu('more rows and elements than workgroups in one dimension', async () => {
   assert.ok((await floats(norms)).every(value => value === 2))
 })
 
+onGpu('attention with dropout gives the same bits whatever the tiles', async () => {
+  const offsets = offsetsOf([39, 1, 70])
+  const values = seededValues(1)
+  const [rows, heads, headSize] = [110, 2, 12]
+  const [q, k, v, dout] = ['q', 'k', 'v', 'dout'].map(label => filled(values.normal(rows * heads * headSize), label))
+  const stats = filled(values.uniform(rows * heads * 2, 2, 3), 'stats')
+  const outputs = (label: string) => wholeView(backend.allocate(4 * rows * heads * headSize, label))
+  const results: number[][] = []
+  for (const tileRows of [32, 5, 64]) {
+    const list = attentionTiles(offsets, tileRows, Int32Array.of(33, 1, 70))
+    const tiles = filled(list, 'tiles')
+    const [out, lse, dq, dk, dv] = ['out', 'lse', 'dq', 'dk', 'dv'].map(outputs)
+    const prepared = await backend.prepare([
+      { kernel: 'attention_forward', views: [q, k, v, tiles, out, lse] },
+      { kernel: 'attention_backward_q', views: [q, k, v, dout, stats, tiles, dq] },
+      { kernel: 'attention_backward_kv', views: [q, k, v, dout, stats, tiles, dk, dv] },
+    ])
+    const dropout = dropoutParams(0.3, 1, 2, 3)
+    const params = { tiles: tileCount(list), tileRows, heads, headSize, softmaxScale: 0.3, ...dropout }
+    backend.run(prepared, [params, params, params])
+    results.push((await Promise.all([out, dq, dk, dv].map(view => floats(view!)))).flat())
+  }
+  assert.ok(results[0]!.some(value => value !== 0))
+  assert.equal(results[1], results[0])
+  assert.equal(results[2], results[0])
+})
+
 onGpu('calls that do not fit the table are refused', async () => {
   const view = wholeView(backend.allocate(1024, 'x'))
   const refused = (call: BoundCall) => rejection(backend.prepare([call]))
@@ -165,7 +195,11 @@ onGpu('memory that one buffer cannot hold says what was asked', () => {
 onGpu('memory that the device does not have fails at the next wait, once, as the cause of what follows', async () => {
   const scope = backend.device.popErrorScope
   // What a device without memory answers; a real one cannot be had on every machine
-  backend.device.popErrorScope = () => scope.call(backend.device).then(() => ({ message: 'no memory' }) as GPUError)
+  backend.device.popErrorScope = async () => {
+    await scope.call(backend.device)
+    await new Promise(resolve => setTimeout(resolve, 50))
+    return { message: 'no memory' } as GPUError
+  }
   const memory = backend.allocate(3 * 2 ** 20, 'activations')
   backend.device.popErrorScope = scope
   backend.device.createBuffer({ size: 16, usage: 0 })
