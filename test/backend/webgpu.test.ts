@@ -197,7 +197,7 @@ onGpu('memory that the device does not have fails at the next wait, once, as the
   // What a device without memory answers; a real one cannot be had on every machine
   backend.device.popErrorScope = async () => {
     await scope.call(backend.device)
-    await new Promise(resolve => setTimeout(resolve, 50))
+    await new Promise(resolve => setTimeout(resolve, 300))
     return { message: 'no memory' } as GPUError
   }
   const memory = backend.allocate(3 * 2 ** 20, 'activations')
