@@ -2,6 +2,7 @@
 // the f64 reference on a small case before it is timed; a mismatch ends in exit code 1. One line a kernel, the best of several runs.
 //   npx tsx bench/kernels.ts [part of a name] [--tokens 4096]
 import { parseArgs } from 'node:util'
+import { Bench } from 'tinybench'
 import { type Backend, wholeView } from '../src/backend/backend.js'
 import { type KernelName, kernelSpec, type Params, TILE_STRIDE } from '../src/backend/kernels.js'
 import { dropoutParams, tokenKey } from '../src/backend/random.js'
@@ -159,16 +160,16 @@ async function measure(backend: Backend, one: Case, tensors: [string, Data | und
   const prepared = await backend.prepare([
     { kernel: one.kernel, views: memories.map(memory => memory && wholeView(memory)) },
   ])
-  let best = Number.POSITIVE_INFINITY
-  let after: (ArrayBuffer | undefined)[] = []
-  const started = performance.now()
-  for (let round = 0; round < 2 || performance.now() - started < seconds * 1000; round++) {
-    const from = performance.now()
+  const call = async () => {
     backend.run(prepared, [one.params])
     await backend.finish()
-    best = Math.min(best, performance.now() - from)
-    if (round === 0) after = await Promise.all(memories.map(memory => memory && backend.read(wholeView(memory))))
   }
+  await call()
+  const after = await Promise.all(memories.map(memory => memory && backend.read(wholeView(memory))))
+  const bench = new Bench({ time: seconds * 1000, iterations: 2, warmup: false, throws: true })
+  if (seconds > 0) await bench.add(one.name, call).run()
+  const result = bench.tasks[0]?.result
+  const best = result && 'latency' in result ? result.latency.min : Number.POSITIVE_INFINITY
   for (const memory of memories) if (memory) backend.free(memory)
   return { best, after }
 }

@@ -40,16 +40,12 @@ export const runCommand = (): Command =>
     new Command('run').description('A whole experiment: train, score before and after, write a report under runs/.'),
   )
     .addHelpText('after', '\nExample:\n  $ wgpu-retrieve run recipes/conala-lora.toml --set train.steps=20')
-    .action((recipe: string | undefined, options: RunOptions) =>
-      runRecipe(recipe, options, { command: 'run', trainOnly: false }),
-    )
+    .action((recipe: string | undefined, options: RunOptions) => runRecipe(recipe, options, { trainOnly: false }))
 
 export const trainCommand = (): Command =>
   withRecipe(new Command('train').description("A recipe's training alone, without scoring its tests."))
     .addHelpText('after', '\nExample:\n  $ wgpu-retrieve train recipes/conala-lora.toml --json')
-    .action((recipe: string | undefined, options: RunOptions) =>
-      runRecipe(recipe, options, { command: 'train', trainOnly: true }),
-    )
+    .action((recipe: string | undefined, options: RunOptions) => runRecipe(recipe, options, { trainOnly: true }))
 
 async function openRecipe(path: string | undefined, options: RunOptions): Promise<Recipe> {
   const recipes = join(await packageFolder(), 'recipes')
@@ -74,17 +70,12 @@ async function openRecipe(path: string | undefined, options: RunOptions): Promis
 async function runRecipe(
   path: string | undefined,
   options: RunOptions,
-  { command, trainOnly }: { command: string; trainOnly: boolean },
+  { trainOnly }: { trainOnly: boolean },
 ): Promise<void> {
   const recipe = await openRecipe(path, options)
   const progress = openProgress(options.quiet)
   const shown = phases(progress)
-  const repeat = [
-    'wgpu-retrieve',
-    command,
-    ...(path ? [path] : []),
-    ...(options.set ?? []).flatMap(value => ['--set', value]),
-  ].join(' ')
+  const repeat = commandToRepeat(process.argv.slice(2))
   const signal = interruptSignal(`interrupted; a checkpoint is kept. Go on with: ${repeat} --resume`)
   const result = await runExperiment(recipe, {
     say: line => progress.say(line),
@@ -100,6 +91,13 @@ async function runRecipe(
   if (options.json)
     return printJson({ folder: result.folder, report: result.report, tests: result.tests, training: result.training })
   process.stdout.write(trainOnly ? trainingText(result) : resultText(result))
+}
+
+/** The command as it was typed, for a shell, without what only concerns its output. */
+function commandToRepeat(words: readonly string[]): string {
+  const quote = (word: string) => (/^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)
+  const said = words.filter(word => !['--resume', '--json', '--quiet'].includes(word))
+  return ['wgpu-retrieve', ...said].map(quote).join(' ')
 }
 
 const percent = (value: number | undefined): string => (value === undefined ? '' : value.toFixed(4)).padStart(8)

@@ -8,7 +8,7 @@ import { type AdapterInfo, listAdapters, requestAdapter } from '../runtime/gpu.j
 export interface BackendChoice {
   readonly backend: 'auto' | 'webgpu' | 'wasm'
   /** A part of a WebGPU adapter's name. */
-  readonly adapter?: string
+  readonly adapter?: string | undefined
 }
 
 export interface OpenedBackend {

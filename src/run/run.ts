@@ -9,18 +9,23 @@ import { recipeToToml } from '../recipe/load.js'
 import type { Recipe } from '../recipe/schema.js'
 import { join, makeFolder, openLog, readLines, removeFile, writeFile } from '../runtime/files.js'
 import type { StepRecord } from '../train/loop.js'
-import { version } from '../version.js'
 import { openBackend } from './backend.js'
-import {
-  type CollectionScores,
-  evaluateCollection,
-  fingerprint,
-  type TokenizedCollection,
-  tokenizeCollection,
-} from './evaluate.js'
+import { type CollectionScores, evaluateCollection, tokenizeCollection } from './evaluate.js'
 import { newRunFolder, type RunFolder, unfinishedRunFolder } from './folder.js'
-import { type ModelSource, placeModel, promptFor, saveModel } from './model.js'
-import { type ReportRecord, renderReport } from './report.js'
+import { type ModelSource, placeModel, saveModel } from './model.js'
+import {
+  metricsRecord,
+  type Outcome,
+  reportRecord,
+  similarityOf,
+  type Test,
+  type TestScores,
+  type TrainingSummary,
+  testScores,
+  trainingSummary,
+  trainingWarnings,
+} from './record.js'
+import { renderReport } from './report.js'
 import { openRecipeData, openRecipeModel } from './sources.js'
 import { type Trained, tokenizePairs, trainModel } from './train.js'
 
@@ -46,16 +51,6 @@ export interface RunHooks {
   readonly trainOnly?: boolean
 }
 
-export interface TestScores {
-  readonly name: string
-  readonly split: string
-  readonly queries: number
-  readonly documents: number
-  readonly before?: Readonly<Record<string, number>>
-  readonly after?: Readonly<Record<string, number>>
-  readonly fingerprint: string
-}
-
 export interface RunResult {
   readonly folder: string
   readonly report: string
@@ -64,30 +59,9 @@ export interface RunResult {
   readonly training?: TrainingSummary
 }
 
-export interface TrainingSummary {
-  /** Of every step. */
-  readonly loss: readonly number[]
-  readonly steps: number
-  readonly parameters: number
-  /** Of this process. */
-  readonly tokens: number
-  readonly tokens_per_second: number
-  /** Parameters, gradients, moments and activations, in bytes. */
-  readonly peak_bytes: number
-  readonly stopped_early: boolean
-  readonly best_step?: number
-  readonly best_dev_score?: number
-}
-
-interface Test {
-  readonly name: string
-  readonly tokenized: TokenizedCollection
-  readonly dataHash: string
-}
-
+/** Runs a recipe from its data to its report. Rejects with the signal's reason where it is interrupted; a checkpoint is kept then. */
 export async function runExperiment(recipe: Recipe, hooks: RunHooks = {}): Promise<RunResult> {
-  const started = new Date()
-  const clock = performance.now()
+  const started = { date: new Date(), clock: performance.now() }
   const warnings: string[] = []
   const warn = (line: string) => {
     warnings.push(line)
@@ -95,85 +69,102 @@ export async function runExperiment(recipe: Recipe, hooks: RunHooks = {}): Promi
   }
   const paths = await openRecipeData(recipe)
   const source = await openRecipeModel(recipe, paths)
-  const { backend, reason } = await openBackend({
-    backend: recipe.backend,
-    ...(recipe.adapter && { adapter: recipe.adapter }),
-  })
-  hooks.say?.(`backend: ${reason}`)
   try {
     const tests: Test[] = []
-    for (const { name, path, split } of hooks.trainOnly ? [] : paths.tests)
-      tests.push(await openTest(source, recipe, path, split, name, warn))
-    const dev = paths.dev && (await openTest(source, recipe, paths.dev.path, paths.dev.split, 'dev', warn))
+    for (const test of hooks.trainOnly ? [] : paths.tests) tests.push(await openTest(source, recipe, test, warn))
+    const dev = recipe.train?.eval_every && paths.dev ? await openTest(source, recipe, paths.dev, warn) : undefined
     const pairs =
       recipe.train && paths.train ? await tokenizePairs(paths.train, source, recipe.train.max_length) : undefined
     for (const line of pairs?.warnings ?? []) warn(line)
 
-    const folder = hooks.resume
-      ? await unfinishedRunFolder(recipe.out!, recipe.name)
-      : await newRunFolder(recipe.out!, recipe.name)
-    hooks.say?.(`${hooks.resume ? 'resuming' : 'run'}: ${folder.path}`)
-    if (!hooks.resume) await writeFile(folder.recipe, recipeToToml(recipe))
-
-    const before =
-      tests.length > 0 && (recipe.eval.before || !pairs)
-        ? await scoreUntrained(backend, source, recipe, tests, hooks)
-        : undefined
-    const losses: StepRecord[] = []
-    const trained = pairs && (await train(backend, source, recipe, pairs, dev, folder, losses, hooks))
-    for (const line of trained ? trainingWarnings(trained) : []) warn(line)
+    const { backend, reason } = await openBackend(recipe)
+    hooks.say?.(`backend: ${reason}`)
     try {
-      if (trained) {
-        const form = await saveModel(folder.model, source, trained.loaded)
-        hooks.say?.(`model: ${folder.model} (${form})`)
+      const folder = await openFolder(recipe, hooks)
+      const before =
+        tests.length > 0 && (recipe.eval.before || !pairs)
+          ? await scoreUntrained(backend, source, recipe, tests, hooks)
+          : undefined
+      const losses: StepRecord[] = []
+      const trained = pairs && (await train(backend, source, recipe, pairs, dev, folder, losses, hooks))
+      for (const line of trained ? trainingWarnings(trained) : []) warn(line)
+      try {
+        const after = trained && (await saveAndScore(backend, source, recipe, tests, trained, folder, hooks))
+        const seconds = { total: (performance.now() - started.clock) / 1000, training: trained?.seconds ?? 0 }
+        const scores = testScores(tests, source, recipe, before, after)
+        const outcome: Outcome = {
+          ...{
+            backend,
+            reason,
+            started: started.date,
+            seconds,
+            source,
+            scores,
+            before,
+            after,
+            trained,
+            losses,
+            warnings,
+          },
+        }
+        return await writeResults(folder, recipe, tests, outcome, hooks.command ?? 'wgpu-retrieve run')
+      } finally {
+        trained?.loaded.release()
       }
-      const after =
-        trained && (await scoreTests(backend, trained.loaded.encoder, source, recipe, tests, 'after training', hooks))
-      const scores = tests.map((test, i) => testScores(test, source, recipe, before?.[i], after?.[i]))
-      await makeFolder(folder.runs)
-      for (const [i, { name }] of tests.entries()) {
-        if (before)
-          await writeRun(join(folder.runs, `${name}.before.trec`), before[i]!.run, { tag: `${recipe.name}.before` })
-        if (after)
-          await writeRun(join(folder.runs, `${name}.after.trec`), after[i]!.run, { tag: `${recipe.name}.after` })
-      }
-      const seconds = { total: (performance.now() - clock) / 1000, training: trained?.seconds ?? 0 }
-      await writeMetrics(folder, recipe, {
-        backend,
-        reason,
-        scores,
-        trained,
-        seconds,
-        source,
-        warnings,
-        losses,
-        before,
-        after,
-      })
-      await writeFile(
-        folder.report,
-        renderReport(
-          reportRecord(recipe, { started, backend, reason, scores, trained, seconds, source, warnings, losses, hooks }),
-        ),
-      )
-      await removeFile(folder.checkpoint)
-      const training = trained && trainingSummary(trained, losses)
-      return { folder: folder.path, report: folder.report, tests: scores, ...(training && { training }) }
     } finally {
-      trained?.loaded.release()
+      backend.close()
     }
   } finally {
-    backend.close()
     await source.close()
   }
+}
+
+async function openFolder(recipe: Recipe, { resume, say }: RunHooks): Promise<RunFolder> {
+  const out = recipe.out ?? 'runs'
+  const folder = resume ? await unfinishedRunFolder(out, recipe.name) : await newRunFolder(out, recipe.name)
+  say?.(`${resume ? 'resuming' : 'run'}: ${folder.path}`)
+  if (!resume) await writeFile(folder.recipe, recipeToToml(recipe, folder.path))
+  return folder
+}
+
+async function saveAndScore(
+  backend: Backend,
+  source: ModelSource,
+  recipe: Recipe,
+  tests: readonly Test[],
+  trained: Trained,
+  folder: RunFolder,
+  hooks: RunHooks,
+): Promise<CollectionScores[]> {
+  const form = await saveModel(folder.model, source, trained.loaded)
+  hooks.say?.(`model: ${folder.model} (${form})`)
+  return scoreTests(backend, trained.loaded.encoder, source, recipe, tests, 'after training', hooks)
+}
+
+/** TREC runs, metrics and report; metrics come last, for they mark a run as ended. */
+async function writeResults(
+  folder: RunFolder,
+  recipe: Recipe,
+  tests: readonly Test[],
+  outcome: Outcome,
+  command: string,
+): Promise<RunResult> {
+  const { before, after, scores, trained, losses } = outcome
+  await makeFolder(folder.runs)
+  for (const [i, { name }] of tests.entries())
+    for (const [when, all] of Object.entries({ before, after }))
+      if (all) await writeRun(join(folder.runs, `${name}.${when}.trec`), all[i]!.run, { tag: `${recipe.name}.${when}` })
+  await writeFile(folder.report, renderReport(reportRecord(recipe, folder.path, outcome, command)))
+  await writeFile(folder.metrics, `${JSON.stringify(metricsRecord(recipe, outcome), null, 1)}\n`)
+  await removeFile(folder.checkpoint)
+  const training = trained && trainingSummary(trained, losses)
+  return { folder: folder.path, report: folder.report, tests: scores, ...(training && { training }) }
 }
 
 async function openTest(
   source: ModelSource,
   recipe: Recipe,
-  path: string,
-  split: string,
-  name: string,
+  { path, split, name = 'dev' }: { readonly path: string; readonly split: string; readonly name?: string },
   warn: (line: string) => void,
 ): Promise<Test> {
   const collection = await loadCollection(path, { split })
@@ -204,8 +195,6 @@ async function scoreUntrained(
     loaded.release()
   }
 }
-
-const similarityOf = (recipe: Recipe, source: ModelSource) => recipe.train?.similarity ?? source.settings.similarity
 
 async function scoreTests(
   backend: Backend,
@@ -304,128 +293,4 @@ async function keepLog(path: string, step: number): Promise<StepRecord[]> {
     }
   await writeFile(path, kept.map(record => `${JSON.stringify(record)}\n`).join(''))
   return kept
-}
-
-function trainingWarnings({ repeatedNegatives, stoppedEarly, steps, bestStep }: Trained): string[] {
-  return [
-    ...(repeatedNegatives > 0
-      ? [`${repeatedNegatives} times an example had fewer hard negatives than asked, so some were drawn twice`]
-      : []),
-    ...(stoppedEarly ? [`stopped early after step ${steps}; the weights of step ${bestStep} are kept`] : []),
-  ]
-}
-
-function testScores(
-  { name, tokenized, dataHash }: Test,
-  source: ModelSource,
-  recipe: Recipe,
-  before?: CollectionScores,
-  after?: CollectionScores,
-): TestScores {
-  const { k, protocol, max_length: maxLength } = recipe.eval
-  const { settings } = source
-  return {
-    name,
-    split: tokenized.collection.split,
-    queries: tokenized.collection.queries.ids.length,
-    documents: tokenized.documentIds.length,
-    ...(before && { before: before.scores }),
-    ...(after && { after: after.scores }),
-    fingerprint: fingerprint({
-      protocol,
-      k,
-      maxLength,
-      queryPrompt: promptFor(settings, 'query'),
-      documentPrompt: promptFor(settings, 'document'),
-      pooling: settings.pooling.join('+'),
-      similarity: similarityOf(recipe, source),
-      modelHash: source.hash,
-      dataHash,
-    }),
-  }
-}
-
-interface Outcome {
-  readonly backend: Backend
-  readonly reason: string
-  readonly scores: readonly TestScores[]
-  readonly trained: Trained | undefined
-  readonly seconds: { readonly total: number; readonly training: number }
-  readonly source: ModelSource
-  readonly warnings: readonly string[]
-  readonly losses: readonly StepRecord[]
-}
-
-function trainingSummary(trained: Trained, losses: readonly StepRecord[]): TrainingSummary {
-  const { steps, parameters, tokens, seconds, peakBytes, stoppedEarly, bestStep, bestScore } = trained
-  return {
-    loss: losses.map(record => record.loss),
-    steps,
-    parameters,
-    tokens,
-    tokens_per_second: seconds > 0 ? tokens / seconds : 0,
-    peak_bytes: peakBytes,
-    stopped_early: stoppedEarly,
-    ...(bestStep !== undefined && { best_step: bestStep, best_dev_score: bestScore! }),
-  }
-}
-
-async function writeMetrics(
-  folder: RunFolder,
-  recipe: Recipe,
-  outcome: Outcome & {
-    readonly before: readonly CollectionScores[] | undefined
-    readonly after: readonly CollectionScores[] | undefined
-  },
-): Promise<void> {
-  const { backend, reason, scores, trained, seconds, source, warnings, losses, before, after } = outcome
-  const perQuery = (all: readonly CollectionScores[] | undefined) =>
-    all && Object.fromEntries(all.map((each, i) => [scores[i]!.name, each.perQuery]))
-  const record = {
-    version,
-    name: recipe.name,
-    seed: recipe.seed,
-    backend: { kind: backend.kind, description: backend.description, reason },
-    model: { name: source.name, hash: source.hash },
-    tests: scores,
-    ...(trained && { training: trainingSummary(trained, losses) }),
-    seconds,
-    warnings,
-    per_query: { before: perQuery(before), after: perQuery(after) },
-  }
-  await writeFile(folder.metrics, `${JSON.stringify(record, null, 1)}\n`)
-}
-
-function reportRecord(
-  recipe: Recipe,
-  outcome: Outcome & { readonly started: Date; readonly hooks: RunHooks },
-): ReportRecord {
-  const { started, backend, reason, scores, trained, seconds, source, warnings, losses, hooks } = outcome
-  return {
-    name: recipe.name,
-    command: hooks.command ?? 'wgpu-retrieve run',
-    version,
-    backend: backend.kind,
-    adapter: reason,
-    started: started.toISOString(),
-    seconds,
-    model: { name: source.name, parameters: trained?.parameters ?? 0 },
-    recipe: recipeToToml(recipe),
-    tests: scores.map(({ name, split, queries, documents, before, after }) => ({
-      name,
-      split,
-      queries,
-      documents,
-      ...(before && { before }),
-      ...(after && { after }),
-    })),
-    losses: losses.map(({ step, loss, learning_rate, gradient_norm }) => ({
-      step,
-      loss,
-      learningRate: learning_rate,
-      gradientNorm: gradient_norm,
-    })),
-    tokensPerSecond: trained && trained.seconds > 0 ? trained.tokens / trained.seconds : 0,
-    warnings: [...warnings],
-  }
 }

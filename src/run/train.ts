@@ -83,6 +83,10 @@ export function loopSettings(train: TrainSettings, examples: number, seed: numbe
     throw new Error(
       `${examples} training pairs do not fill one batch of ${batchSize}; set train.batch_size to ${examples} or less, or train.drop_last = false`,
     )
+  if (!dropLast && examples % batchSize === 1 && negatives.hard === 0)
+    throw new Error(
+      `${examples} training pairs in batches of ${batchSize} leave a last batch of one pair, which has no negatives; set train.drop_last = true or another train.batch_size`,
+    )
   const batches = dropLast ? Math.floor(examples / batchSize) : Math.ceil(examples / batchSize)
   const steps = train.steps ?? Math.max(1, Math.floor((batches * train.epochs!) / accumulation))
   return {
