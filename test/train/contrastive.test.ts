@@ -230,6 +230,35 @@ for (const backend of backends) {
   )
 }
 
+for (const backend of backends)
+  (training && encoders ? test : test.skip)(
+    `${backend.kind}: the same seed gives the same bits, another one does not`,
+    async () => {
+      const query = await readPacked(`${training}/batches.safetensors`, 'query.')
+      const passage = await readPacked(`${training}/batches.safetensors`, 'passage.')
+      const first = (all: PackedBatch) => selectSequences(all, [0, 1, 2, 3, 4, 5])
+      const batch = { query: first(query), passage: first(passage), ...candidatesOf(6, 1, true) }
+      const trained = async (seed: number) => {
+        const loaded = await loadFolder(backend, `${encoders}/bert-small`, { kind: 'full' }, { pooling: 'mean' })
+        const shared = {
+          query: loaded.encoder,
+          passage: loaded.encoder,
+          trainable: loaded.trainable!,
+          temperature: 0.05,
+        }
+        const trainer = createContrastiveTrainer(backend, { ...plain, ...shared, dropout: 0.1 })
+        for (let t = 1; t <= 3; t++) await trainer.step([batch], { rate: 1e-3, t, seed, counter: t })
+        const weight = await loaded.readWeight('encoder.layer.0.attention.self.query.weight')
+        trainer.release()
+        loaded.release()
+        return weight
+      }
+      const [once, again, other] = [await trained(1), await trained(1), await trained(2)]
+      assert.equal(once, again)
+      assert.not.equal(once, other)
+    },
+  )
+
 test('in-batch candidates are all passages, own candidates only the query’s', () => {
   assert.equal(Array.from(candidatesOf(2, 3, true).targets), [0, 0, 6, 3, 0, 6])
   assert.equal(Array.from(candidatesOf(2, 3, false).targets), [0, 0, 3, 3, 3, 6])
