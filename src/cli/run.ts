@@ -20,13 +20,11 @@ interface RunOptions {
   readonly quiet?: boolean
 }
 
-const collect = (value: string, all: string[] = []): string[] => [...all, value]
-
 const withRecipe = (command: Command): Command =>
   withOutput(
     command
       .argument('[recipe]', 'a recipe file (TOML); without one, the small experiment in the package')
-      .option('--set <key=value>', 'override a key of the recipe, for example train.steps=10', collect)
+      .option('--set <key=value...>', 'override keys of the recipe, for example train.steps=10')
       .option('--backend <backend>', 'auto, webgpu or wasm')
       .option('--adapter <name>', "a part of the WebGPU adapter's name")
       .option('--seed <n>', 'of shuffling, drawing and dropout')
@@ -47,7 +45,13 @@ export const trainCommand = (): Command =>
     .addHelpText('after', '\nExample:\n  $ wgpu-retrieve train recipes/conala-lora.toml --json')
     .action((recipe: string | undefined, options: RunOptions) => runRecipe(recipe, options, { trainOnly: true }))
 
-async function openRecipe(path: string | undefined, options: RunOptions): Promise<Recipe> {
+async function openRecipe(given: string | undefined, options: RunOptions): Promise<Recipe> {
+  // --set takes what follows it, a recipe too: that one has no equals sign.
+  const overrides = (options.set ?? []).filter(word => word.includes('='))
+  const [stray, ...others] = (options.set ?? []).filter(word => !word.includes('='))
+  if (others.length > 0 || (stray && (given || !stray.endsWith('.toml'))))
+    throw usageError(`--set ${stray}: expected key=value`)
+  const path = given ?? stray
   const recipes = join(await packageFolder(), 'recipes')
   const file = path ?? join(recipes, 'mini.toml')
   if (path !== undefined && !(await exists(path))) {
@@ -63,7 +67,7 @@ async function openRecipe(path: string | undefined, options: RunOptions): Promis
     ...(options.out ? [`out=${quoted(options.out)}`] : []),
     ...(options.name ? [`name=${quoted(options.name)}`] : []),
   ]
-  const recipe = await loadRecipe(file, [...(options.set ?? []), ...shortcuts])
+  const recipe = await loadRecipe(file, [...overrides, ...shortcuts])
   return { ...recipe, out: recipe.out ?? 'runs' }
 }
 
