@@ -1,5 +1,6 @@
-// A WebGPU adapter for the tests: the machine's, or else lavapipe, the software Vulkan driver of Mesa, installed where that may be done (Debian
-// and Ubuntu as root). Dawn refuses Mesa before 25; Debian 12 has such a one only in its backports suite.
+// A WebGPU adapter for the tests: the machine's, or else lavapipe, the software Vulkan driver of Mesa, installed where
+// that may be done (Debian and Ubuntu as root). Dawn refuses Mesa before 25; Debian 12 has such a one only in its
+// backports suite.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -17,7 +18,7 @@ const LEAST_MESA = 25
 const ADDED_SOURCES = '/etc/apt/sources.list.d/wgpu-retrieve-backports.list'
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
 
-/** Looks for an adapter, installs the software one where there is none, and looks again. Sets XDG_RUNTIME_DIR, which Vulkan drivers ask for. */
+/** Looks for an adapter, installs the software one where there is none, looks again. Sets XDG_RUNTIME_DIR if unset. */
 export async function ensureAdapter(): Promise<AdapterPresence> {
   process.env.XDG_RUNTIME_DIR ??= tmpdir()
   const before = probe()
@@ -100,8 +101,8 @@ function install(): string | undefined {
 export const mesaMajor = (policy: string): number => Number(/Candidate: (?:\d+:)?(\d+)\./.exec(policy)?.[1] ?? 0)
 
 /**
- * The sources line of a release's backports, at the address that the release's own line names; undefined where it is there already or the
- * release has no line. `targets`: lines of address, release and component.
+ * The sources line of a release's backports, at the address that the release's own line names; undefined where it is
+ * there already or the release has no line. `targets`: lines of address, release and component.
  */
 export function backportsLine(targets: string, codename: string, keyring?: string): string | undefined {
   const rows = targets.split('\n').map(line => line.split(' '))
