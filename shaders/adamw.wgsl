@@ -1,6 +1,6 @@
-// AdamW (Loshchilov and Hutter 2019) behind a guard: nothing changes where state says that the gradient's norm is not finite.
-// decoupled: θ *= 1 − rate · decay, else g += decay · θ; m = β₁ m + (1−β₁) g; v = β₂ v + (1−β₂) g²;
-// θ −= rate · (m · correction1) / (√(v · correction2) + epsilon), correction = 1/(1−βᵗ). One parameter an invocation.
+// AdamW (Loshchilov and Hutter 2019) behind a guard: nothing changes where state says that the gradient's norm is not
+// finite. decoupled: θ *= 1 − rate · decay, else g += decay · θ; m = β₁ m + (1−β₁) g; v = β₂ v + (1−β₂) g²; θ −= rate ·
+// (m · correction1) / (√(v · correction2) + epsilon), correction = 1/(1−βᵗ). One parameter an invocation.
 
 struct Params {
   count: u32,

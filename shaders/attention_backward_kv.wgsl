@@ -1,5 +1,6 @@
-// The gradients of attention_forward for keys and values: dv_j = Σ_i mask_ij · scale · p_ij · dout_i; dk_j = softmaxScale · Σ_i ds_ij q_i, ds and p as in
-// attention_backward_q; zero for rows ≥ key end. Tiles are key rows here, the other rows queries.
+// The gradients of attention_forward for keys and values: dv_j = Σ_i mask_ij · scale · p_ij · dout_i; dk_j =
+// softmaxScale · Σ_i ds_ij q_i, ds and p as in attention_backward_q; zero for rows ≥ key end. Tiles are key rows here,
+// the other rows queries.
 
 @group(0) @binding(0) var<storage, read> q: array<f32>; // (T, heads · headSize)
 @group(0) @binding(1) var<storage, read> k: array<f32>; // (T, heads · headSize)

@@ -1,5 +1,6 @@
-// The gradient of attention_forward for the queries: ds_ij = p_ij · (mask_ij · scale · (dout_i · v_j) − delta_i), dq_i = softmaxScale · Σ_j ds_ij k_j,
-// the probabilities recomputed, p_ij = exp(softmaxScale · q_i · k_j − lse_i) (FlashAttention, Dao et al. 2022, algorithm 4).
+// The gradient of attention_forward for the queries: ds_ij = p_ij · (mask_ij · scale · (dout_i · v_j) − delta_i), dq_i
+// = softmaxScale · Σ_j ds_ij k_j, the probabilities recomputed, p_ij = exp(softmaxScale · q_i · k_j − lse_i)
+// (FlashAttention, Dao et al. 2022, algorithm 4).
 
 @group(0) @binding(0) var<storage, read> q: array<f32>; // (T, heads · headSize)
 @group(0) @binding(1) var<storage, read> k: array<f32>; // (T, heads · headSize)

@@ -1,5 +1,5 @@
-// stats (T, heads, 2) = (lse, delta), delta = Σ_d dout · out: the term that the softmax's backward subtracts (FlashAttention, Dao et al.
-// 2022, appendix B). One (row, head) an invocation.
+// stats (T, heads, 2) = (lse, delta), delta = Σ_d dout · out: the term that the softmax's backward subtracts
+// (FlashAttention, Dao et al. 2022, appendix B). One (row, head) an invocation.
 
 struct Params {
   rows: u32,

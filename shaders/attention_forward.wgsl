@@ -1,5 +1,6 @@
-// out = dropout(softmax(softmaxScale · q kᵀ)) v over packed sequences, lse = log Σ exp, by the online softmax (FlashAttention, Dao et al.
-// 2022): blocks of keys pass by; each query row keeps its maximum, its sum and its output, rescaled when the maximum rises.
+// out = dropout(softmax(softmaxScale · q kᵀ)) v over packed sequences, lse = log Σ exp, by the online softmax
+// (FlashAttention, Dao et al. 2022): blocks of keys pass by; each query row keeps its maximum, its sum and its output,
+// rescaled when the maximum rises.
 
 @group(0) @binding(0) var<storage, read> q: array<f32>; // (T, heads · headSize)
 @group(0) @binding(1) var<storage, read> k: array<f32>; // (T, heads · headSize)

@@ -1,5 +1,5 @@
-// out (columns) += Σ over rows of x (rows, columns): a bias's gradient. A workgroup sums COLUMNS neighbouring columns, each over LANES rows
-// at a time, then the lanes in a fixed order.
+// out (columns) += Σ over rows of x (rows, columns): a bias's gradient. A workgroup sums COLUMNS neighbouring columns,
+// each over LANES rows at a time, then the lanes in a fixed order.
 
 struct Params {
   rows: u32,

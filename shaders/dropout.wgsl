@@ -1,5 +1,5 @@
-// y = x · mask · scale; the mask of (row, channel) is word (channel & 1) of threefry2x32((keys[row], channel >> 1), (key0, key1)).
-// Two neighbouring channels an invocation: one counter gives both words.
+// y = x · mask · scale; the mask of (row, channel) is word (channel & 1) of threefry2x32((keys[row], channel >> 1),
+// (key0, key1)). Two neighbouring channels an invocation: one counter gives both words.
 
 struct Params {
   rows: u32,

@@ -1,6 +1,7 @@
-// state = (norm, factor, finite, skipped): norm = √Σ partials; factor = min(1, maxNorm / (norm + 1e-6)), 1 where maxNorm is 0; finite = 1,
-// or 0 where the norm is not, which also adds 1 to skipped (factor is 0 then). Pascanu et al. 2013. One workgroup.
-// Not finite is read from the bits, exponent all ones: a WGSL compiler may assume that there are no NaNs and infinities.
+// state = (norm, factor, finite, skipped): norm = √Σ partials; factor = min(1, maxNorm / (norm + 1e-6)), 1 where
+// maxNorm is 0; finite = 1, or 0 where the norm is not, which also adds 1 to skipped (factor is 0 then). Pascanu et al.
+// 2013. One workgroup. Not finite is read from the bits, exponent all ones: a WGSL compiler may assume that there are
+// no NaNs and infinities.
 
 struct Params {
   count: u32,

@@ -1,5 +1,6 @@
-// y = (sum − mean) · rstd · gamma + beta; with a residual sum = residual + dropout(x), else the input is x and `sum` is not written.
-// Ba et al. 2016. One workgroup a row; two passes, mean then variance, for accuracy. Two neighbouring channels an invocation (see dropout).
+// y = (sum − mean) · rstd · gamma + beta; with a residual sum = residual + dropout(x), else the input is x and `sum` is
+// not written. Ba et al. 2016. One workgroup a row; two passes, mean then variance, for accuracy. Two neighbouring
+// channels an invocation (see dropout).
 
 struct Params {
   rows: u32,

@@ -1,5 +1,5 @@
-// dgamma += Σ_rows dy · x̂; dbeta += Σ_rows dy; x̂ = (z − mean) · rstd. A workgroup sums COLUMNS neighbouring columns, each over LANES rows
-// at a time, then the lanes in a fixed order.
+// dgamma += Σ_rows dy · x̂; dbeta += Σ_rows dy; x̂ = (z − mean) · rstd. A workgroup sums COLUMNS neighbouring columns,
+// each over LANES rows at a time, then the lanes in a fixed order.
 
 struct Params {
   rows: u32,

@@ -1,7 +1,7 @@
-// c (M, N) = [c +] alpha · op(a) · op(b) [+ bias]; op(a) is (M, K), stored (K, M) with transpose_a; op(b) is (K, N), stored (N, K) with
-// transpose_b. A workgroup computes a TILE_M × TILE_N tile of c, TILE_K columns of op(a) at a time through workgroup memory; an invocation
-// computes THREAD_M × THREAD_N elements of it, in blocks of 4 × 4. Accumulates in f32.
-// Header: TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N, all multiples of 4.
+// c (M, N) = [c +] alpha · op(a) · op(b) [+ bias]; op(a) is (M, K), stored (K, M) with transpose_a; op(b) is (K, N),
+// stored (N, K) with transpose_b. A workgroup computes a TILE_M × TILE_N tile of c, TILE_K columns of op(a) at a time
+// through workgroup memory; an invocation computes THREAD_M × THREAD_N elements of it, in blocks of 4 × 4. Accumulates
+// in f32. Header: TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N, all multiples of 4.
 
 struct Params {
   M: u32,
@@ -37,8 +37,8 @@ fn bound(count: u32) -> u32 {
   return select(count, count * min(params.M, 1u), ROLLED);
 }
 
-// Whole vectors are stored: writing one component may touch its neighbours. Neighbouring invocations read neighbouring addresses in either
-// storage order.
+// Whole vectors are stored: writing one component may touch its neighbours. Neighbouring invocations read neighbouring
+// addresses in either storage order.
 fn load_a(first_m: u32, first_k: u32, local: u32) {
   let stride_m = select(params.K, 1u, params.transpose_a == 1u);
   let stride_k = select(1u, params.M, params.transpose_a == 1u);

@@ -1,5 +1,5 @@
-// dx (T, columns) = [dx +] the gradient of pool_forward: dout / length for every row (mode 0); dout for the first row, 0 for the others
-// (mode 1). One column of one sequence an invocation.
+// dx (T, columns) = [dx +] the gradient of pool_forward: dout / length for every row (mode 0); dout for the first row,
+// 0 for the others (mode 1). One column of one sequence an invocation.
 
 struct Params {
   sequences: u32,

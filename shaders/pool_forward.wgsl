@@ -1,4 +1,5 @@
-// out (sequences, columns): the mean of a sequence's rows (mode 0), or its first row (mode 1). One element an invocation.
+// out (sequences, columns): the mean of a sequence's rows (mode 0), or its first row (mode 1). One element an
+// invocation.
 
 struct Params {
   sequences: u32,

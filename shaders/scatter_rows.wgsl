@@ -1,4 +1,5 @@
-// dtable[targets[u]] += Σ_{j = starts[u]}^{starts[u+1]−1} dout[order[j]], in that order. One element of one target an invocation.
+// dtable[targets[u]] += Σ_{j = starts[u]}^{starts[u+1]−1} dout[order[j]], in that order. One element of one target an
+// invocation.
 
 struct Params {
   count: u32,

@@ -1,5 +1,5 @@
-// In place: scores becomes its gradient, weights[row] · (p − [column = target]), p = exp(scores − lse) over its own sum: the rounding of a large lse does
-// not count, and a row sums to 0. 0 outside [begin, end). One workgroup a row.
+// In place: scores becomes its gradient, weights[row] · (p − [column = target]), p = exp(scores − lse) over its own
+// sum: the rounding of a large lse does not count, and a row sums to 0. 0 outside [begin, end). One workgroup a row.
 
 struct Params {
   rows: u32,

@@ -1,5 +1,5 @@
-// targets (rows, 3) = (target, begin, end): losses = lse − scores[target], lse = log Σ exp over the columns [begin, end), the greatest
-// score subtracted first. One workgroup a row.
+// targets (rows, 3) = (target, begin, end): losses = lse − scores[target], lse = log Σ exp over the columns [begin,
+// end), the greatest score subtracted first. One workgroup a row.
 
 struct Params {
   rows: u32,

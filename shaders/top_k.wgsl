@@ -1,7 +1,8 @@
-// The k best of each row of scores and, unless fresh, of what values and indices hold: value descending, ties by the lower index. Exact, by
-// radix selection: candidates are pairs of words (ordered score, ~index), all distinct; byte by byte from the top, a histogram
-// narrows down the k-th greatest; what is not below it is collected and sorted (bitonic). One workgroup a row.
-// All on bits: a WGSL compiler may assume that there are no NaNs and infinities. NaN counts as −∞; missing entries are (−∞, −1).
+// The k best of each row of scores and, unless fresh, of what values and indices hold: value descending, ties by the
+// lower index. Exact, by radix selection: candidates are pairs of words (ordered score, ~index), all distinct; byte by
+// byte from the top, a histogram narrows down the k-th greatest; what is not below it is collected and sorted
+// (bitonic). One workgroup a row. All on bits: a WGSL compiler may assume that there are no NaNs and infinities. NaN
+// counts as −∞; missing entries are (−∞, −1).
 
 struct Params {
   rows: u32,
@@ -119,13 +120,15 @@ fn select_threshold(row: u32, local: u32) -> vec2<u32> {
     }
     let byte = workgroupUniformLoad(&chosen);
     threshold[digit / 4u] |= byte << (24u - 8u * (digit % 4u));
-    // All with this prefix are wanted: the bytes below do not matter. At the eighth byte at the latest: candidates are distinct.
+    // All with this prefix are wanted: the bytes below do not matter. At the eighth byte at the latest: candidates are
+    // distinct.
     if (workgroupUniformLoad(&above[byte]) == left) {
-      return threshold;
+      break;
     }
     left -= workgroupUniformLoad(&above[byte + 1u]);
     digit++;
   }
+  return threshold; // here: Naga asks for a return at the end
 }
 
 fn sort_best(size: u32, local: u32) {

@@ -1,7 +1,8 @@
-// What the attention kernels share: blocks of OWN rows (of a tile, which a workgroup works through) against blocks of OTHER rows of the same
-// sequence, as small matrix products through workgroup memory. 64 invocations, 8 by 8: an invocation holds 4 own rows against 4 others,
-// or 4 own rows of CHANNELS/8 channels. Header: CHANNELS, at least params.head_size (the channels between are zero), a multiple
-// of 32. A kernel defines `element(tensor, at)`, its tensors by number.
+// What the attention kernels share: blocks of OWN rows (of a tile, which a workgroup works through) against blocks of
+// OTHER rows of the same sequence, as small matrix products through workgroup memory. 64 invocations, 8 by 8: an
+// invocation holds 4 own rows against 4 others, or 4 own rows of CHANNELS/8 channels. Header: CHANNELS, at least
+// params.head_size (the channels between are zero), a multiple of 32. A kernel defines `element(tensor, at)`, its
+// tensors by number.
 
 struct Params {
   tiles: u32,
@@ -24,7 +25,8 @@ struct Tile {
   sequence_key: u32,
 }
 
-// Where an invocation stands: rows 4·own … of the own block, 4·other … of the other one, or vectors other, other + 8, … of the channels.
+// Where an invocation stands: rows 4·own … of the own block, 4·other … of the other one, or vectors other, other + 8, …
+// of the channels.
 struct Place {
   local: u32,
   own: u32,
@@ -101,8 +103,8 @@ fn products(place: Place, a: u32, own_first: u32, own_last: u32, b: u32, other_f
   return sums;
 }
 
-// sums += weights (own rows, other rows) · the other rows of tensor b, which are staged a few at a time. `weights` is complete after the
-// first barrier in here, and free again after the last.
+// sums += weights (own rows, other rows) · the other rows of tensor b, which are staged a few at a time. `weights` is
+// complete after the first barrier in here, and free again after the last.
 fn accumulate(place: Place, sums: ptr<function, Sums>, b: u32, other_first: u32, other_last: u32) {
   for (var first = 0u; first < ROWS && other_first + first < other_last; first += STAGED) {
     workgroupBarrier();

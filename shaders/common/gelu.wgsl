@@ -1,5 +1,6 @@
-// Φ, the distribution function of the standard normal, by erf: an odd polynomial below |x|/√2 = 1, the scaled complement e^{u²} erfc(u) as a
-// polynomial in 1/(1 + u/2) above, both fitted at Chebyshev nodes; |error| ≤ 2e-7, and relatively small in the left tail too.
+// Φ, the distribution function of the standard normal, by erf: an odd polynomial below |x|/√2 = 1, the scaled
+// complement e^{u²} erfc(u) as a polynomial in 1/(1 + u/2) above, both fitted at Chebyshev nodes; |error| ≤ 2e-7, and
+// relatively small in the left tail too.
 
 const SQRT_HALF = 0.7071067811865476;
 const SQRT_2_OVER_PI = 0.7978845608028654;

@@ -1,6 +1,6 @@
-// The GPU of this runtime: npm `webgpu` (Dawn) in Node, `navigator.gpu` where it exists (Deno, browsers). Lists adapters, chooses one, says why
-// there is none. Traps: the object that Dawn's `create` returns must stay referenced as long as a device lives, and keeps the
-// process from ending as long as it is referenced.
+// The GPU of this runtime: npm `webgpu` (Dawn) in Node, `navigator.gpu` where it exists (Deno, browsers). Lists
+// adapters, chooses one, says why there is none. Traps: the object that Dawn's `create` returns must stay referenced as
+// long as a device lives, and keeps the process from ending as long as it is referenced.
 
 /** What an adapter says of itself. */
 export interface AdapterInfo {
@@ -45,7 +45,7 @@ const runtimeName = (): string => {
   return typeof process === 'object' && process.versions?.node ? 'Node' : 'browser'
 }
 
-/** What the adapters of this machine say of themselves, the runtime's own choice first. Rejects where WebGPU is missing altogether. */
+/** What the machine's adapters say of themselves, the runtime's choice first. Rejects where WebGPU is missing. */
 export async function listAdapters(flags: readonly string[] = []): Promise<AdapterInfo[]> {
   const infos: AdapterInfo[] = []
   for await (const candidate of candidates(flags)) {
@@ -82,15 +82,14 @@ async function openCandidate(candidate: Candidate): Promise<{ adapter: GPUAdapte
 
 function describeAdapter(info: GPUAdapterInfo): AdapterInfo {
   const { vendor, architecture, device, description } = info
-  // Dawn's device is the marketing name; browsers may leave all but the vendor empty.
-  const name = device || description || [vendor, architecture].filter(Boolean).join(' ') || 'unnamed adapter'
+  // Dawn's device is the marketing name, others give its number; browsers may leave all but the vendor empty.
+  const named = isNumber(device) ? description || device : device || description
+  const name = named || [vendor, architecture].filter(Boolean).join(' ') || 'unnamed adapter'
   const software = info.isFallbackAdapter === true || SOFTWARE.test(`${name} ${description} ${architecture}`)
-  return { name: readable(name, description), vendor, architecture, device, description, software }
+  return { name, vendor, architecture, device, description, software }
 }
 
-// Where the device is only a number (0x20b5), the description says more.
-const readable = (name: string, description: string): string =>
-  /^(0x)?[0-9a-f]+$/i.test(name) && description ? `${description} (${name})` : name
+const isNumber = (device: string): boolean => /^(0x)?[0-9a-f]+$/i.test(device)
 
 const searchText = (info: AdapterInfo): string =>
   [info.name, info.vendor, info.architecture, info.device, info.description].join(' ').toLowerCase()

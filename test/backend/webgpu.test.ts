@@ -1,4 +1,5 @@
-// The WebGPU backend beside its kernels (the conformance suite has those): shaders on the least of devices, errors, memory, lifetime.
+// The WebGPU backend beside its kernels (the conformance suite has those): shaders on the least of devices, errors,
+// memory, lifetime.
 import { spawnSync } from 'node:child_process'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'

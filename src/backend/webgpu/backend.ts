@@ -1,5 +1,5 @@
-// The WebGPU backend: buffers, the kernels of shaders/, and reading back. Work is handed to the device by `run` and waited for by `read` and
-// `finish`, which throw what went wrong since.
+// The WebGPU backend: buffers, the kernels of shaders/, and reading back. Work is handed to the device by `run` and
+// waited for by `read` and `finish`, which throw what went wrong since.
 import type { AdapterInfo } from '../../runtime/gpu.js'
 import type { Backend, Memory } from '../backend.js'
 import { bindCalls, checkCall, checkView, encodeRun, type PreparedCalls, STORAGE_ALIGNMENT } from './calls.js'
@@ -24,8 +24,8 @@ const USAGE = STORAGE | COPY_SRC | COPY_DST
 const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`
 
 /**
- * A backend on one adapter, default: the runtime's choice. Rejects where there is no such adapter, saying why, and where it computes
- * wrongly.
+ * A backend on one adapter, default: the runtime's choice. Rejects where there is no such adapter, saying why, and
+ * where it computes wrongly.
  */
 export async function createWebGpuBackend(options: DeviceOptions = {}): Promise<WebGpuBackend> {
   const opened = await openDevice(options)
@@ -130,7 +130,8 @@ function backendOn(opened: Device): WebGpuBackend {
   }
 }
 
-// writeBuffer takes multiples of 4 bytes (a view's memory is rounded up to that), and Dawn in Node crashes on shared memory.
+// writeBuffer takes multiples of 4 bytes (a view's memory is rounded up to that), and Dawn in Node crashes on shared
+// memory.
 function ownWords(data: ArrayBufferView): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
   if (bytes.buffer instanceof ArrayBuffer && bytes.length % 4 === 0) return bytes as Uint8Array<ArrayBuffer>

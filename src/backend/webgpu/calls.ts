@@ -1,4 +1,5 @@
-// Prepared calls: bind groups made once, parameters packed into one uniform buffer with a slot a call, one compute pass a run.
+// Prepared calls: bind groups made once, parameters packed into one uniform buffer with a slot a call, one compute pass
+// a run.
 import type { BoundCall, Memory, Prepared, View } from '../backend.js'
 import { type KernelSpec, kernelSpec, type Params } from '../kernels.js'
 import { tensorSizes } from '../wasm/sizes.js'
@@ -102,8 +103,8 @@ export function checkView(view: View, what: string): void {
     )
 }
 
-// WebGPU forbids one buffer to be bound for reading and for writing in one dispatch, even at ranges that do not meet; for writing
-// twice only where they meet.
+// WebGPU forbids one buffer to be bound for reading and for writing in one dispatch, even at ranges that do not meet;
+// for writing twice only where they meet.
 function checkAliases(call: BoundCall, spec: KernelSpec, names: readonly string[]): void {
   for (let i = 0; i < names.length; i++) {
     for (let j = i + 1; j < names.length; j++) {

@@ -1,4 +1,5 @@
-// A device and its failures. WebGPU reports errors late and elsewhere; here they are collected and thrown where the caller waits anyway.
+// A device and its failures. WebGPU reports errors late and elsewhere; here they are collected and thrown where the
+// caller waits anyway.
 import { type AdapterInfo, type OpenAdapter, requestAdapter } from '../../runtime/gpu.js'
 
 export interface DeviceOptions {

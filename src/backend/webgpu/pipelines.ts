@@ -1,5 +1,5 @@
-// Pipelines: compiled in parallel when a kernel is first prepared, then kept. One explicit bind group layout a kernel, from the table, so that a
-// call's bind group serves whichever variant is picked.
+// Pipelines: compiled in parallel when a kernel is first prepared, then kept. One explicit bind group layout a kernel,
+// from the table, so that a call's bind group serves whichever variant is picked.
 import { shaders as builtShaders } from '../../../build/shaders.js'
 import { type KernelName, kernelSpec, type Params } from '../kernels.js'
 import { headerLines, shaderText, type Target, type Variant, variants } from './variants.js'

@@ -1,4 +1,5 @@
-// Reading back: copied into a staging buffer, which is mapped. Small staging buffers are kept: a step reads its loss back every time.
+// Reading back: copied into a staging buffer, which is mapped. Small staging buffers are kept: a step reads its loss
+// back every time.
 
 const MAP_READ = 0x01 // GPUBufferUsage, and GPUMapMode.READ
 const COPY_DST = 0x08

@@ -1,4 +1,5 @@
-// Some pairs of adapter and driver compute wrongly in silence. Before an adapter is used, a product and a sum are compared with the CPU's.
+// Some pairs of adapter and driver compute wrongly in silence. Before an adapter is used, a product and a sum are
+// compared with the CPU's.
 import { type Backend, wholeView } from '../backend.js'
 import type { KernelName, Params } from '../kernels.js'
 

@@ -1,5 +1,6 @@
-// The variants of every kernel: which shader, compiled with which constants, for which shapes, in how many workgroups. The first one whose
-// `when` holds is taken, at every call: a function of the adapter and the call's parameters alone, so that the same call gives the same bits.
+// The variants of every kernel: which shader, compiled with which constants, for which shapes, in how many workgroups.
+// The first one whose `when` holds is taken, at every call: a function of the adapter and the call's parameters alone,
+// so that the same call gives the same bits.
 import { type KernelName, NORM_CHUNK, type Params } from '../kernels.js'
 
 /** What variants may depend on beside the shape. */
