@@ -23,8 +23,13 @@ export interface WasmOptions {
   readonly patience?: number | undefined
 }
 
+export interface WasmBackend extends Backend {
+  /** The calling one included. */
+  readonly threads: number
+}
+
 /** Fails where the runtime has no WebAssembly SIMD. */
-export async function createWasmBackend(options: WasmOptions = {}): Promise<Backend> {
+export async function createWasmBackend(options: WasmOptions = {}): Promise<WasmBackend> {
   const maximum = Math.min(options.maximumBytes ?? LARGEST_MEMORY, LARGEST_MEMORY)
   const { memory, size, reason } = createMemory(maximum, checkedThreads(options.threads ?? (await coreCount())))
   const module = await instantiateKernels(memory)
@@ -66,6 +71,7 @@ export async function createWasmBackend(options: WasmOptions = {}): Promise<Back
   return {
     kind: 'wasm',
     description: `wasm SIMD, ${size} thread${size > 1 ? 's' : ''}${reason && ` (${reason})`}`,
+    threads: size,
     limits: { binding: maximum, memory: maximum, alignment: HEAP_ALIGNMENT },
     allocate(bytes, label) {
       check()

@@ -27,6 +27,8 @@ function estimate(kernel: KernelName, params: Params, elements: number): number 
 function shareOf(kernel: KernelName, params: Params, units: number, threads: number): number {
   const even = Math.ceil(units / threads)
   const small = Math.ceil(units / (threads * SHARES))
+  // Sums down columns walk every row for each share
+  if (kernel === 'column_sum' || kernel === 'layer_norm_parameters') return roundUp(even, 16)
   if (kernel !== 'matmul') return roundUp(small, units > 1024 ? 64 : 1)
   if (params.M! < params.N!)
     return small < PRODUCT_UNITS ? Math.min(even, PRODUCT_UNITS) : roundUp(small, PRODUCT_UNITS)
