@@ -21,6 +21,8 @@ export interface WasmOptions {
   readonly maximumBytes?: number | undefined
   /** Seconds that a thread may fall behind the others before it is given up. */
   readonly patience?: number | undefined
+  /** Shares among threads what is too small to be worth it, too: for tests. */
+  readonly shareAll?: boolean | undefined
 }
 
 export interface WasmBackend extends Backend {
@@ -113,7 +115,7 @@ export async function createWasmBackend(options: WasmOptions = {}): Promise<Wasm
       if (params.length !== list.length)
         throw new Error(`run: ${list.length} calls were prepared, but ${params.length} parameter records given`)
       const checked = list.map((call, i) => checkCall(call, params[i]!, pointerOf, module.maxHeadSize))
-      const shared = threads && shareCalls(list, checked, params, size)
+      const shared = threads && shareCalls(list, checked, params, size, options.shareAll)
       if (shared) return threads.run(shared)
       for (const [i, { call, spec }] of list.entries())
         module.kernels[call.kernel](...checked[i]!.values, 0, spec.units(params[i]!))

@@ -43,6 +43,7 @@ export function shareCalls(
   checked: readonly CheckedCall[],
   params: readonly Params[],
   threads: number,
+  shareAll = false,
 ): TeamCall[] | undefined {
   let shared = 0
   let first = 0
@@ -51,7 +52,7 @@ export function shareCalls(
     const { values, elements } = checked[i]!
     const units = spec.units(params[i]!)
     const cost = estimate(call.kernel, params[i]!, elements)
-    const alone = units < 2 || cost < WORTH_SHARING
+    const alone = units < 2 || (cost < WORTH_SHARING && !shareAll)
     if (!alone) shared += cost
     let barrier = i - first >= CONFLICT_WINDOW
     for (let d = 1; d <= i - first && !barrier; d++)
@@ -60,5 +61,5 @@ export function shareCalls(
     const share = alone ? Math.max(units, 1) : shareOf(call.kernel, params[i]!, units, threads)
     calls.push({ kernel, values, units, share, alone, barrier })
   })
-  return shared < WORTH_WAKING ? undefined : calls
+  return shared < WORTH_WAKING && !shareAll ? undefined : calls
 }
