@@ -10,7 +10,7 @@ const WORTH_WAKING = 100_000
 /** Shares a thread, so that one that was held up leaves its rest to the others. */
 const SHARES = 4
 /** Rows of a product below which copying the other factor would count. */
-const PRODUCT_ROWS = 256
+const PRODUCT_ROWS = 512
 /** A whole block of columns, in units: a share of less copies the other factor once more. */
 const PRODUCT_UNITS = 24
 

@@ -50,7 +50,7 @@ const MESSAGE = 50
 /** Shares taken so far, one counter a call. */
 const TAKEN = 64
 
-/** About how long a thread looks again and again before it goes to sleep: waking it costs more than this. */
+/** How often a thread looks again before it goes to sleep, about 0.1 ms: waking it costs about as much. */
 const SPINS = 20_000
 
 export function createTeam(size: number): Team {
