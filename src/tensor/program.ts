@@ -5,16 +5,20 @@ import { wholeView } from '../backend/backend.js'
 import { callParams, checkLimits, dealBuffers, type Plan } from './plan.js'
 import { bytesOf, elementsOf, type Tensor, type Values } from './tensor.js'
 
-/** Buffers that programs use in turn. */
+/** Buffers that programs use in turn, by their number in a deal. */
 export interface Pool {
   readonly backend: Backend
-  readonly buffers: Memory[]
+  readonly buffers: Map<number, Memory>
 }
 
-export const createPool = (backend: Backend): Pool => ({ backend, buffers: [] })
+export const createPool = (backend: Backend): Pool => ({ backend, buffers: new Map() })
+
+export const poolBytes = (pool: Pool): number =>
+  [...pool.buffers.values()].reduce((sum, memory) => sum + memory.bytes, 0)
 
 export function releasePool(pool: Pool): void {
-  for (const memory of pool.buffers.splice(0)) pool.backend.free(memory)
+  for (const memory of pool.buffers.values()) pool.backend.free(memory)
+  pool.buffers.clear()
 }
 
 export type HostArray = Float32Array | Int32Array | Uint32Array
@@ -39,21 +43,24 @@ export function createProgram(plan: Plan, pool: Pool): Program {
   let last: Values | undefined
   let dealt: { values: Values; deal: ReturnType<typeof dealBuffers> } | undefined
 
-  const grow = (present: Memory | undefined, bytes: number, label: string): Memory => {
-    if (present && present.bytes >= bytes) return present
+  const grow = <K>(held: Map<K, Memory>, key: K, bytes: number, label: string): void => {
+    const present = held.get(key)
+    if (present && present.bytes >= bytes) return
+    // Forgotten before it is freed: where there is no room for more, nothing may hold on to it.
+    held.delete(key)
     if (present) backend.free(present)
     // A quarter more than asked, so that slowly growing batches do not bind anew each time.
     const generous = present
       ? Math.min(bytes + Math.ceil(bytes / 1024) * 256, Math.max(bytes, backend.limits.memory))
       : bytes
-    return backend.allocate(Math.ceil(generous / 256) * 256, label)
+    held.set(key, backend.allocate(Math.ceil(generous / 256) * 256, label))
   }
 
   const reserve = (values: Values): void => {
     checkLimits(plan, values, backend.limits)
     for (const tensor of [...plan.inputs.values(), ...plan.outputs.values()]) {
       if (tensor.role === 'external') continue
-      own.set(tensor, grow(own.get(tensor), Math.max(256, bytesOf(tensor, values)), `${plan.name}.${tensor.name}`))
+      grow(own, tensor, Math.max(256, bytesOf(tensor, values)), `${plan.name}.${tensor.name}`)
     }
     // The deal is made once, for the first values, and kept: sizes grow with the values, and so do the buffers below.
     dealt ??= { values, deal: dealBuffers(plan, values) }
@@ -63,14 +70,14 @@ export function createProgram(plan: Plan, pool: Pool): Program {
       needed[buffer] = Math.max(needed[buffer] ?? 256, bytesOf(tensor, values))
     }
     needed.forEach((bytes, i) => {
-      pool.buffers[i] = grow(pool.buffers[i], bytes, `pool.${i}`)
+      grow(pool.buffers, i, bytes, `pool.${i}`)
     })
   }
 
   const viewOf = (tensor: Tensor | undefined): View | undefined => {
     if (!tensor) return undefined
     if (tensor.view) return tensor.view
-    const memory = own.get(tensor) ?? pool.buffers[dealt?.deal.bufferOf.get(tensor) ?? -1]
+    const memory = own.get(tensor) ?? pool.buffers.get(dealt?.deal.bufferOf.get(tensor) ?? -1)
     if (!memory) throw new Error(`plan ${plan.name}: ${tensor.name} has no memory`)
     return wholeView(memory)
   }

@@ -8,7 +8,7 @@ import { crossEntropy, similarity } from '../ops/contrastive.js'
 import { splitRows } from '../ops/pooling.js'
 import { freeTensors, stateTensor, type Trainable } from '../tensor/parameters.js'
 import { createPlan } from '../tensor/plan.js'
-import { createPool, createProgram, type Program, releasePool } from '../tensor/program.js'
+import { createPool, createProgram, type Program, poolBytes, releasePool } from '../tensor/program.js'
 import type { Tensor, Values } from '../tensor/tensor.js'
 import { backward, call, createTrace, input, runTape, type Trace, temporary } from '../tensor/trace.js'
 import {
@@ -109,6 +109,18 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
     if (withUpdate) await program('update', update).run(at)
   }
 
+  // The programs that are bound to the cache go with it.
+  const releaseCache = (): void => {
+    for (const [name, made] of programs) {
+      if (!name.startsWith('cache')) continue
+      made.release()
+      programs.delete(name)
+    }
+    const old = cache
+    cache = undefined
+    if (old) freeTensors(backend, [old.reps, old.dreps])
+  }
+
   const cachedGradients = async (
     batch: ContrastiveBatch,
     sides: Side[],
@@ -116,12 +128,7 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
     at: Values,
   ): Promise<void> => {
     if (!cache || cache.rows < sequences) {
-      if (cache) freeTensors(backend, [cache.reps, cache.dreps])
-      for (const [name, made] of programs) {
-        if (!name.startsWith('cache')) continue
-        made.release()
-        programs.delete(name)
-      }
+      releaseCache()
       cache = {
         rows: sequences,
         reps: stateTensor(backend, 'cache', [sequences, width]),
@@ -169,11 +176,11 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
       await microBatch(batch, { seed, step: counter, addsToLoss: 0 }, false)
       return (await readStatus(backend, status)).loss
     },
-    peakBytes: () => pool.buffers.reduce((sum, buffer) => sum + buffer.bytes, 0),
+    peakBytes: () => poolBytes(pool),
     release() {
+      releaseCache()
       for (const made of programs.values()) made.release()
       releasePool(pool)
-      if (cache) freeTensors(backend, [cache.reps, cache.dreps])
       backend.free(status.memory.memory)
     },
   }
