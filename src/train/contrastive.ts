@@ -239,7 +239,7 @@ function recordLoss(trace: Trace, q: Tensor, p: Tensor, { temperature }: Contras
     weights: input(trace, 'weights', [queries], 'f32'),
   }
   const scores = similarity(trace, q, p, temperature, 'scores')
-  crossEntropy(trace, scores, candidates, loss, values => values.addsToLoss ?? 0)
+  crossEntropy(trace, scores, candidates, loss, 'addsToLoss')
 }
 
 /** A chunk's representations, copied to their rows of `cache` where one is given. */
