@@ -9,7 +9,7 @@ import type { SentenceSettings } from '../model/sentence-transformers.js'
 import { encodeSequences } from '../retrieve/encode.js'
 import { searchExact } from '../retrieve/search.js'
 import type { Tokenizer } from '../text/tokenizer.js'
-import { promptFor } from './model.js'
+import { inputTexts } from './model.js'
 
 export interface EvaluateSettings {
   /** Results kept a query. */
@@ -60,12 +60,8 @@ export function tokenizeCollection(
   maxLength: number,
 ): TokenizedCollection {
   const sorted = sortById(collection.documents)
-  const withPrompt = (texts: readonly string[], kind: 'query' | 'document') => {
-    const prompt = promptFor(settings, kind)
-    return tokenizer.encode(prompt === '' ? texts : texts.map(text => prompt + text), { maxLength })
-  }
-  const documents = withPrompt(sorted.texts, 'document')
-  const queries = withPrompt(collection.queries.texts, 'query')
+  const documents = tokenizer.encode(inputTexts(settings, 'document', sorted.texts), { maxLength })
+  const queries = tokenizer.encode(inputTexts(settings, 'query', collection.queries.texts), { maxLength })
   return { collection, documentIds: sorted.ids, documents, queries, truncated: documents.truncated + queries.truncated }
 }
 
