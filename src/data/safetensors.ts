@@ -42,7 +42,10 @@ async function readHeader(file: OpenFile): Promise<{ header: Header; dataStart: 
   const { path, size } = file
   if (size < 8)
     throw new Error(`${path} is ${size} bytes long, a safetensors file has at least 8: the file is cut short`)
-  const length = new DataView((await file.read(0, 8)).buffer).getBigUint64(0, true)
+  const start = await file.read(0, 8)
+  if (new TextDecoder().decode(start) === 'version ')
+    throw new Error(`${path} is a pointer of Git LFS, not the file itself; fetch that with git lfs pull`)
+  const length = new DataView(start.buffer).getBigUint64(0, true)
   if (length > maxHeaderBytes)
     throw new Error(
       `${path}: the header is said to be ${length} bytes long, at most ${maxHeaderBytes} are allowed: damaged, or not a safetensors file`,

@@ -93,7 +93,18 @@ function fillIn(parsed: ParsedRecipe, name: string): Recipe {
 }
 
 function findContradictions(recipe: Recipe, given: ParsedRecipe): Problem[] {
-  return [...modelProblems(recipe), ...dataProblems(recipe, given), ...trainProblems(recipe), ...evalProblems(recipe)]
+  return [
+    ...backendProblems(recipe),
+    ...modelProblems(recipe),
+    ...dataProblems(recipe, given),
+    ...trainProblems(recipe),
+    ...evalProblems(recipe),
+  ]
+}
+
+function* backendProblems({ backend, adapter }: Recipe): Generator<Problem> {
+  if (backend === 'wasm' && adapter !== undefined)
+    yield problem('adapter', 'chooses a WebGPU adapter, but backend is "wasm"; leave one of them out')
 }
 
 function* modelProblems({ model }: Recipe): Generator<Problem> {

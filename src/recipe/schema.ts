@@ -6,9 +6,9 @@ import { parseMeasure } from '../evaluate/measures.js'
 
 const LARGEST = Number.MAX_SAFE_INTEGER
 
-const integer = (least: number) => {
-  const expected = `an integer of ${least} or more`
-  return v.pipe(v.number(expected), v.safeInteger(expected), v.minValue(least, expected))
+const integer = (least: number, most = LARGEST) => {
+  const expected = most === LARGEST ? `an integer of ${least} or more` : `an integer from ${least} to ${most}`
+  return v.pipe(v.number(expected), v.safeInteger(expected), v.minValue(least, expected), v.maxValue(most, expected))
 }
 const above = (bound: number) => {
   const expected = `a number above ${bound}`
@@ -182,7 +182,7 @@ const lora = v.strictObject({
 
 const evaluation = v.strictObject({
   /** Documents retrieved for a query. */
-  k: v.optional(integer(1), 100),
+  k: v.optional(integer(1, 1000), 100),
   /** beir: a document with the query's own id is dropped. */
   protocol: v.optional(choice(['beir', 'trec']), 'beir'),
   /** Default: ndcg_at_10, ndcg_at_100, map_at_100, mrr_at_10, recall_at_10, recall_at_100, as far as k reaches. */

@@ -1,7 +1,7 @@
 // Encoding many sequences: sorted by length into batches under a token budget, so that a batch's tokens are alike and no memory goes to waste;
 // the order of the input is restored.
 import type { Backend } from '../backend/backend.js'
-import { batchArrays, batchInputs, type PackedBatch, selectSequences } from '../model/batch.js'
+import { batchArrays, batchInputs, checkSequences, type PackedBatch, selectSequences } from '../model/batch.js'
 import { bertForward, noDropout } from '../model/bert.js'
 import { type Encoder, encode } from '../model/encoder.js'
 import { createPlan } from '../tensor/plan.js'
@@ -17,13 +17,14 @@ export interface EncodeOptions {
 
 const defaultBatchTokens = { wasm: 2048, webgpu: 16384 } as const
 
-/** → text vectors (B, C) in the order of the batch */
+/** → text vectors (B, C) in the order of the batch. Fails where a sequence does not fit the model. */
 export async function encodeSequences(
   backend: Backend,
   encoder: Encoder,
   sequences: PackedBatch,
   options: EncodeOptions = {},
 ): Promise<Float32Array> {
+  checkSequences(sequences, encoder.config)
   const width = encoder.config.hidden
   const vectors = new Float32Array((sequences.offsets.length - 1) * width)
   const record = (trace: Trace) => output(trace, 'vectors', encode(trace, encoder, batchInputs(trace, '', false)))
@@ -42,6 +43,7 @@ export async function encodeTokens(
   sequences: PackedBatch,
   options: EncodeOptions = {},
 ): Promise<Float32Array> {
+  checkSequences(sequences, encoder.config)
   const width = encoder.config.hidden
   const states = new Float32Array(sequences.ids.length * width)
   const record = (trace: Trace) => {

@@ -32,7 +32,7 @@ export async function openBackend({ backend, adapter }: BackendChoice): Promise<
 
 async function openWebGpu(adapter: string | undefined, why: string): Promise<OpenedBackend> {
   const backend = await createWebGpuBackend(adapter ? { adapter } : {})
-  return { backend, reason: `webgpu on ${backend.description} (${why})` }
+  return { backend, reason: `${backend.description} (${why})` }
 }
 
 async function openWasm(why: string): Promise<OpenedBackend> {

@@ -6,6 +6,7 @@ import { loadPairs } from '../data/pairs.js'
 import { parseConfig } from '../model/config.js'
 import { randomSource } from '../model/load.js'
 import { plainSettings } from '../model/sentence-transformers.js'
+import { type Problem, recipeError } from '../recipe/problems.js'
 import type { Recipe } from '../recipe/schema.js'
 import { isFolder, join, packageFolder } from '../runtime/files.js'
 import { createWordPieceTokenizer, loadTokenizer, type Tokenizer } from '../text/tokenizer.js'
@@ -30,10 +31,15 @@ export async function openRecipeData({ data }: Recipe): Promise<RecipeData> {
   }
 }
 
-/** The recipe's model: a folder, or a random start with a given tokenizer or a vocabulary made from the training texts. */
+/** The recipe's model (lengths beyond its positions are a RecipeError): a folder, or a random start with a given tokenizer or a vocabulary made from the training texts. */
 export async function openRecipeModel(recipe: Recipe, data: RecipeData): Promise<ModelSource> {
   const { model } = recipe
   const source = model.path ? await openModel(model.path) : await openRandomModel(recipe, data)
+  const tooLong = lengthProblems(recipe, source.weights.config.maxPositions)
+  if (tooLong.length > 0) {
+    await source.close()
+    throw recipeError(`recipe ${recipe.name}`, tooLong)
+  }
   return {
     ...source,
     settings: {
@@ -43,6 +49,17 @@ export async function openRecipeModel(recipe: Recipe, data: RecipeData): Promise
       maxLength: model.max_length,
     },
   }
+}
+
+function lengthProblems({ model, train, eval: evaluation }: Recipe, positions: number): Problem[] {
+  const lengths = { 'model.max_length': model.max_length, 'eval.max_length': evaluation.max_length }
+  const all = Object.entries(train ? { ...lengths, 'train.max_length': train.max_length } : lengths)
+  return all
+    .filter(([, length]) => length > positions)
+    .map(([key, length]) => ({
+      key,
+      message: `is ${length}, but the model has ${positions} positions; set it to ${positions} or less`,
+    }))
 }
 
 /** Words of a vocabulary made from texts. */

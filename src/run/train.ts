@@ -2,7 +2,7 @@
 import type { Backend } from '../backend/backend.js'
 import { hashLines } from '../data/fingerprint.js'
 import { expandPairs, loadPairs, type TrainingPairs } from '../data/pairs.js'
-import { joinBatches, type PackedBatch } from '../model/batch.js'
+import { checkSequences, joinBatches, type PackedBatch } from '../model/batch.js'
 import { type LoadedEncoder, type Method, newAdapter } from '../model/load.js'
 import type { LoraSettings, TrainSettings } from '../recipe/schema.js'
 import type { Tokenizer } from '../text/tokenizer.js'
@@ -76,7 +76,7 @@ export function methodOf(
   return { kind: 'lora', adapter: source.adapter ?? newAdapter(source.weights.config, lora!, seed) }
 }
 
-/** The loop's settings for `examples` examples. Fails where not a single batch can be drawn. */
+/** The loop's settings for `examples` examples. Fails where not a single batch can be drawn, or one without negatives. */
 export function loopSettings(train: TrainSettings, examples: number, seed: number): LoopSettings {
   const { batch_size: batchSize, accumulation, drop_last: dropLast, negatives } = train
   if (dropLast && examples < batchSize)
@@ -86,6 +86,11 @@ export function loopSettings(train: TrainSettings, examples: number, seed: numbe
   if (!dropLast && examples % batchSize === 1 && negatives.hard === 0)
     throw new Error(
       `${examples} training pairs in batches of ${batchSize} leave a last batch of one pair, which has no negatives; set train.drop_last = true or another train.batch_size`,
+    )
+  if (!dropLast && negatives.hard === 0 && examples % batchSize === 1)
+    throw new Error(
+      `the last batch of ${examples} training pairs in batches of ${batchSize} holds a single pair, and InfoNCE needs at least one negative; ` +
+        'set train.drop_last = true, another train.batch_size, or train.negatives.hard to 1 or more',
     )
   const batches = dropLast ? Math.floor(examples / batchSize) : Math.ceil(examples / batchSize)
   const steps = train.steps ?? Math.max(1, Math.floor((batches * train.epochs!) / accumulation))
@@ -109,6 +114,25 @@ export function loopSettings(train: TrainSettings, examples: number, seed: numbe
     ...(train.eval_every && { evaluateEvery: train.eval_every }),
     ...(train.early_stopping && { patience: train.early_stopping.patience }),
   }
+}
+
+/** Fails at what can be known to be wrong before anything is trained. */
+export function checkTraining(
+  source: ModelSource,
+  pairs: TokenizedPairs,
+  train: TrainSettings,
+  lora: LoraSettings | undefined,
+  seed: number,
+): void {
+  loopSettings(train, pairs.examples.length, seed)
+  methodOf(source, train, lora, seed)
+  checkSequences(pairs.texts, source.weights.config)
+  const { hard } = train.negatives
+  const without = hard > 0 ? pairs.examples.filter(({ negatives }) => negatives.length === 0).length : 0
+  if (without > 0)
+    throw new Error(
+      `${without} of ${pairs.examples.length} training pairs have no hard negatives, but ${hard} a pair are asked for; set train.negatives.hard = 0 or mine some`,
+    )
 }
 
 export interface Trained extends LoopResult {

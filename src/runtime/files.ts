@@ -1,7 +1,7 @@
 // Files: the one place that touches a file system. Everything is read by position or line by line, and written beside the
 // target, fsynced and renamed, so that nothing half-written is ever found under a final name.
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
+import { createReadStream, rmSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -31,7 +31,7 @@ export function describeFileError(error: unknown, action: string, path: string):
     EROFS: 'the file system is read-only',
     EISDIR: 'it is a folder, expected a file',
     ENOTDIR: 'a part of the path is a file, expected a folder',
-    ENOSPC: 'no space left on the device; free some or choose another --out',
+    ENOSPC: 'no space left on the device; free some, or write elsewhere',
     EDQUOT: 'the disk quota is used up',
   }
   const code = errorCode(error)
@@ -169,30 +169,83 @@ let temporaryCount = 0
 const beside = (path: string) =>
   join(dirname(resolve(path)), `.${basename(path)}.${process.pid}.${temporaryCount++}.part`)
 
-/** Sequential writing of one file that appears under its name only when `fill` has returned. Parent folders are made. */
-export async function writeFileWith(
-  path: string,
-  fill: (append: (chunk: Uint8Array | string) => Promise<void>) => Promise<void>,
-): Promise<void> {
+// Of a process that is made to end in the middle of writing.
+const unfinished = new Set<string>()
+process.on('exit', () => {
+  for (const path of unfinished) rmSync(path, { recursive: true, force: true })
+})
+
+async function removeUnfinished(temporary: string): Promise<void> {
+  // What cannot be removed cannot be there either; the error that led here is the one to tell.
+  await fs.rm(temporary, { recursive: true, force: true }).catch(() => undefined)
+  unfinished.delete(temporary)
+}
+
+/**
+ * Fails where `path` cannot become a file: it is a folder, or what lies above it is no folder or cannot be written to. To be asked before a long
+ * computation; nothing is made.
+ */
+export async function checkWritable(path: string): Promise<void> {
+  if (path === '-') return
+  if (await isFolder(path)) throw describeFileError({ code: 'EISDIR' }, 'write', path)
+  let folder = dirname(resolve(path))
+  while (!(await exists(folder)) && folder !== dirname(folder)) folder = dirname(folder)
+  try {
+    // stat of a path below a file fails as if nothing were there.
+    if (!(await isFolder(folder))) throw Object.assign(new Error('not a folder'), { code: 'ENOTDIR' })
+    await fs.access(folder, fs.constants.W_OK)
+  } catch (error) {
+    throw describeFileError(error, 'write', path)
+  }
+}
+
+type Append = (chunk: Uint8Array | string) => Promise<void>
+
+const toStandardOutput: Append = chunk =>
+  new Promise((resolve, reject) => process.stdout.write(chunk, error => (error ? reject(error) : resolve())))
+
+const appendTo =
+  (handle: fs.FileHandle): Append =>
+  async chunk => {
+    const bytes = typeof chunk === 'string' ? new TextEncoder().encode(chunk) : chunk
+    for (let done = 0; done < bytes.length; )
+      done += (await handle.write(bytes, done, bytes.length - done)).bytesWritten
+  }
+
+async function fillFile(path: string, fill: (append: Append) => Promise<void>): Promise<void> {
+  const handle = await fs.open(path, 'w')
+  try {
+    await fill(appendTo(handle))
+    if ((await handle.stat()).isFile()) await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/**
+ * Sequential writing of one file that appears under its name only when `fill` has returned. Parent folders are made. `-` is standard output;
+ * a device or a pipe is written to as it is.
+ */
+export async function writeFileWith(path: string, fill: (append: Append) => Promise<void>): Promise<void> {
+  if (path === '-') return fill(toStandardOutput)
   const temporary = beside(path)
   try {
+    if (await isDevice(path)) return await fillFile(path, fill)
+    unfinished.add(temporary)
     await fs.mkdir(dirname(temporary), { recursive: true })
-    const handle = await fs.open(temporary, 'w')
-    try {
-      await fill(async chunk => {
-        const bytes = typeof chunk === 'string' ? new TextEncoder().encode(chunk) : chunk
-        for (let done = 0; done < bytes.length; )
-          done += (await handle.write(bytes, done, bytes.length - done)).bytesWritten
-      })
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
+    await fillFile(temporary, fill)
     await fs.rename(temporary, path)
+    unfinished.delete(temporary)
   } catch (error) {
-    await fs.rm(temporary, { force: true })
+    await removeUnfinished(temporary)
     throw errorCode(error) ? describeFileError(error, 'write', path) : error
   }
+}
+
+// Renaming a file over /dev/null would replace it.
+async function isDevice(path: string): Promise<boolean> {
+  const status = await fs.stat(path).catch(() => undefined)
+  return status !== undefined && !status.isFile() && !status.isDirectory()
 }
 
 export async function writeFile(path: string, content: Uint8Array | string): Promise<void> {
@@ -206,17 +259,30 @@ export async function writeFile(path: string, content: Uint8Array | string): Pro
 export async function writeFolderWith(path: string, fill: (temporary: string) => Promise<void>): Promise<void> {
   const temporary = beside(path)
   const aside = `${temporary}.old`
+  unfinished.add(temporary)
   try {
     await fs.mkdir(temporary, { recursive: true })
     await fill(temporary)
     const replaced = await exists(path)
     if (replaced) await fs.rename(path, aside)
-    await fs.rename(temporary, path)
+    try {
+      await fs.rename(temporary, path)
+    } catch (error) {
+      if (replaced) await fs.rename(aside, path)
+      throw error
+    }
+    unfinished.delete(temporary)
     if (replaced) await fs.rm(aside, { recursive: true, force: true })
   } catch (error) {
-    await fs.rm(temporary, { recursive: true, force: true })
-    throw errorCode(error) ? describeFileError(error, 'write', path) : error
+    await removeUnfinished(temporary)
+    throw errorCode(error) ? describeFileError(error, 'write', path) : underItsName(error, temporary, path)
   }
+}
+
+// An error of a file inside names the folder as it is called in the end.
+function underItsName(error: unknown, temporary: string, path: string): unknown {
+  if (!(error instanceof Error) || !error.message.includes(temporary)) return error
+  return new Error(error.message.replaceAll(temporary, path), { cause: error })
 }
 
 export async function makeFolder(path: string): Promise<void> {
@@ -260,6 +326,10 @@ export async function openLog(path: string): Promise<{ append(line: string): Pro
 
 export async function removeFile(path: string): Promise<void> {
   await fs.rm(path, { force: true })
+}
+
+export async function removeFolder(path: string): Promise<void> {
+  await fs.rm(path, { recursive: true, force: true })
 }
 
 /** This package's own folder: the nearest one above this module that holds collections/. */
