@@ -198,7 +198,8 @@ async function findTexts(folder: string, name: string): Promise<string> {
   throw new Error(`${folder} has no ${name} (or ${name}.gz), which a BEIR collection must have${hint}`)
 }
 
-const holdsCorpus = async (folder: string) =>
+/** Whether a folder has documents: corpus.jsonl, plain or gzipped. */
+export const holdsCorpus = async (folder: string) =>
   (await exists(`${folder}/corpus.jsonl`)) || (await exists(`${folder}/corpus.jsonl.gz`))
 
 /** The splits of a BEIR folder: the names of its qrels/*.tsv. */

@@ -160,6 +160,12 @@ function* dataProblems({ data, train }: Recipe, given: ParsedRecipe): Generator<
 function* trainProblems({ train, data, model }: Recipe): Generator<Problem> {
   if (!train) return
   const { epochs, steps, negatives, early_stopping, eval_every } = train
+  if (train.similarity === 'dot' && model.normalize) {
+    yield problem(
+      'model.normalize',
+      'is true, but train.similarity = "dot" trains vectors that are not normalised; leave it out, or set train.similarity = "cosine"',
+    )
+  }
   if (epochs !== undefined && steps !== undefined)
     yield problem('train', 'has both epochs and steps; leave one of them out')
   if (epochs === undefined && steps === undefined)

@@ -128,13 +128,13 @@ export function promptFor(settings: SentenceSettings, kind: 'query' | 'document'
   return prompt
 }
 
-/** Texts as the tokenizer is to see them: after the prompt of their kind, and in lower case where the model's folder asks for that. */
+/** Texts as the tokenizer is to see them: after the prompt, and in lower case where the model's folder asks for that. */
 export function inputTexts(
   settings: SentenceSettings,
   kind: 'query' | 'document',
   texts: readonly string[],
+  prompt = promptFor(settings, kind),
 ): readonly string[] {
-  const prompt = promptFor(settings, kind)
   const prompted = prompt === '' ? texts : texts.map(text => prompt + text)
   return settings.doLowerCase ? prompted.map(text => text.toLowerCase()) : prompted
 }

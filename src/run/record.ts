@@ -57,10 +57,6 @@ export interface Outcome {
   readonly warnings: readonly string[]
 }
 
-/** How vectors are compared: as in training, or as the model's folder says. */
-export const similarityOf = (recipe: Recipe, source: ModelSource) =>
-  recipe.train?.similarity ?? source.settings.similarity
-
 export function trainingWarnings({ repeatedNegatives, stoppedEarly, steps, bestStep }: Trained): string[] {
   return [
     ...(repeatedNegatives > 0
@@ -86,7 +82,7 @@ export function testScores(
     queryPrompt: promptFor(settings, 'query'),
     documentPrompt: promptFor(settings, 'document'),
     pooling: settings.pooling.join('+'),
-    similarity: similarityOf(recipe, source),
+    similarity: settings.similarity,
     modelHash: source.hash,
   }
   return tests.map(({ name, tokenized, dataHash }, i) => ({

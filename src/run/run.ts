@@ -17,7 +17,6 @@ import {
   metricsRecord,
   type Outcome,
   reportRecord,
-  similarityOf,
   type Test,
   type TestScores,
   type TrainingSummary,
@@ -225,7 +224,7 @@ async function scoreTests(
     const scores = await evaluateCollection(
       backend,
       encoder,
-      similarityOf(recipe, source),
+      source.settings.similarity,
       tokenized,
       { k, protocol, measures, maxLength, batchTokens },
       {
@@ -265,7 +264,7 @@ async function train(
           const { scores } = await evaluateCollection(
             backend,
             encoder,
-            similarityOf(recipe, source),
+            source.settings.similarity,
             dev.tokenized,
             limits,
           )

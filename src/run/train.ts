@@ -9,7 +9,7 @@ import type { Tokenizer } from '../text/tokenizer.js'
 import { readCheckpoint, writeCheckpoint } from '../train/checkpoint.js'
 import { createContrastiveTrainer } from '../train/contrastive.js'
 import { type Example, type LoopHooks, type LoopResult, type LoopSettings, trainLoop } from '../train/loop.js'
-import { type ModelSource, placeModel, promptFor } from './model.js'
+import { inputTexts, type ModelSource, placeModel } from './model.js'
 
 export interface TokenizedPairs {
   readonly texts: PackedBatch
@@ -31,19 +31,16 @@ export async function tokenizePairs(path: string, source: ModelSource, maxLength
     rows.set(text, row)
     return row
   }
-  const drawn = expandPairs(read.pairs).map(({ query, positive, negatives }) => ({
-    query: rowOf('query', query),
+  // A pair's own prompt stands in place of the model's.
+  const queryRow = (query: string, prompt?: string) =>
+    rowOf('query', inputTexts(source.settings, 'query', [query], prompt)[0]!)
+  const drawn = expandPairs(read.pairs).map(({ query, positive, negatives, prompt }) => ({
+    query: queryRow(query, prompt),
     positive: rowOf('document', positive),
     negatives: negatives.map(text => rowOf('document', text)),
   }))
-  const encode = (kind: 'query' | 'document') => {
-    const prompt = promptFor(source.settings, kind)
-    return tokenizer.encode(
-      [...store[kind].keys()].map(text => prompt + text),
-      { maxLength },
-    )
-  }
-  const [queries, documents] = [encode('query'), encode('document')]
+  const queries = tokenizer.encode([...store.query.keys()], { maxLength })
+  const documents = tokenizer.encode(inputTexts(source.settings, 'document', [...store.document.keys()]), { maxLength })
   const first = store.query.size
   return {
     texts: joinBatches([queries, documents]),
@@ -55,7 +52,11 @@ export async function tokenizePairs(path: string, source: ModelSource, maxLength
     pairs: read.pairs.length,
     truncated: queries.truncated + documents.truncated,
     warnings: read.warnings,
-    hash: await hashLines(read.pairs.map(pair => JSON.stringify([pair.query, pair.positives, pair.negatives]))),
+    hash: await hashLines(
+      read.pairs.map(({ query, positives, negatives, prompt }) =>
+        JSON.stringify([query, positives, negatives, ...(prompt === undefined ? [] : [prompt])]),
+      ),
+    ),
   }
 }
 
@@ -82,10 +83,6 @@ export function loopSettings(train: TrainSettings, examples: number, seed: numbe
   if (dropLast && examples < batchSize)
     throw new Error(
       `${examples} training pairs do not fill one batch of ${batchSize}; set train.batch_size to ${examples} or less, or train.drop_last = false`,
-    )
-  if (!dropLast && examples % batchSize === 1 && negatives.hard === 0)
-    throw new Error(
-      `${examples} training pairs in batches of ${batchSize} leave a last batch of one pair, which has no negatives; set train.drop_last = true or another train.batch_size`,
     )
   if (!dropLast && negatives.hard === 0 && examples % batchSize === 1)
     throw new Error(
@@ -189,7 +186,10 @@ export async function trainModel(
     ...(train.dropout !== undefined && { dropout: train.dropout }),
   })
   try {
-    const fingerprint = await hashLines([backend.kind, source.hash, pairs.hash, JSON.stringify({ train, lora, seed })])
+    const fingerprint = await hashLines([
+      ...[backend.kind, source.hash, pairs.hash],
+      JSON.stringify({ train, lora, seed, settings: source.settings }),
+    ])
     const { checkpoint, evaluate } = hooks
     const resume = hooks.resume && checkpoint ? await readCheckpoint(checkpoint, trainable, fingerprint) : undefined
     const start = resume ? (resume.state as { step: number }).step : 0
