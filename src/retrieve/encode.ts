@@ -17,7 +17,7 @@ export interface EncodeOptions {
 
 const defaultBatchTokens = { wasm: 2048, webgpu: 16384 } as const
 
-/** → text vectors (B, C) in the order of the batch. Fails where a sequence does not fit the model. */
+/** → text vectors (B, C) in the order of the batch. Fails where a sequence does not fit the model, or a vector is not finite. */
 export async function encodeSequences(
   backend: Backend,
   encoder: Encoder,
@@ -80,7 +80,13 @@ async function inBatches(
       const batch = selectSequences(sequences, chosen)
       const { values, inputs } = batchArrays(batch, '', false)
       await program.run(values, inputs)
-      take(await program.read('vectors'), chosen)
+      const vectors = await program.read('vectors')
+      // A search would rank such vectors last, in silence.
+      if (!allFinite(vectors))
+        throw new Error(
+          'encoding gives values that are not finite numbers; the weights of the model are damaged, or too large',
+        )
+      take(vectors, chosen)
       done.sequences += chosen.length
       done.tokens += batch.ids.length
       onProgress?.({ ...done })
@@ -91,6 +97,11 @@ async function inBatches(
     program.release()
     releasePool(pool)
   }
+}
+
+function allFinite(values: Float32Array): boolean {
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i]!)) return false
+  return true
 }
 
 /** Sequences longest first, cut into batches of at most `batchTokens` tokens; the first is the largest, so that memory is made once. */
