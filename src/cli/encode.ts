@@ -90,50 +90,49 @@ async function packInput(
 }
 
 async function encodeFile(options: EncodeOptions): Promise<void> {
-  const { model, input, output, pooling, json, quiet } = options
+  const { model, output, json } = options
   if (output === '-' && json) throw usageError('--output - and --json would both write to standard output')
   await checkWritable(output)
+  const source = await openModel(model, { tokenizer: false })
+  try {
+    const { names, tokens, seconds, backend } = await encodeLines(source, options)
+    const rate = tokens / seconds
+    const counts = { texts: names.length, tokens, seconds, tokens_per_second: rate, backend, output }
+    if (json) return printJson(counts)
+    const what = `${counted(names.length, 'text')}, ${counted(tokens, 'token')}, ${Math.round(rate)} tokens/s`
+    if (output !== '-') process.stdout.write(`${what} → ${output}\n`)
+  } finally {
+    await source.close()
+  }
+}
+
+async function encodeLines(source: ModelSource, options: EncodeOptions) {
+  const { input, output, pooling, quiet } = options
   const progress = openProgress(quiet)
   const shown = phases(progress)
   const signal = interruptSignal('interrupted; nothing was written', progress)
-  const source = await openModel(model, { tokenizer: false })
   const lines = await readLines(input)
   signal.throwIfAborted()
   const { truncated, maxLength, ...batch } = await packInput(lines, source, options)
   sayTruncated(truncated, maxLength, progress)
   const { backend } = await openChosenBackend(options, line => progress.say(line))
-  const pooled = pooling === 'mean' || pooling === 'cls' ? { pooling } : {}
-  const loaded = await placeModel(backend, source, undefined, pooled)
-  const total = batch.ids.length
-  const started = performance.now()
-  const hooks = {
-    signal,
-    onProgress: ({ tokens }: { tokens: number }) =>
-      shown.show({ name: 'encoding', done: tokens, total, unit: 'tokens' }),
+  try {
+    const pooled = pooling === 'mean' || pooling === 'cls' ? { pooling } : {}
+    const { encoder } = await placeModel(backend, source, undefined, pooled)
+    const total = batch.ids.length
+    const onProgress = ({ tokens }: { tokens: number }) =>
+      shown.show({ name: 'encoding', done: tokens, total, unit: 'tokens' })
+    const started = performance.now()
+    const everyToken = pooling === 'none'
+    const encode = everyToken ? encodeTokens : encodeSequences
+    const vectors = await encode(backend, encoder, batch, { signal, onProgress })
+    const seconds = (performance.now() - started) / 1000
+    shown.end()
+    await writeVectors(output, vectors, encoder.config.hidden, lines.names, everyToken ? batch.offsets : undefined)
+    return { names: lines.names, tokens: total, seconds, backend: backend.kind }
+  } finally {
+    backend.close()
   }
-  const everyToken = pooling === 'none'
-  const vectors = everyToken
-    ? await encodeTokens(backend, loaded.encoder, batch, hooks)
-    : await encodeSequences(backend, loaded.encoder, batch, hooks)
-  const seconds = (performance.now() - started) / 1000
-  shown.end()
-  await writeVectors(output, vectors, source.weights.config.hidden, lines.names, everyToken ? batch.offsets : undefined)
-  await source.close()
-  backend.close()
-  const rate = total / seconds
-  if (json)
-    printJson({
-      texts: lines.names.length,
-      tokens: total,
-      seconds,
-      tokens_per_second: rate,
-      backend: backend.kind,
-      output,
-    })
-  else if (output !== '-')
-    process.stdout.write(
-      `${counted(lines.names.length, 'text')}, ${counted(total, 'token')}, ${Math.round(rate)} tokens/s → ${output}\n`,
-    )
 }
 
 /** Both files or none: each is whole before the first gets its name. */

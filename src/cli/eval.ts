@@ -6,18 +6,15 @@ import { readQrels } from '../data/qrels.js'
 import { readRun, writeRun } from '../data/trec.js'
 import { allMeasures, defaultMeasures, type Measure, measuresWithin, parseMeasure } from '../evaluate/measures.js'
 import { evaluateRun } from '../evaluate/metrics.js'
-import { evaluateCollection, fingerprint } from '../run/evaluate.js'
-import { placeModel, promptFor } from '../run/model.js'
+import { fingerprint } from '../run/evaluate.js'
+import { promptFor } from '../run/model.js'
 import { checkWritable } from '../runtime/files.js'
-import { openCollection } from './collection.js'
+import { searchCollection } from './collection.js'
 import { usageError } from './errors.js'
 import {
   type BackendOptions,
   depth,
-  interruptSignal,
-  openChosenBackend,
   openProgress,
-  phases,
   positiveInteger,
   printJson,
   withBackend,
@@ -118,42 +115,21 @@ async function scoreModel(options: EvalOptions): Promise<void> {
     throw usageError('--output - would mix the run with the scores; search writes a run to standard output')
   const measures = measuresOf(options.measures, measuresWithin(k), k)
   if (output) await checkWritable(output)
-  const progress = openProgress(quiet)
-  const shown = phases(progress)
-  const signal = interruptSignal('interrupted; nothing was written', progress)
-  const asked = { model, data, split, ...(options.maxLength && { maxLength: options.maxLength }) }
-  const { source, collection, tokenized, maxLength } = await openCollection(asked, progress, signal)
-  const { backend } = await openChosenBackend(options, line => progress.say(line))
-  const loaded = await placeModel(backend, source)
-  const { settings } = source
-  const scored = await evaluateCollection(
-    backend,
-    loaded.encoder,
-    settings.similarity,
-    tokenized,
-    { k, protocol, measures, maxLength },
-    {
-      onProgress: each => shown.show({ name: `encoding ${collection.name}`, ...each }),
-      signal,
-    },
-  )
-  shown.end()
+  const { scored, collection, settings, modelHash, maxLength, pooling, backend } = await searchCollection({
+    ...{ model, data, split, k, protocol, measures, quiet },
+    maxLength: options.maxLength,
+    backend: options,
+  })
   if (output) await writeRun(output, scored.run, { tag: 'wgpu-retrieve' })
   const print = fingerprint({
-    protocol,
-    k,
-    maxLength,
+    ...{ protocol, k, maxLength, pooling, modelHash },
     queryPrompt: promptFor(settings, 'query'),
     documentPrompt: promptFor(settings, 'document'),
-    pooling: loaded.encoder.pooling,
     similarity: settings.similarity,
-    modelHash: source.hash,
     dataHash: await hashCollection(collection),
   })
   const { scores, queries, documents, tokens, seconds } = scored
   const rate = seconds.encode > 0 ? tokens / seconds.encode : 0
-  await source.close()
-  backend.close()
   if (options.json)
     return printJson({
       scores,

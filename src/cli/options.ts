@@ -99,6 +99,7 @@ export function interruptSignal(message: string, progress: Progress): AbortSigna
   return controller.signal
 }
 
+/** For a process that goes on after a command; one that ends keeps its handlers, so that a late Ctrl-C does not kill it. */
 export function releaseSignals(): void {
   for (const stop of signalHandlers) for (const name of signals) process.off(name, stop)
   signalHandlers.clear()

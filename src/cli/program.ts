@@ -5,7 +5,6 @@ import { encodeCommand } from './encode.js'
 import { exitCode, formatError } from './errors.js'
 import { evalCommand } from './eval.js'
 import { infoCommand } from './info.js'
-import { releaseSignals } from './options.js'
 import { runCommand, trainCommand } from './run.js'
 import { searchCommand } from './search.js'
 import { tokenizeCommand } from './tokenize.js'
@@ -35,7 +34,5 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
   } catch (error) {
     process.stderr.write(formatError(error, { debug: Boolean(process.env.DEBUG) }))
     return exitCode(error)
-  } finally {
-    releaseSignals()
   }
 }

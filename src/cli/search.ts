@@ -2,23 +2,10 @@
 import { Command } from 'commander'
 import { counted } from '../data/counted.js'
 import { writeRun } from '../data/trec.js'
-import { evaluateCollection } from '../run/evaluate.js'
-import { placeModel } from '../run/model.js'
 import { checkWritable } from '../runtime/files.js'
-import { openCollection } from './collection.js'
+import { searchCollection } from './collection.js'
 import { usageError } from './errors.js'
-import {
-  type BackendOptions,
-  depth,
-  interruptSignal,
-  openChosenBackend,
-  openProgress,
-  phases,
-  positiveInteger,
-  printJson,
-  withBackend,
-  withOutput,
-} from './options.js'
+import { type BackendOptions, depth, positiveInteger, printJson, withBackend, withOutput } from './options.js'
 
 interface SearchOptions extends BackendOptions {
   readonly model: string
@@ -45,34 +32,20 @@ export const searchCommand = (): Command =>
     ),
   )
     .addHelpText('after', '\nExample:\n  $ wgpu-retrieve search --model my-model --data scifact --output scifact.trec')
-    .action(searchCollection)
+    .action(writeSearch)
 
-async function searchCollection(options: SearchOptions): Promise<void> {
+async function writeSearch(options: SearchOptions): Promise<void> {
   const { output, json } = options
   if (output === '-' && json) throw usageError('--output - and --json would both write to standard output')
   await checkWritable(output)
-  const progress = openProgress(options.quiet)
-  const shown = phases(progress)
-  const signal = interruptSignal('interrupted; nothing was written', progress)
-  const { source, collection, tokenized, maxLength } = await openCollection(options, progress, signal)
-  const { backend } = await openChosenBackend(options, line => progress.say(line))
-  const loaded = await placeModel(backend, source)
-  const settings = { k: options.k, protocol: 'trec', maxLength } as const
-  const { run, seconds, queries, documents, tokens } = await evaluateCollection(
-    backend,
-    loaded.encoder,
-    source.settings.similarity,
-    tokenized,
-    settings,
-    {
-      onProgress: each => shown.show({ name: `encoding ${collection.name}`, ...each }),
-      signal,
-    },
-  )
-  shown.end()
+  const { model, data, split, k, maxLength, quiet } = options
+  const { scored, backend } = await searchCollection({
+    ...{ model, data, split, k, maxLength, quiet },
+    protocol: 'trec',
+    backend: options,
+  })
+  const { run, queries, documents, tokens, seconds } = scored
   await writeRun(output, run, { tag: 'wgpu-retrieve' })
-  await source.close()
-  backend.close()
   const result = { queries, documents, tokens, seconds, backend: backend.kind, output }
   if (json) return printJson(result)
   const what = `${counted(queries, 'query', 'queries')} × ${counted(documents, 'document')}`

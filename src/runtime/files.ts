@@ -30,6 +30,7 @@ export function describeFileError(error: unknown, action: string, path: string):
     EPERM: 'permission denied',
     EROFS: 'the file system is read-only',
     EISDIR: 'it is a folder, expected a file',
+    EEXIST: 'a file of that name is there already',
     ENOTDIR: 'a part of the path is a file, expected a folder',
     ENOSPC: 'no space left on the device; free some, or write elsewhere',
     EDQUOT: 'the disk quota is used up',
