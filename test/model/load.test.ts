@@ -1,11 +1,11 @@
 // Models in a backend's memory: frozen, trained in full or under an adapter; what decays; memory given back, also where there is too little.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Backend, Memory } from '../../src/backend/backend.js'
 import { createWasmBackend } from '../../src/backend/wasm/backend.js'
 import { expectedTensors } from '../../src/model/folder.js'
 import { loadEncoder, type Method, mergeUpdate, newAdapter, randomSource } from '../../src/model/load.js'
 import { readTensor } from '../../src/tensor/parameters.js'
+import { counted } from '../support/counted.js'
 import { failure } from '../support/temporary.js'
 import { tinyConfig } from '../support/tiny-bert.js'
 import { seededValues } from '../support/values.js'
@@ -16,24 +16,8 @@ const lora = { rank: 2, alpha: 8, dropout: 0.1, targets: ['query', 'output.dense
 const adapter = newAdapter(tinyConfig, lora, 1)
 const methods: Method[] = [{ kind: 'frozen' }, { kind: 'frozen', adapter }, { kind: 'lora', adapter }, { kind: 'full' }]
 
-/** A backend of its own, and what of its memory is held. */
-async function counted(maximumBytes?: number): Promise<{ backend: Backend; held: Set<Memory> }> {
-  const inner = await createWasmBackend(maximumBytes === undefined ? {} : { maximumBytes })
-  const held = new Set<Memory>()
-  const allocate: Backend['allocate'] = (bytes, label) => {
-    const memory = inner.allocate(bytes, label)
-    held.add(memory)
-    return memory
-  }
-  const free: Backend['free'] = memory => {
-    inner.free(memory)
-    held.delete(memory)
-  }
-  return { backend: { ...inner, allocate, free }, held }
-}
-
 test('every weight is as the source has it, whichever way it is held; all memory is given back', async () => {
-  const { backend, held } = await counted()
+  const { backend, held } = counted(await createWasmBackend())
   for (const method of methods) {
     const loaded = await loadEncoder(backend, source, settings, method)
     for (const { name } of source.expected)
@@ -47,7 +31,7 @@ test('every weight is as the source has it, whichever way it is held; all memory
 })
 
 test('what is trained takes part in the backward pass, what is frozen does not; biases and norms decay only when asked', async () => {
-  const { backend } = await counted()
+  const { backend } = counted(await createWasmBackend())
   const decaying = ({ trainable }: Awaited<ReturnType<typeof loadEncoder>>) => {
     const memories = new Map(trainable!.segments.map(segment => [segment.parameters.view!.memory, segment.decay]))
     return [...trainable!.tensors].filter(([, tensor]) => memories.get(tensor.view!.memory)).map(([name]) => name)
@@ -74,7 +58,7 @@ test('what is trained takes part in the backward pass, what is frozen does not; 
 })
 
 test('parameters side by side do not touch: each is written where it is read', async () => {
-  const { backend } = await counted()
+  const { backend } = counted(await createWasmBackend())
   const { trainable } = await loadEncoder(backend, source, settings, { kind: 'full' })
   const values = seededValues(2)
   const written = new Map<string, Float32Array>()
@@ -102,7 +86,9 @@ test('too little memory: nothing of the model stays there', async () => {
   const large = randomSource(config, 1)
   for (const method of [{ kind: 'frozen' }, { kind: 'full' }] as const) {
     // 3.5 MiB of weights; trained, they take four times that.
-    const { backend, held } = await counted((method.kind === 'full' ? 128 : 64) * 65536)
+    const { backend, held } = counted(
+      await createWasmBackend({ maximumBytes: (method.kind === 'full' ? 128 : 64) * 65536 }),
+    )
     assert.match(await failure(loadEncoder(backend, large, settings, method)), /cannot allocate/)
     assert.is(held.size, 0, method.kind)
   }
@@ -138,7 +124,7 @@ test('W + scale · B A', () => {
 })
 
 test('pooling must be one that there is', async () => {
-  const { backend } = await counted()
+  const { backend } = counted(await createWasmBackend())
   const several = { pooling: ['mean', 'cls'], normalize: true } as const
   assert.match(await failure(loadEncoder(backend, source, several, { kind: 'frozen' })), /pooling mean \+ cls is not/)
   const { encoder } = await loadEncoder(backend, source, several, { kind: 'frozen' }, { pooling: 'cls' })

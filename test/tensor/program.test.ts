@@ -1,11 +1,12 @@
 // Programs on a backend: batches that shrink and grow again, programs that take turns at one pool, what is refused, and memory given back.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Backend, Memory } from '../../src/backend/backend.js'
+import type { Backend } from '../../src/backend/backend.js'
 import { createWasmBackend } from '../../src/backend/wasm/backend.js'
 import { createPlan } from '../../src/tensor/plan.js'
 import { createPool, createProgram, releasePool } from '../../src/tensor/program.js'
 import { call, createTrace, input, output, temporary } from '../../src/tensor/trace.js'
+import { counted } from '../support/counted.js'
 import { backendsPresent } from '../support/present.js'
 import { failure } from '../support/temporary.js'
 import { seededValues } from '../support/values.js'
@@ -55,21 +56,6 @@ function near(actual: Float32Array, wanted: readonly number[], what: string): vo
   wanted.forEach((value, i) => {
     assert.ok(Math.abs(actual[i]! - value) <= 1e-4 * (1 + Math.abs(value)), `${what}: ${i} is ${actual[i]}, ${value}`)
   })
-}
-
-/** The backend, and what of its memory is held. */
-function counted(backend: Backend): { backend: Backend; held: Set<Memory> } {
-  const held = new Set<Memory>()
-  const allocate: Backend['allocate'] = (bytes, label) => {
-    const memory = backend.allocate(bytes, label)
-    held.add(memory)
-    return memory
-  }
-  const free: Backend['free'] = memory => {
-    backend.free(memory)
-    held.delete(memory)
-  }
-  return { backend: { ...backend, allocate, free }, held }
 }
 
 for (const present of await backendsPresent()) {

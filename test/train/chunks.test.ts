@@ -2,12 +2,13 @@
 // adapter, with dropout, over batches that shrink and grow.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Backend, Memory } from '../../src/backend/backend.js'
+import type { Backend } from '../../src/backend/backend.js'
 import { selectSequences } from '../../src/model/batch.js'
 import { type LoadedEncoder, type Method, newAdapter } from '../../src/model/load.js'
 import { readTensor } from '../../src/tensor/parameters.js'
 import { type ContrastiveBatch, candidatesOf, createContrastiveTrainer } from '../../src/train/contrastive.js'
 import { defaultOptimizer } from '../../src/train/optimizer.js'
+import { counted } from '../support/counted.js'
 import { norm } from '../support/oracles.js'
 import { backendsPresent } from '../support/present.js'
 import { tinyConfig } from '../support/tiny-bert.js'
@@ -29,20 +30,6 @@ function batchOf(first: number, count: number, inBatch: boolean, parts: number):
     targets,
     weights: weights.map(weight => weight / parts),
   }
-}
-
-function counted(backend: Backend): { backend: Backend; held: Set<Memory> } {
-  const held = new Set<Memory>()
-  const allocate: Backend['allocate'] = (bytes, label) => {
-    const memory = backend.allocate(bytes, label)
-    held.add(memory)
-    return memory
-  }
-  const free: Backend['free'] = memory => {
-    backend.free(memory)
-    held.delete(memory)
-  }
-  return { backend: { ...backend, allocate, free }, held }
 }
 
 interface Found {
