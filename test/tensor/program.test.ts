@@ -1,7 +1,6 @@
 // Programs on a backend: batches that shrink and grow again, programs that take turns at one pool, what is refused, and memory given back.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Backend } from '../../src/backend/backend.js'
 import { createWasmBackend } from '../../src/backend/wasm/backend.js'
 import { createPlan } from '../../src/tensor/plan.js'
 import { createPool, createProgram, releasePool } from '../../src/tensor/program.js'
