@@ -8,7 +8,7 @@ import { allMeasures, defaultMeasures, type Measure, measuresWithin, parseMeasur
 import { evaluateRun } from '../evaluate/metrics.js'
 import { fingerprint } from '../run/evaluate.js'
 import { promptFor } from '../run/model.js'
-import { checkWritable } from '../runtime/files.js'
+import { checkWritable } from '../runtime/write.js'
 import { searchCollection } from './collection.js'
 import { usageError } from './errors.js'
 import {

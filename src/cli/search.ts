@@ -2,7 +2,7 @@
 import { Command } from 'commander'
 import { counted } from '../data/counted.js'
 import { writeRun } from '../data/trec.js'
-import { checkWritable } from '../runtime/files.js'
+import { checkWritable } from '../runtime/write.js'
 import { searchCollection } from './collection.js'
 import { usageError } from './errors.js'
 import { type BackendOptions, depth, positiveInteger, printJson, withBackend, withOutput } from './options.js'

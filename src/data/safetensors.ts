@@ -1,6 +1,7 @@
 // Safetensors files: tensors by name, read by position and in blocks, so that beside the result only one block is in memory;
 // one file, or the shards that a model.safetensors.index.json names.
-import { dirname, exists, join, type OpenFile, openFile, readText, writeFileWith } from '../runtime/files.js'
+import { dirname, exists, join, type OpenFile, openFile, readText } from '../runtime/files.js'
+import { writeFileWith } from '../runtime/write.js'
 import { type Converters, type Dtype, dtypeBytes, toF32, toI32 } from './dtype.js'
 import { asObject, describe, parseStrictJson } from './json.js'
 import {

@@ -3,7 +3,8 @@
 import { jsonText } from '../data/json.js'
 import { openSafetensors, type SafetensorsFile, type TensorToWrite, writeSafetensors } from '../data/safetensors.js'
 import { shapeText, type TensorInfo } from '../data/safetensors-header.js'
-import { exists, hashFile, isFolder, join, readBytes, writeFile, writeFolderWith } from '../runtime/files.js'
+import { exists, hashFile, isFolder, join, readBytes } from '../runtime/files.js'
+import { writeFile, writeFolderWith } from '../runtime/write.js'
 import { type ModelConfig, readConfig, toConfigJson } from './config.js'
 import { readSentenceSettings, type SentenceSettings, writeSentenceSettings } from './sentence-transformers.js'
 
