@@ -5,7 +5,7 @@ import { TILE_ROWS } from '../ops/attention.js'
 import type { Groups } from '../ops/embedding.js'
 import type { HostArray } from '../tensor/program.js'
 import { plus, type Tensor, type Values } from '../tensor/tensor.js'
-import { attentionTiles } from '../tensor/tiles.js'
+import { attentionTiles, tileCount } from '../tensor/tiles.js'
 import { input, type Trace } from '../tensor/trace.js'
 import type { ModelConfig } from './config.js'
 
@@ -109,7 +109,7 @@ export function batchArrays(
   const values: Record<string, number> = {
     [`${prefix}T`]: tokens,
     [`${prefix}B`]: sequences,
-    [`${prefix}W`]: tiles.length / TILE_STRIDE,
+    [`${prefix}W`]: tileCount(tiles),
   }
   const inputs: Record<string, HostArray> = {
     [`${prefix}offsets`]: offsets,

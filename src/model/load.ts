@@ -53,6 +53,8 @@ export interface LoadedEncoder {
   readonly encoder: Encoder
   /** Present unless frozen. */
   readonly trainable?: Trainable
+  /** Of all that it holds in the backend's memory, gradients and moments included. */
+  readonly bytes: number
   /** The current values of a weight by its Hugging Face name. */
   readWeight(name: string): Promise<Float32Array>
   /** The current values of the adapter; undefined where there is none. */
@@ -143,6 +145,7 @@ export async function loadEncoder(
   return {
     encoder,
     ...(trainable && { trainable }),
+    bytes: [...tensors.values()].reduce((sum, { view }) => sum + view!.bytes, trainable?.bytes ?? 0),
     readWeight: name => readTensor(backend, weights(name)),
     readAdapter: async () => adapter && readBack(backend, adapter, weights),
     release() {

@@ -210,7 +210,7 @@ export async function trainModel(
       loopHooks,
       resume,
     )
-    return { ...result, loaded, parameters: trainable.count, peakBytes: trainer.peakBytes() + trainable.bytes }
+    return { ...result, loaded, parameters: trainable.count, peakBytes: trainer.peakBytes() + loaded.bytes }
   } catch (error) {
     loaded.release()
     throw error

@@ -51,7 +51,7 @@ export interface ContrastiveTrainer {
   ): Promise<StepStatus>
   /** Gradients only, left in the segments: for tests and for those who step themselves. */
   gradients(batch: ContrastiveBatch, at: { seed: number; counter: number }): Promise<number>
-  /** Held for activations: enough for the largest step so far. In bytes. */
+  /** Of all that it holds beside the parameters: enough for the largest step so far. In bytes. */
   peakBytes(): number
   release(): void
 }
@@ -176,7 +176,11 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
       await microBatch(batch, { seed, step: counter, addsToLoss: 0 }, false)
       return (await readStatus(backend, status)).loss
     },
-    peakBytes: () => poolBytes(pool),
+    peakBytes() {
+      const own = [...programs.values()].reduce((sum, made) => sum + made.bytes(), 0)
+      const cached = cache ? [cache.reps, cache.dreps].reduce((sum, { view }) => sum + view!.bytes, 0) : 0
+      return poolBytes(pool) + own + cached + status.memory.bytes
+    },
     release() {
       releaseCache()
       for (const made of programs.values()) made.release()

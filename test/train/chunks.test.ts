@@ -70,6 +70,8 @@ async function train(
     for (const [name, tensor] of tensors) gradients.set(`${i}.${name}`, await readTensor(backend, tensor.gradient!))
   const parts = [batchOf(0, 6, inBatch, 2), batchOf(6, 4, inBatch, 2)]
   const { loss, gradientNorm } = await trainer.step(parts, { rate: 1e-3, t: 1, seed: 3, counter: 9 })
+  const bytes = [...held].reduce((sum, memory) => sum + memory.bytes, 0)
+  assert.is(trainer.peakBytes() + loaded.reduce((sum, each) => sum + each.bytes, 0), bytes, 'every byte is counted')
   trainer.release()
   for (const each of loaded) each.release()
   assert.is(held.size, 0, 'all memory is given back')
