@@ -8,6 +8,7 @@ import { plainSettings } from '../../src/model/sentence-transformers.js'
 import { encodeSequences } from '../../src/retrieve/encode.js'
 import { evaluateCollection, fingerprint, normalizeRows, tokenizeCollection } from '../../src/run/evaluate.js'
 import { createWordPieceTokenizer } from '../../src/text/tokenizer.js'
+import { failure } from '../support/temporary.js'
 import { tinyConfig } from '../support/tiny-bert.js'
 
 const vocabulary = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'red', 'blue', 'green', 'cat', 'dog', 'find']
@@ -91,6 +92,16 @@ test('fewer documents than k, empty texts, and prompts', async () => {
   const spelled = Array.from(queries.ids, id => vocabulary[id]).join(' ')
   assert.is(spelled, '[CLS] find red [SEP] [CLS] find blue [SEP]')
   assert.equal([truncated, documents.offsets.length - 1], [2, 5])
+})
+
+test('more results than search keeps are refused before anything is encoded', async () => {
+  const { encoder } = await load(true)
+  const score = (k: number, protocol: 'beir' | 'trec') => {
+    const hooks = { onProgress: () => assert.unreachable('encoded') }
+    return failure(evaluateCollection(backend, encoder, 'cosine', tokenized, { ...settings, k, protocol }, hooks))
+  }
+  assert.match(await score(1024, 'beir'), /k is 1024, expected at most 1023/)
+  assert.match(await score(1025, 'trec'), /k is 1025, expected at most 1024/)
 })
 
 test('rows are scaled to length 1, zeros stay', () => {
