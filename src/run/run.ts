@@ -9,6 +9,7 @@ import { recipeToToml } from '../recipe/load.js'
 import type { Recipe } from '../recipe/schema.js'
 import { exists, join, makeFolder, openLog, readLines, removeFile, removeFolder } from '../runtime/files.js'
 import { writeFile } from '../runtime/write.js'
+import { megabytes } from '../tensor/plan.js'
 import type { StepRecord } from '../train/loop.js'
 import { openBackend } from './backend.js'
 import { type CollectionScores, evaluateCollection, tokenizeCollection } from './evaluate.js'
@@ -276,7 +277,7 @@ async function train(
         first = start.step
         steps = start.steps
         hooks.say?.(
-          `training: ${settings.method}, ${start.parameters} parameters, ${start.steps} steps${start.step ? `, from step ${start.step}` : ''}`,
+          `training: ${settings.method}, ${start.parameters} parameters, ${start.steps} steps${start.step ? `, from step ${start.step}` : ''}, at most ${megabytes(start.bytes)}`,
         )
         losses.push(...(await keepLog(folder.log, start.step)))
         log = await openLog(folder.log)

@@ -7,8 +7,9 @@ import { type LoadedEncoder, type Method, newAdapter } from '../model/load.js'
 import type { LoraSettings, TrainSettings } from '../recipe/schema.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import { readCheckpoint, writeCheckpoint } from '../train/checkpoint.js'
-import { createContrastiveTrainer } from '../train/contrastive.js'
+import { type ContrastiveSettings, createContrastiveTrainer } from '../train/contrastive.js'
 import { type Example, type LoopHooks, type LoopResult, type LoopSettings, trainLoop } from '../train/loop.js'
+import { heaviestBatch, stepMemory } from '../train/memory.js'
 import { inputTexts, type ModelSource, placeModel } from './model.js'
 
 export interface TokenizedPairs {
@@ -151,6 +152,8 @@ export interface TrainHooks extends Pick<LoopHooks, 'onStep' | 'signal'> {
     readonly step: number
     readonly steps: number
     readonly parameters: number
+    /** That the backend will hold at most: weights, gradients, moments, activations. */
+    readonly bytes: number
   }) => void | Promise<void>
 }
 
@@ -169,7 +172,7 @@ export async function trainModel(
   const normalize = train.similarity === 'cosine'
   const loaded = await placeModel(backend, source, method, { decayBiasAndNorm: train.decay_bias_and_norm, normalize })
   const trainable = loaded.trainable!
-  const trainer = createContrastiveTrainer(backend, {
+  const step: ContrastiveSettings = {
     query: loaded.encoder,
     passage: loaded.encoder,
     trainable,
@@ -184,8 +187,11 @@ export async function trainModel(
     },
     ...(train.chunk_size && { chunkSize: train.chunk_size }),
     ...(train.dropout !== undefined && { dropout: train.dropout }),
-  })
+  }
+  const trainer = createContrastiveTrainer(backend, step)
   try {
+    const heaviest = heaviestBatch(pairs.texts, pairs.examples, settings)
+    const bytes = loaded.bytes + stepMemory(backend, step, heaviest)
     const fingerprint = await hashLines([
       ...[backend.kind, source.hash, pairs.hash],
       JSON.stringify({ train, lora, seed, settings: source.settings }),
@@ -193,7 +199,7 @@ export async function trainModel(
     const { checkpoint, evaluate } = hooks
     const resume = hooks.resume && checkpoint ? await readCheckpoint(checkpoint, trainable, fingerprint) : undefined
     const start = resume ? (resume.state as { step: number }).step : 0
-    await hooks.onStart?.({ step: start, steps: settings.steps, parameters: trainable.count })
+    await hooks.onStart?.({ step: start, steps: settings.steps, parameters: trainable.count, bytes })
     const loopHooks: LoopHooks = {
       ...(hooks.onStep && { onStep: hooks.onStep }),
       ...(hooks.signal && { signal: hooks.signal }),
