@@ -4,7 +4,7 @@ import { counted } from '../data/counted.js'
 import { writeSafetensors } from '../data/safetensors.js'
 import type { PackedBatch } from '../model/batch.js'
 import { encodeSequences, encodeTokens } from '../retrieve/encode.js'
-import { type ModelSource, openModel, placeModel } from '../run/model.js'
+import { inputTexts, type ModelSource, openModel, placeModel } from '../run/model.js'
 import { checkWritable, writeFileWith } from '../runtime/write.js'
 import { loadTokenizer } from '../text/tokenizer.js'
 import { sayTruncated, textLength } from './collection.js'
@@ -85,7 +85,7 @@ async function packInput(
   if (prompt !== '' && !includePrompt)
     throw new Error('this model leaves its prompt out of the pooling (include_prompt = false), which is not supported')
   const tokenizer = await loadTokenizer(source.folder ?? options.model)
-  const texts = lines.texts.map(text => prompt + text)
+  const texts = inputTexts(settings, 'document', lines.texts, prompt)
   return { ...tokenizer.encode(texts, { maxLength }), maxLength }
 }
 

@@ -16,6 +16,7 @@ import { type CollectionScores, evaluateCollection, tokenizeCollection } from '.
 import { newRunFolder, type RunFolder, unfinishedRunFolder } from './folder.js'
 import { type ModelSource, placeModel, saveModel } from './model.js'
 import {
+  adapterWarnings,
   metricsRecord,
   type Outcome,
   reportRecord,
@@ -79,6 +80,7 @@ export async function runExperiment(recipe: Recipe, hooks: RunHooks = {}): Promi
     const pairs =
       recipe.train && paths.train ? await tokenizePairs(paths.train, source, recipe.train.max_length) : undefined
     for (const line of pairs?.warnings ?? []) warn(line)
+    if (pairs && source.adapter) for (const line of adapterWarnings(source.adapter, recipe)) warn(line)
     if (pairs) checkTraining(source, pairs, recipe.train!, recipe.lora, recipe.seed)
     hooks.signal?.throwIfAborted()
 
