@@ -1,6 +1,6 @@
-// Times the kernels of the WebAssembly backend at the shapes of a small BERT (12 heads of 32, 384 wide) on one thread. Every kernel is compared with
+// Times the kernels of the WebAssembly backend at the shapes of a small BERT (12 heads of 32, 384 wide). Every kernel is compared with
 // the f64 reference on a small case before it is timed; a mismatch ends in exit code 1. One line a kernel, the best of several runs.
-//   npx tsx bench/kernels.ts [part of a name] [--tokens 4096]
+//   npx tsx bench/kernels.ts [part of a name] [--tokens 4096] [--threads 2]
 import { parseArgs } from 'node:util'
 import { Bench } from 'tinybench'
 import { type Backend, wholeView } from '../src/backend/backend.js'
@@ -22,7 +22,7 @@ interface Case {
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
-  options: { tokens: { type: 'string', default: '4096' } },
+  options: { tokens: { type: 'string', default: '4096' }, threads: { type: 'string' } },
 })
 const tokens = Number(flags.tokens)
 const heads = 12
@@ -194,7 +194,7 @@ async function largestError(backend: Backend, one: Case): Promise<number> {
   return worst
 }
 
-const backend = await createWasmBackend()
+const backend = await createWasmBackend(flags.threads ? { threads: Number(flags.threads) } : {})
 console.log(`${backend.description}, ${tokens} tokens`)
 const small = cases(64)
 for (const [i, one] of cases(tokens).entries()) {

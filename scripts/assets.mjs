@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { buildSync } from 'esbuild'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 process.chdir(root)
@@ -57,4 +58,19 @@ for (const target of ['kernels', 'text', 'sampling']) {
   renameSync(wasm, `build/${target}.wasm`)
   renameSync(wasm.replace('.wasm', '.wat'), `build/${target}.wat`)
   write(output, `export const ${target}Module = '${readFileSync(`build/${target}.wasm`).toString('base64')}'\n`)
+}
+
+// What a worker thread runs, in one piece: a source text needs no file to be found, whatever bundles this package.
+const threadFiles = ['thread.ts', 'team.ts'].map(name => join('src', 'backend', 'wasm', name))
+if (stale('build/thread.ts', ['scripts/assets.mjs', ...threadFiles])) {
+  const bundle = buildSync({
+    entryPoints: [threadFiles[0]],
+    bundle: true,
+    minify: true,
+    write: false,
+    format: 'iife',
+    globalName: 'thread',
+    target: 'es2022',
+  })
+  write('build/thread.ts', `export const threadSource = ${JSON.stringify(bundle.outputFiles[0].text)}\n`)
 }

@@ -1,5 +1,5 @@
 // c = [c +] alpha · a · bᵀ [+ bias] for few rows of a: dot products straight from memory, since copying b (N, K) into panels would cost more than the
-// product. Every element is summed in four lanes over k, these in one order, then the last K mod 4 products, whatever the range of rows.
+// product. Every element is summed in four lanes over k, these in one order, then the last K mod 4 products, whatever the range.
 import { at, bytes, rowAt } from './memory'
 import { addProduct } from './tile'
 
@@ -7,18 +7,19 @@ import { addProduct } from './tile'
 export const FEW_ROWS: u32 = 12
 
 export function dots(
-  a: usize, b: usize, bias: usize, c: usize, N: u32, K: u32, accumulate: bool, hasBias: bool, alpha: f32, begin: u32, end: u32,
+  a: usize, b: usize, bias: usize, c: usize, N: u32, K: u32, accumulate: bool, hasBias: bool, alpha: f32,
+  row: u32, lastRow: u32, column: u32, lastColumn: u32,
 ): void {
-  let j: u32 = 0
-  for (; j + 4 <= N; j += 4) {
-    const column = rowAt(b, j, K)
+  let j = column
+  for (; j + 4 <= lastColumn; j += 4) {
+    const bColumn = rowAt(b, j, K)
     const offset = hasBias ? at(bias, j) : 0
-    let i = begin
-    for (; i + 2 <= end; i += 2) dots2x4(rowAt(a, i, K), column, K, rowAt(c, i, N) + bytes(j), bytes(N), alpha, accumulate, offset)
-    if (i < end) dots1x4(rowAt(a, i, K), column, K, rowAt(c, i, N) + bytes(j), alpha, accumulate, offset)
+    let i = row
+    for (; i + 2 <= lastRow; i += 2) dots2x4(rowAt(a, i, K), bColumn, K, rowAt(c, i, N) + bytes(j), bytes(N), alpha, accumulate, offset)
+    if (i < lastRow) dots1x4(rowAt(a, i, K), bColumn, K, rowAt(c, i, N) + bytes(j), alpha, accumulate, offset)
   }
-  for (; j < N; j++) {
-    for (let i = begin; i < end; i++) dot1x1(rowAt(a, i, K), rowAt(b, j, K), K, rowAt(c, i, N) + bytes(j), alpha, accumulate, hasBias ? at(bias, j) : 0)
+  for (; j < lastColumn; j++) {
+    for (let i = row; i < lastRow; i++) dot1x1(rowAt(a, i, K), rowAt(b, j, K), K, rowAt(c, i, N) + bytes(j), alpha, accumulate, hasBias ? at(bias, j) : 0)
   }
 }
 

@@ -1,6 +1,7 @@
 // c (M, N) = [c +] alpha · op(a) · op(b) [+ bias], by blocks as in Goto and van de Geijn 2008 ("Anatomy of high-performance matrix
 // multiplication"): a block of b (K_BLOCK, N_BLOCK) and one of a (M_BLOCK, K_BLOCK) are copied to scratch in the order in which the
-// innermost tile reads them, whatever the transposition was.
+// innermost tile reads them, whatever the transposition was. A unit of work is a row of c, or UNIT_COLUMNS columns of it where there are more
+// columns than rows: a range copies the whole of the smaller factor, and of the larger one only its own part.
 import { at, rowAt, bytes, scratchAt } from './memory'
 import { dots, FEW_ROWS } from './dots'
 import { isShort, shortSums } from './short'
@@ -10,6 +11,8 @@ import { tile4, tile1 } from './tile'
 const K_BLOCK: u32 = 384
 const N_BLOCK: u32 = 384
 const M_BLOCK: u32 = 64
+/** MATMUL_COLUMNS of the kernel table. */
+const UNIT_COLUMNS: u32 = 16
 const PACKED_A: u32 = K_BLOCK * N_BLOCK * 4
 const EDGE: u32 = PACKED_A + M_BLOCK * K_BLOCK * 4
 
@@ -18,19 +21,24 @@ export function matmul(
   M: u32, N: u32, K: u32, transposeA: u32, transposeB: u32, accumulate: u32, hasBias: u32, alpha: f32,
   begin: u32, end: u32,
 ): void {
+  const byRows = M >= N
+  const row: u32 = byRows ? begin : 0
+  const lastRow = byRows ? end : M
+  const column: u32 = byRows ? 0 : begin * UNIT_COLUMNS
+  const lastColumn = byRows ? N : min(N, end * UNIT_COLUMNS)
   if (!transposeA && transposeB && M <= FEW_ROWS) {
-    dots(a, b, bias, c, N, K, accumulate != 0, hasBias != 0, alpha, begin, end)
+    dots(a, b, bias, c, N, K, accumulate != 0, hasBias != 0, alpha, row, lastRow, column, lastColumn)
     return
   }
   if (transposeA && !transposeB && !hasBias && isShort(M, N, K)) {
-    shortSums(a, b, c, M, N, K, accumulate != 0, alpha, begin, end)
+    shortSums(a, b, c, M, N, K, accumulate != 0, alpha, row, lastRow, column, lastColumn)
     return
   }
   // Blocks of equal length: 400 is 200 + 200, not 384 + 16
   const kBlocks = max<u32>(1, (K + K_BLOCK - 1) / K_BLOCK)
   const kBlock = (K + kBlocks - 1) / kBlocks
-  for (let n: u32 = 0; n < N; n += N_BLOCK) {
-    const columns = min(N_BLOCK, N - n)
+  for (let n = column; n < lastColumn; n += N_BLOCK) {
+    const columns = min(N_BLOCK, lastColumn - n)
     let k: u32 = 0
     do {
       const depth = min(kBlock, K - k)
@@ -38,8 +46,8 @@ export function matmul(
       else packColumns8(rowAt(b, k, N) + bytes(n), N, columns, depth, scratchAt(0))
       const add = accumulate != 0 || k > 0
       const bias0 = hasBias && !k ? at(bias, n) : 0
-      for (let m = begin; m < end; m += M_BLOCK) {
-        const rows = min(M_BLOCK, end - m)
+      for (let m = row; m < lastRow; m += M_BLOCK) {
+        const rows = min(M_BLOCK, lastRow - m)
         if (transposeA) packColumns4(rowAt(a, k, M) + bytes(m), M, rows, depth, scratchAt(PACKED_A))
         else packRows4(rowAt(a, m, K) + bytes(k), K, rows, depth, scratchAt(PACKED_A))
         block(rowAt(c, m, N) + bytes(n), N, rows, columns, depth, alpha, add, bias0)

@@ -15,15 +15,18 @@ export function isShort(M: u32, N: u32, K: u32): bool {
   return K <= TERMS && <u64>M * <u64>N * <u64>K <= PRODUCTS
 }
 
-/** a (K, M), b (K, N), c (M, N) */
-export function shortSums(a: usize, b: usize, c: usize, M: u32, N: u32, K: u32, accumulate: bool, alpha: f32, begin: u32, end: u32): void {
+/** a (K, M), b (K, N), c (M, N); columns from a multiple of 4 on */
+export function shortSums(
+  a: usize, b: usize, c: usize, M: u32, N: u32, K: u32, accumulate: bool, alpha: f32,
+  row: u32, lastRow: u32, column: u32, lastColumn: u32,
+): void {
   // What is added to is gone where another range has written: no carrying then.
   const block: u32 = accumulate ? 1 : CARRIED
-  for (let n: u32 = 0; n < N; n += 4) {
-    const columns = min<u32>(4, N - n)
+  for (let n = column; n < lastColumn; n += 4) {
+    const columns = min<u32>(4, lastColumn - n)
     let carryLow = f64x2.splat(0)
     let carryHigh = f64x2.splat(0)
-    for (let m = begin - (begin % block); m < end; m++) {
+    for (let m = row - (row % block); m < lastRow; m++) {
       if (m % block == 0) {
         carryLow = f64x2.splat(0)
         carryHigh = f64x2.splat(0)
@@ -45,7 +48,7 @@ export function shortSums(a: usize, b: usize, c: usize, M: u32, N: u32, K: u32, 
       const rounded = i32x4.shuffle(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 1, 4, 5)
       carryLow = f64x2.sub(low, low64(rounded))
       carryHigh = f64x2.sub(high, high64(rounded))
-      if (m >= begin) storeFew(to, rounded, columns)
+      if (m >= row) storeFew(to, rounded, columns)
     }
   }
 }

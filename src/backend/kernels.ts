@@ -50,6 +50,8 @@ const units = (name: string) => (p: Params) => at(p, name)
 export const TILE_STRIDE = 8
 /** Elements that one unit of sum_of_squares adds up. */
 export const NORM_CHUNK = 16384
+/** Columns of c that one unit of matmul computes where there are more columns than rows. */
+export const MATMUL_COLUMNS = 16
 
 /** Attention over packed sequences: a tile is up to `tileRows` rows of one sequence, listed by the host; rows are rows of (T, heads · headSize). */
 const attention = { tiles: u32, tileRows: u32, heads: u32, headSize: u32, softmaxScale: f32, ...dropout }
@@ -60,7 +62,7 @@ export const kernels = {
   matmul: {
     tensors: { a: read, b: read, bias: optional.read, c: update },
     params: { M: u32, N: u32, K: u32, transposeA: u32, transposeB: u32, accumulate: u32, hasBias: u32, alpha: f32 },
-    units: units('M'),
+    units: (p: Params) => (at(p, 'M') < at(p, 'N') ? Math.ceil(at(p, 'N') / MATMUL_COLUMNS) : at(p, 'M')),
     flops: (p: Params) => 2 * at(p, 'M') * at(p, 'N') * at(p, 'K'),
   },
   // out (columns) += Σ over rows of x (rows, columns)

@@ -33,7 +33,7 @@ export const withBackend = (command: Command): Command =>
       new Option('--backend <backend>', 'where to compute').choices(['auto', 'webgpu', 'wasm']).default('auto'),
     )
     .option('--adapter <name>', "a part of the WebGPU adapter's name")
-    .option('--threads <n>', 'threads of the wasm backend (one is used at present)', positiveInteger)
+    .option('--threads <n>', 'threads of the wasm backend (default: the cores there are)', positiveInteger)
     .hook('preAction', (_, action) => checkAdapter(action.opts()))
 
 export function checkAdapter({ backend, adapter }: { readonly backend?: string; readonly adapter?: string }): void {
@@ -46,7 +46,8 @@ export const withOutput = (command: Command): Command =>
 
 /** Opens the backend and says which one and why. */
 export async function openChosenBackend(options: BackendOptions, say: (line: string) => void): Promise<OpenedBackend> {
-  const opened = await openBackend({ backend: options.backend, ...(options.adapter && { adapter: options.adapter }) })
+  const { backend, adapter, threads } = options
+  const opened = await openBackend({ backend, adapter, threads })
   say(`backend: ${opened.reason}`)
   return opened
 }

@@ -5,7 +5,16 @@ import type { Recipe } from '../recipe/schema.js'
 import { type RunResult, runExperiment } from '../run/run.js'
 import { exists, isFolder, join, listFolder, packageFolder } from '../runtime/files.js'
 import { usageError } from './errors.js'
-import { checkAdapter, interruptSignal, openProgress, phases, printJson, seed, withOutput } from './options.js'
+import {
+  checkAdapter,
+  interruptSignal,
+  openProgress,
+  phases,
+  positiveInteger,
+  printJson,
+  seed,
+  withOutput,
+} from './options.js'
 import { didYouMean } from './suggest.js'
 
 interface RunOptions {
@@ -13,6 +22,7 @@ interface RunOptions {
   readonly resume?: boolean
   readonly backend?: 'auto' | 'webgpu' | 'wasm'
   readonly adapter?: string
+  readonly threads?: number
   readonly seed?: number
   readonly out?: string
   readonly name?: string
@@ -29,6 +39,7 @@ const withRecipe = (command: Command): Command =>
         new Option('--backend <backend>', "where to compute (the recipe's)").choices(['auto', 'webgpu', 'wasm']),
       )
       .option('--adapter <name>', "a part of the WebGPU adapter's name")
+      .option('--threads <n>', 'threads of the wasm backend (default: the cores there are)', positiveInteger)
       .option('--seed <n>', "of shuffling, drawing and dropout (the recipe's)", seed)
       .option('--out <folder>', 'where the folder of the run is made (runs)')
       .option('--name <name>', "the run's name (the recipe's)")
@@ -66,6 +77,7 @@ async function openRecipe(given: string | undefined, options: RunOptions): Promi
   const shortcuts = [
     ...(options.backend ? [`backend=${quoted(options.backend)}`] : []),
     ...(options.adapter ? [`adapter=${quoted(options.adapter)}`] : []),
+    ...(options.threads !== undefined ? [`threads=${options.threads}`] : []),
     ...(options.seed !== undefined ? [`seed=${options.seed}`] : []),
     ...(options.out ? [`out=${quoted(options.out)}`] : []),
     ...(options.name ? [`name=${quoted(options.name)}`] : []),

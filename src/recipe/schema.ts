@@ -204,8 +204,8 @@ export const recipeSchema = v.strictObject({
   backend: v.optional(choice(['auto', 'webgpu', 'wasm']), 'auto'),
   /** A part of the name of the WebGPU adapter to use. */
   adapter: v.optional(text("a part of an adapter's name")),
-  /** Of the wasm backend. */
-  threads: v.optional(integer(1), 1),
+  /** Of the wasm backend; absent: the cores there are. Results do not depend on it. */
+  threads: v.optional(integer(1)),
   /** Folder for runs; default: runs in the working directory. */
   out: v.optional(text('a folder')),
   model,

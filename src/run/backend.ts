@@ -9,6 +9,8 @@ export interface BackendChoice {
   readonly backend: 'auto' | 'webgpu' | 'wasm'
   /** A part of a WebGPU adapter's name. */
   readonly adapter?: string | undefined
+  /** Of the wasm backend; default: the cores there are. */
+  readonly threads?: number | undefined
 }
 
 export interface OpenedBackend {
@@ -17,17 +19,24 @@ export interface OpenedBackend {
   readonly reason: string
 }
 
-export async function openBackend({ backend, adapter }: BackendChoice): Promise<OpenedBackend> {
+export async function openBackend({ backend, adapter, threads }: BackendChoice): Promise<OpenedBackend> {
   if (backend === 'wasm' && adapter)
     throw new Error(
       `adapter "${adapter}" is a WebGPU adapter's, but the backend asked for is wasm; leave one of them out`,
     )
-  if (backend === 'wasm') return openWasm('as asked')
+  if (backend === 'wasm') return openWasm(threads, 'as asked')
   if (backend === 'webgpu' || adapter) return openWebGpu(adapter, 'as asked')
   const { adapters, reason } = await findAdapters()
   const hardware = adapters.find(each => !each.software)
-  if (hardware) return openWebGpu(hardware.name, 'there is a GPU')
-  return openWasm(adapters[0] ? `the only WebGPU adapter, ${adapters[0].name}, is software and slower` : reason)
+  // One that gives no device or computes wrongly is no reason to stop where nobody insisted on it.
+  if (hardware)
+    return openWebGpu(hardware.name, 'there is a GPU').catch((error: Error) =>
+      openWasm(threads, `${hardware.name} cannot be used: ${error.message}`),
+    )
+  return openWasm(
+    threads,
+    adapters[0] ? `the only WebGPU adapter, ${adapters[0].name}, is software and slower` : reason,
+  )
 }
 
 async function openWebGpu(adapter: string | undefined, why: string): Promise<OpenedBackend> {
@@ -35,8 +44,8 @@ async function openWebGpu(adapter: string | undefined, why: string): Promise<Ope
   return { backend, reason: `${backend.description} (${why})` }
 }
 
-async function openWasm(why: string): Promise<OpenedBackend> {
-  const backend = await createWasmBackend()
+async function openWasm(threads: number | undefined, why: string): Promise<OpenedBackend> {
+  const backend = await createWasmBackend({ threads })
   return { backend, reason: `${backend.description} (${why})` }
 }
 
@@ -82,6 +91,16 @@ export interface BackendsInfo {
   readonly default: 'webgpu' | 'wasm'
 }
 
+async function describeWasm(): Promise<BackendsInfo['backends']['wasm']> {
+  try {
+    const backend = await createWasmBackend()
+    backend.close()
+    return { available: true, threads: backend.threads, simd: true }
+  } catch (error) {
+    return { available: false, threads: 0, simd: false, reason: (error as Error).message }
+  }
+}
+
 const shownLimits = [
   'maxBufferSize',
   'maxStorageBufferBindingSize',
@@ -95,20 +114,13 @@ const shownLimits = [
 /** What this machine offers. `adapter` chooses the one that is described. */
 export async function describeBackends(adapter?: string): Promise<BackendsInfo> {
   const { adapters, reason } = await findAdapters()
-  const wasmReason = await createWasmBackend().then(
-    backend => void backend.close(),
-    (error: Error) => error.message,
-  )
-  const wasm = {
-    available: wasmReason === undefined,
-    threads: 1,
-    simd: wasmReason === undefined,
-    ...(wasmReason && { reason: wasmReason }),
-  }
+  const wasm = await describeWasm()
   const preferred = adapters.some(each => !each.software) ? 'webgpu' : 'wasm'
   if (adapters.length === 0)
     return { backends: { webgpu: { available: false, reason, adapters }, wasm }, default: preferred }
-  const opened = await requestAdapter(adapter ? { adapter } : {})
+  // The one that would run: hardware before software, as openBackend chooses.
+  const chosen = adapter ?? (adapters.find(each => !each.software) ?? adapters[0])?.name
+  const opened = await requestAdapter(chosen ? { adapter: chosen } : {})
   const { name, vendor, software } = opened.info
   const limits = Object.fromEntries(shownLimits.map(limit => [limit, Number(opened.adapter.limits[limit])]))
   const webgpu = {

@@ -48,7 +48,6 @@ test('a minimal recipe is completed with the documented defaults', () => {
     name: 'tiny',
     seed: 42,
     backend: 'auto',
-    threads: 1,
     out: resolve('runs'),
     model: { path: resolve('/recipes/model'), max_length: 256 },
     data: {

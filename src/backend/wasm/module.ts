@@ -7,6 +7,8 @@ export type WasmKernel = (...values: number[]) => void
 
 export interface KernelModule {
   readonly kernels: Readonly<Record<KernelName, WasmKernel>>
+  /** For other threads to bring to life over the same memory. */
+  readonly module: WebAssembly.Module
   /** Lends `scratchBytes` bytes at a multiple of 64 to this instance alone; to be called before any kernel. */
   setScratch(pointer: number): void
   readonly scratchBytes: number
@@ -23,18 +25,39 @@ interface Setup {
   maxHeadSize(): number
 }
 
-/** Fails where the runtime has no WebAssembly SIMD. */
+/** Fails where the runtime has no WebAssembly SIMD, or, for a shared memory, no threads. */
 export async function instantiateKernels(memory: WebAssembly.Memory): Promise<KernelModule> {
   const code = Uint8Array.from(atob(kernelsModule), character => character.charCodeAt(0))
-  const { instance } = await WebAssembly.instantiate(code, { env: { memory } }).catch(error => {
+  const shared = typeof SharedArrayBuffer === 'function' && memory.buffer instanceof SharedArrayBuffer
+  const { module, instance } = await WebAssembly.instantiate(shared ? importShared(code) : code, {
+    env: { memory },
+  }).catch(error => {
     throw new Error(`this runtime cannot compile the wasm kernels, which need SIMD: ${error}`, { cause: error })
   })
   const setup = instance.exports as unknown as Setup
   return {
     kernels: instance.exports as unknown as KernelModule['kernels'],
+    module,
     setScratch: pointer => setup.setScratch(pointer),
     scratchBytes: setup.scratchBytes(),
     heapBase: setup.heapBase(),
     maxHeadSize: setup.maxHeadSize(),
   }
+}
+
+/** The import of a memory: its two names, each after its length, its kind, and the flags of its limits: 1 is a maximum, 3 is shared as well. */
+const MEMORY_IMPORT = [3, ...'env', 6, ...'memory', 2].map(part =>
+  typeof part === 'string' ? part.charCodeAt(0) : part,
+)
+
+/**
+ * The same code for a memory that is shared: a build of its own would differ in this byte alone, since threads divide the work and no
+ * kernel needs atomics.
+ */
+function importShared(code: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const at = code.findIndex((_, i) => MEMORY_IMPORT.every((byte, j) => code[i + j] === byte)) + MEMORY_IMPORT.length
+  if (code[at] !== 1) throw new Error('the wasm kernels do not import their memory as expected: build them anew')
+  const shared = code.slice()
+  shared[at] = 3
+  return shared
 }

@@ -1,0 +1,87 @@
+// Worker threads and cores of this runtime: `worker_threads` in Node, `Worker` elsewhere. A worker is started from source text, which holds in a
+// bundle, in a test that runs the sources, and on a page alike.
+import type { Worker as NodeWorker } from 'node:worker_threads'
+
+export interface RunningWorker {
+  /** Ends it, whatever it is doing. */
+  terminate(): void
+}
+
+export interface WorkerOptions {
+  /** A script that defines `thread` with a function `start(data, ready)`, which is called on the worker. */
+  readonly source: string
+  /** Copied to the worker; shared memory is shared. */
+  readonly data: unknown
+  /** Called when the worker ends for a reason of its own, with what is known about it. Not after `terminate`. */
+  readonly died: (reason: string) => void
+}
+
+/** Cores that this process may use. */
+export async function coreCount(): Promise<number> {
+  if (isNode()) return (await import('node:os')).availableParallelism()
+  return (typeof navigator === 'object' && navigator.hardwareConcurrency) || 1
+}
+
+/** Whether threads can share memory here: a page needs cross-origin isolation for it. */
+export const canShareMemory = (): boolean =>
+  typeof SharedArrayBuffer === 'function' &&
+  (isNode() || typeof Worker === 'function') &&
+  (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated !== false
+
+/**
+ * Starts a worker; resolves when it has called `ready`, rejects when it ends before. A worker that is ready does not keep the
+ * process from ending.
+ */
+export function startWorker(options: WorkerOptions): Promise<RunningWorker> {
+  return isNode() ? startNodeWorker(options) : startWebWorker(options)
+}
+
+const isNode = (): boolean => typeof process === 'object' && typeof process.versions?.node === 'string'
+
+const NODE_START = `
+const { parentPort, workerData } = require('node:worker_threads')
+thread.start(workerData, () => parentPort.postMessage('ready'))`
+
+async function startNodeWorker({ source, data, died }: WorkerOptions): Promise<RunningWorker> {
+  const { Worker: Started } = await import('node:worker_threads')
+  // No arguments of the process: a loader that it runs with is of no use here and slow to start.
+  const worker: NodeWorker = new Started(`${source}${NODE_START}`, { eval: true, workerData: data, execArgv: [] })
+  return new Promise((resolve, reject) => {
+    let [ready, ended] = [false, false]
+    const end = (reason: string) => {
+      if (ended) return
+      ended = true
+      if (ready) died(reason)
+      else reject(new Error(`a worker thread did not start: ${reason}`))
+    }
+    worker.once('message', () => {
+      ready = true
+      worker.unref()
+      resolve({
+        terminate() {
+          ended = true
+          void worker.terminate()
+        },
+      })
+    })
+    worker.once('error', error => end(error.message))
+    worker.once('exit', code => end(`it ended with code ${code}`))
+  })
+}
+
+const WEB_START = `
+onmessage = event => thread.start(event.data, () => postMessage('ready'))`
+
+function startWebWorker({ source, data, died }: WorkerOptions): Promise<RunningWorker> {
+  const address = URL.createObjectURL(new Blob([`${source}${WEB_START}`], { type: 'text/javascript' }))
+  const worker = new Worker(address)
+  worker.postMessage(data)
+  return new Promise((resolve, reject) => {
+    worker.onmessage = () => {
+      URL.revokeObjectURL(address)
+      worker.onerror = event => died(event.message)
+      resolve({ terminate: () => worker.terminate() })
+    }
+    worker.onerror = event => reject(new Error(`a worker thread did not start: ${event.message}`))
+  })
+}
