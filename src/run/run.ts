@@ -279,8 +279,9 @@ async function train(
         first = start.step
         steps = start.steps
         hooks.say?.(
-          `training: ${settings.method}, ${start.parameters} parameters, ${start.steps} steps${start.step ? `, from step ${start.step}` : ''}, at most ${megabytes(start.bytes)}`,
+          `training: ${settings.method}, ${start.parameters} parameters, ${start.steps} steps${start.step ? `, from step ${start.step}` : ''}`,
         )
+        hooks.say?.(`memory: at most ${megabytes(start.bytes)} on the backend`)
         losses.push(...(await keepLog(folder.log, start.step)))
         log = await openLog(folder.log)
       },

@@ -1,4 +1,5 @@
 // Which backend runs: as asked, or the one for this machine, with the reason; insisting on what is missing is an error.
+import { availableParallelism } from 'node:os'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { describeBackends, openBackend } from '../../src/run/backend.js'
@@ -36,7 +37,7 @@ test('auto takes a GPU and no software adapter, and says why', async () => {
 
 test('what this machine offers', async () => {
   const { webgpu, wasm } = (await describeBackends()).backends
-  assert.equal(wasm, { available: true, threads: 1, simd: true })
+  assert.equal(wasm, { available: true, threads: availableParallelism(), simd: true })
   if (hasWebGpu) assert.ok(webgpu.available && webgpu.adapter && webgpu.limits!.maxBufferSize! >= 2 ** 28)
   if (!webgpu.available) assert.ok(webgpu.reason, 'a reason where there is none')
 })
