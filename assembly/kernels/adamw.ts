@@ -29,7 +29,6 @@ export function adamw(
   memory.copy(at(v, i), few + 48, length)
 }
 
-// @ts-ignore: decorator
 @inline
 function step4(
   gradient: usize, parameters: usize, m: usize, v: usize, factor: f32, rate: f32, beta1: f32, oneMinusBeta1: f32, beta2: f32, oneMinusBeta2: f32,

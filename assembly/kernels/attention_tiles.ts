@@ -23,30 +23,25 @@ export function maxHeadSize(): u32 {
 }
 
 // Two of each: q and dout, or k and v; scores and their gradient; dk and dv
-// @ts-ignore: decorator
 @inline
 export function lanesAt(which: u32): usize {
   return scratchAt(which * LANES)
 }
-// @ts-ignore: decorator
 @inline
 export function sumsAt(which: u32): usize {
   return scratchAt((2 + which) * LANES)
 }
-// @ts-ignore: decorator
 @inline
 export function scoresAt(which: u32): usize {
   return scratchAt(4 * LANES + which * SCORES)
 }
 /** Vectors (GROUP): one number a row of the group. */
-// @ts-ignore: decorator
 @inline
 export function rowsAt(which: u32): usize {
   return scratchAt(ROWS + which * GROUP * 4)
 }
 
 /** Address of (row, head, 0) in (T, heads · headSize). */
-// @ts-ignore: decorator
 @inline
 export function headAt(x: usize, row: u32, head: u32, heads: u32, headSize: u32): usize {
   return at(rowAt(x, row, heads * headSize), head * headSize)
@@ -88,7 +83,6 @@ function gatherColumn(scores: usize, count: u32, y: usize, stride: u32, headSize
   storeDown(sums, headSize, 3, f32x4.extract_lane(sum, 3), accumulate)
 }
 
-// @ts-ignore: decorator
 @inline
 function storeDown(sums: usize, headSize: u32, row: u32, value: f32, accumulate: bool): void {
   const to = rowAt(sums, row, headSize)

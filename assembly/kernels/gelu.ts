@@ -7,13 +7,11 @@ const TWO_W: f32 = 1.5957691216
 const CUBIC: f32 = 0.044715
 const INVERSE_SQRT_2PI: f32 = 0.3989422804
 
-// @ts-ignore: decorator
 @inline
 function gelu4(x: v128, approximate: bool): v128 {
   return f32x4.mul(x, approximate ? sigmoid4(twoW(x)) : normalCdf4(x, gaussian4(x)))
 }
 
-// @ts-ignore: decorator
 @inline
 function twoW(x: v128): v128 {
   const factor = f32x4.add(f32x4.splat(TWO_W), f32x4.mul(f32x4.splat(TWO_W * CUBIC), f32x4.mul(x, x)))
@@ -21,7 +19,6 @@ function twoW(x: v128): v128 {
 }
 
 /** Φ(x) + x · φ(x); tanh form: s + x · s (1 − s) · 2w′ */
-// @ts-ignore: decorator
 @inline
 function slope4(x: v128, approximate: bool): v128 {
   if (approximate) {

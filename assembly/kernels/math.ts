@@ -4,7 +4,6 @@
  * eˣ = 2ⁿ · eʳ, n = round(x / ln 2), |r| ≤ ln 2 / 2, eʳ = 1 + r + r² · P₄(r) (minimax, 3e-9 relative). Relative error below 1.5e-7;
  * 0 below −87.7; above 88.37 it stays at e^88.37 (no caller needs more); NaN gives NaN.
  */
-// @ts-ignore: decorator
 @inline
 export function exp4(x: v128): v128 {
   // pmax(x, c) is c only where x < c: a NaN passes
@@ -25,14 +24,12 @@ export function exp4(x: v128): v128 {
 }
 
 /** p · x + c */
-// @ts-ignore: decorator
 @inline
 function multiplyAdd(p: v128, x: v128, c: f32): v128 {
   return f32x4.add(f32x4.mul(p, x), f32x4.splat(c))
 }
 
 /** exp(−x² / 2) */
-// @ts-ignore: decorator
 @inline
 export function gaussian4(x: v128): v128 {
   return exp4(f32x4.mul(f32x4.mul(x, x), f32x4.splat(-0.5)))
@@ -42,7 +39,6 @@ export function gaussian4(x: v128): v128 {
  * Φ(x) = (1 + erf(x / √2)) / 2, given g = exp(−x² / 2): Φ(−|x|) = g · u · Q₈(u), u = 1 / (1 + 0.35 |x|) (minimax on |x| ≤ 13, 3.2e-8
  * relative; the form of Abramowitz and Stegun 7.1.26). Absolute error below 1.5e-7.
  */
-// @ts-ignore: decorator
 @inline
 export function normalCdf4(x: v128, g: v128): v128 {
   const one = f32x4.splat(1)
@@ -61,7 +57,6 @@ export function normalCdf4(x: v128, g: v128): v128 {
 }
 
 /** 1 / (1 + e⁻ˣ) */
-// @ts-ignore: decorator
 @inline
 export function sigmoid4(x: v128): v128 {
   const one = f32x4.splat(1)
@@ -69,7 +64,6 @@ export function sigmoid4(x: v128): v128 {
 }
 
 /** The sum of four lanes, in f64. */
-// @ts-ignore: decorator
 @inline
 export function sum4(x: v128): f64 {
   const a = <f64>f32x4.extract_lane(x, 0) + <f64>f32x4.extract_lane(x, 2)
@@ -78,7 +72,6 @@ export function sum4(x: v128): f64 {
 }
 
 /** The largest of four lanes; NaN lanes may be passed over. */
-// @ts-ignore: decorator
 @inline
 export function max4(x: v128): f32 {
   const a = f32x4.pmax(x, i32x4.shuffle(x, x, 2, 3, 0, 1))
@@ -86,21 +79,18 @@ export function max4(x: v128): f32 {
 }
 
 /** Lanes 0 and 1 as f64. */
-// @ts-ignore: decorator
 @inline
 export function low64(x: v128): v128 {
   return f64x2.promote_low_f32x4(x)
 }
 
 /** Lanes 2 and 3 as f64. */
-// @ts-ignore: decorator
 @inline
 export function high64(x: v128): v128 {
   return f64x2.promote_low_f32x4(i32x4.shuffle(x, x, 2, 3, 2, 3))
 }
 
 /** The sum of two f64 lanes. */
-// @ts-ignore: decorator
 @inline
 export function sum2(x: v128): f64 {
   return f64x2.extract_lane(x, 0) + f64x2.extract_lane(x, 1)

@@ -21,42 +21,36 @@ export function heapBase(): usize {
 }
 
 /** Address of byte `offset` of scratch. */
-// @ts-ignore: decorator
 @inline
 export function scratchAt(offset: u32): usize {
   return scratch + <usize>offset
 }
 
 /** Address of element i. */
-// @ts-ignore: decorator
 @inline
 export function at(base: usize, i: u32): usize {
   return base + ((<usize>i) << 2)
 }
 
 /** Address of element (row, 0) of a matrix with `columns` columns. */
-// @ts-ignore: decorator
 @inline
 export function rowAt(base: usize, row: u32, columns: u32): usize {
   return base + ((<usize>row * <usize>columns) << 2)
 }
 
 /** Address of element i of f64. */
-// @ts-ignore: decorator
 @inline
 export function at64(base: usize, i: u32): usize {
   return base + ((<usize>i) << 3)
 }
 
 /** Bytes of n elements. */
-// @ts-ignore: decorator
 @inline
 export function bytes(n: u32): usize {
   return (<usize>n) << 2
 }
 
 /** The next four elements, or zeros after the `left` that are there. */
-// @ts-ignore: decorator
 @inline
 export function loadFew(x: usize, left: u32): v128 {
   if (left >= 4) return v128.load(x)

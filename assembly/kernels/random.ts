@@ -4,7 +4,6 @@
 export let word0: v128 = i32x4.splat(0)
 export let word1: v128 = i32x4.splat(0)
 
-// @ts-ignore: decorator
 @inline
 function rotate(x: v128, by: i32): v128 {
   return v128.or(i32x4.shl(x, by), i32x4.shr_u(x, 32 - by))
@@ -46,14 +45,12 @@ export function words(c0: v128, c1: v128, key0: u32, key1: u32): void {
 }
 
 /** x · scale, or 0 where the word is below `threshold`. */
-// @ts-ignore: decorator
 @inline
 export function drop(x: v128, word: v128, threshold: v128, scale: v128): v128 {
   return v128.and(f32x4.mul(x, scale), i32x4.ge_u(word, threshold))
 }
 
 /** Words of (counter, pair), (counter, pair + 1) …, (counter, pair + 3): afterwards word0 holds positions 2 · pair …, word1 the next four. */
-// @ts-ignore: decorator
 @inline
 export function wordsOfRow(counter: u32, pair: u32, key0: u32, key1: u32): void {
   words(i32x4.splat(counter), i32x4.add(i32x4.splat(pair), i32x4(0, 1, 2, 3)), key0, key1)

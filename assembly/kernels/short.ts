@@ -53,7 +53,6 @@ export function shortSums(
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function storeFew(to: usize, value: v128, count: u32): void {
   if (count >= 4) {

@@ -59,7 +59,6 @@ function clearSums(width: u32): void {
   memory.fill(at64(scratchAt(0), STRIPE), 0, 2 * bytes(width + 4))
 }
 
-// @ts-ignore: decorator
 @inline
 function addSums(j: u32, first: u32, low: v128, high: v128): void {
   const to = at64(scratchAt(0), first + j)

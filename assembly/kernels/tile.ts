@@ -3,7 +3,6 @@
 // Steps are in bytes: from one k to the next, and from one row of c to the next.
 
 /** c = [c +] (alpha · sum [+ bias]); bias is 0 for none. */
-// @ts-ignore: decorator
 @inline
 function finish4(c: usize, sum: v128, alpha: v128, accumulate: bool, bias: usize): void {
   let value = f32x4.mul(sum, alpha)
@@ -12,7 +11,6 @@ function finish4(c: usize, sum: v128, alpha: v128, accumulate: bool, bias: usize
   v128.store(c, value)
 }
 
-// @ts-ignore: decorator
 @inline
 function finish8(c: usize, low: v128, high: v128, alpha: v128, accumulate: bool, bias: usize): void {
   finish4(c, low, alpha, accumulate, bias)
@@ -20,14 +18,12 @@ function finish8(c: usize, low: v128, high: v128, alpha: v128, accumulate: bool,
 }
 
 /** sum + x · y, rounded twice: wasm SIMD has no fused product. */
-// @ts-ignore: decorator
 @inline
 export function addProduct(sum: v128, x: v128, y: v128): v128 {
   return f32x4.add(sum, f32x4.mul(x, y))
 }
 
 /** Four rows of c from a with its four rows side by side: element (i, k) at a + k · aStep + 4 i. */
-// @ts-ignore: decorator
 @inline
 export function tile4(k: u32, a: usize, aStep: usize, b: usize, bStep: usize, c: usize, cStep: usize, alpha: f32, accumulate: bool, bias: usize): void {
   let c00 = f32x4.splat(0), c01 = f32x4.splat(0), c10 = f32x4.splat(0), c11 = f32x4.splat(0)
@@ -58,7 +54,6 @@ export function tile4(k: u32, a: usize, aStep: usize, b: usize, bStep: usize, c:
 }
 
 /** One row of c: element k of a at a + k · aStep. */
-// @ts-ignore: decorator
 @inline
 export function tile1(k: u32, a: usize, aStep: usize, b: usize, bStep: usize, c: usize, alpha: f32, accumulate: bool, bias: usize): void {
   let c0 = f32x4.splat(0), c1 = f32x4.splat(0)
@@ -73,7 +68,6 @@ export function tile1(k: u32, a: usize, aStep: usize, b: usize, bStep: usize, c:
 }
 
 /** Four rows of c from four rows of a, aRow bytes apart: element (i, k) at a + i · aRow + 4 k. */
-// @ts-ignore: decorator
 @inline
 export function tileRows4(k: u32, a: usize, aRow: usize, b: usize, bStep: usize, c: usize, cStep: usize, alpha: f32): void {
   let c00 = f32x4.splat(0), c01 = f32x4.splat(0), c10 = f32x4.splat(0), c11 = f32x4.splat(0)

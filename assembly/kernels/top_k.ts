@@ -41,13 +41,11 @@ function offer(score: f32, column: u32, value: usize, index: usize, k: u32): voi
   if (better(score, column, load<f32>(value), load<u32>(index))) sink(value, index, k, 0, score, column)
 }
 
-// @ts-ignore: decorator
 @inline
 function better(value0: f32, index0: u32, value1: f32, index1: u32): bool {
   return value0 > value1 || (value0 == value1 && index0 < index1)
 }
 
-// @ts-ignore: decorator
 @inline
 function put(value: usize, index: usize, i: u32, v: f32, n: u32): void {
   store<f32>(at(value, i), v)

@@ -33,7 +33,6 @@ function mix(value: u64): u64 {
   return value ^ (value >> 31)
 }
 
-// @ts-ignore: decorator
 @inline
 function output(stream: u64, index: u64): u64 {
   return mix(stream + (index + 1) * GAMMA)
@@ -55,7 +54,6 @@ export function setDrawCount(count: f64): void {
   draws = <u64>count
 }
 
-// @ts-ignore: decorator
 @inline
 function next(): u64 {
   return output(drawKey, draws++)

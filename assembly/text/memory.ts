@@ -9,7 +9,6 @@ export function workspace(): usize {
   return top
 }
 
-// @ts-ignore: decorator
 @inline
 export function aligned(bytes: usize): usize {
   return (bytes + 63) & ~63
@@ -37,19 +36,16 @@ export function keep(bytes: usize): void {
   top += aligned(bytes)
 }
 
-// @ts-ignore: decorator
 @inline
 export function at2(base: usize, index: u32): usize {
   return base + (<usize>index << 1)
 }
 
-// @ts-ignore: decorator
 @inline
 export function at4(base: usize, index: u32): usize {
   return base + (<usize>index << 2)
 }
 
-// @ts-ignore: decorator
 @inline
 export function at8(base: usize, index: u32): usize {
   return base + (<usize>index << 3)

@@ -49,7 +49,6 @@ export function setUpNormalizer(clean: bool, chinese: bool, strip: bool, lower: 
 }
 
 /** A normalised character to its place. */
-// @ts-ignore: decorator
 @inline
 function put(code: u32, flags: u32): void {
   if (buffer) buffer = encode(buffer, code)
@@ -77,7 +76,6 @@ function hold(code: u32, order: u32): void {
 }
 
 /** A character after decomposition, in its canonical order. */
-// @ts-ignore: decorator
 @inline
 function putInOrder(code: u32, flags: u32): void {
   const order = flags >> ORDER_SHIFT
@@ -117,7 +115,6 @@ function putMapped(code: u32, flags: u32, mapping: i32): void {
 }
 
 /** One character of raw text. */
-// @ts-ignore: decorator
 @inline
 function putRaw(code: u32): void {
   const record = recordOf(code)

@@ -36,7 +36,6 @@ export function setUpScan(lower: bool, short: bool): void {
 }
 
 /** How many of 16 bytes, from the first, are letters or digits. */
-// @ts-ignore: decorator
 @inline
 function lettersIn(bytes: v128): usize {
   const letter = i8x16.lt_u(i8x16.sub(v128.or(bytes, i8x16.splat(0x20)), i8x16.splat(0x61)), i8x16.splat(26))
@@ -44,7 +43,6 @@ function lettersIn(bytes: v128): usize {
   return ctz(~i8x16.bitmask(v128.or(letter, digit)))
 }
 
-// @ts-ignore: decorator
 @inline
 function folded(bytes: v128, by: v128): v128 {
   const capital = i8x16.lt_u(i8x16.sub(bytes, i8x16.splat(0x41)), i8x16.splat(26))

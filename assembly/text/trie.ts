@@ -20,7 +20,6 @@ let shift: u32 = 0
 let edges: u32 = 0
 
 /** The node that an edge leads to, or 0: a root is never led to. */
-// @ts-ignore: decorator
 @inline
 export function follow(node: u32, byte: u32): u32 {
   const key = ((node << 8) | byte) + 1
@@ -34,19 +33,16 @@ export function follow(node: u32, byte: u32): u32 {
 }
 
 /** The value of a node that `follow` returned. */
-// @ts-ignore: decorator
 @inline
 export function valueOf(node: u32): i32 {
   return load<i32>(at8(slots, node - ROOTS), 4)
 }
 
-// @ts-ignore: decorator
 @inline
 function mask(): u32 {
   return (<u32>-1) >> shift
 }
 
-// @ts-ignore: decorator
 @inline
 function hash(key: u32): u32 {
   return (key * 0x9e3779b1) >> shift

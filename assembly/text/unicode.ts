@@ -91,25 +91,21 @@ function placeOf(code: u32): u32 {
 }
 
 /** The address of a code point's record. */
-// @ts-ignore: decorator
 @inline
 export function recordOf(code: u32): usize {
   return at8(records, load<u16>(at2(table, code < PLANES ? code : placeOf(code))))
 }
 
-// @ts-ignore: decorator
 @inline
 export function flagsIn(record: usize): u32 {
   return load<u32>(record)
 }
 
-// @ts-ignore: decorator
 @inline
 export function mappingIn(record: usize): i32 {
   return load<i32>(record, 4)
 }
 
-// @ts-ignore: decorator
 @inline
 export function flagsOf(code: u32): u32 {
   return flagsIn(recordOf(code))

@@ -3,7 +3,6 @@
 /** Bytes of the code point that `decode` read last. */
 export let decoded: u32 = 0
 
-// @ts-ignore: decorator
 @inline
 export function decode(address: usize): u32 {
   const first = <u32>load<u8>(address)
@@ -26,7 +25,6 @@ export function decode(address: usize): u32 {
 }
 
 /** Writes a code point; returns the address after it. */
-// @ts-ignore: decorator
 @inline
 export function encode(address: usize, code: u32): usize {
   if (code < 0x80) {

@@ -44,7 +44,6 @@ export function setOutput(address: usize): void {
   output = address
 }
 
-// @ts-ignore: decorator
 @inline
 export function emit(id: i32): void {
   store<i32>(output, id)
@@ -52,13 +51,11 @@ export function emit(id: i32): void {
 }
 
 /** A mask of the first n of 16 bytes. */
-// @ts-ignore: decorator
 @inline
 export function firstBytes(n: u32): v128 {
   return v128.load(ones + 32 - n)
 }
 
-// @ts-ignore: decorator
 @inline
 export function entryOf(low: v128, high: v128): usize {
   let hash = (i64x2.extract_lane(low, 0) * 0x9e3779b97f4a7c15) ^ (i64x2.extract_lane(low, 1) * 0xc2b2ae3d27d4eb4f)
@@ -67,14 +64,12 @@ export function entryOf(low: v128, high: v128): usize {
   return cache + (<usize>((hash * 0xbf58476d1ce4e5b9) >>> (64 - CACHE_BITS)) << ENTRY_SHIFT)
 }
 
-// @ts-ignore: decorator
 @inline
 export function holds(entry: usize, low: v128, high: v128): bool {
   return !v128.any_true(v128.or(v128.xor(v128.load(entry), low), v128.xor(v128.load(entry, 16), high)))
 }
 
 /** Writes a cached word's ids; returns the address after them. Writes 32 bytes whatever their number. */
-// @ts-ignore: decorator
 @inline
 export function writeCached(entry: usize, to: usize): usize {
   v128.store(to, v128.load(entry, 32))
@@ -83,7 +78,6 @@ export function writeCached(entry: usize, to: usize): usize {
 }
 
 /** Has an entry hold another word, of so many bytes, and writes the word's ids. */
-// @ts-ignore: decorator
 @inline
 export function learn(entry: usize, low: v128, high: v128, bytes: u32): void {
   v128.store(entry, low)
@@ -129,13 +123,11 @@ function split(from: usize, bytes: u32): void {
   }
 }
 
-// @ts-ignore: decorator
 @inline
 export function wordIsEmpty(): bool {
   return wordCharacters == 0
 }
 
-// @ts-ignore: decorator
 @inline
 export function append(code: u32): void {
   if (code == 0) hasZero = true
@@ -143,7 +135,6 @@ export function append(code: u32): void {
 }
 
 /** Appends the first n ≤ 16 of the given bytes, all ASCII. */
-// @ts-ignore: decorator
 @inline
 export function append16(bytes: v128, n: u32): void {
   if (wordCharacters <= maximumCharacters) {

@@ -21,9 +21,19 @@ export function threefry2x32(counter0: number, counter1: number, key0: number, k
   return [x0 >>> 0, x1 >>> 0]
 }
 
+/**
+ * A seed of 0 to 2^53 − 1 as two words: its low one, and its high one worked into a constant that keeps one use of the seed apart from
+ * another.
+ */
+export const seedWords = (seed: number, use: number): [number, number] => [
+  seed >>> 0,
+  (use ^ Math.floor(seed / 2 ** 32)) >>> 0,
+]
+
 /** The parameters of a dropout kernel: which elements fall and what the others are multiplied by. `rate` is in [0, 1). */
 export function dropoutParams(rate: number, seed: number, step: number, site: number) {
-  const [key0, key1] = threefry2x32(seed >>> 0, step >>> 0, site >>> 0, 0x64726f70)
+  const [low, high] = seedWords(seed, 0x64726f70)
+  const [key0, key1] = threefry2x32(low, step >>> 0, site >>> 0, high)
   return { threshold: Math.min(Math.round(rate * 2 ** 32), 2 ** 32 - 1), scale: 1 / (1 - rate), key0, key1 }
 }
 

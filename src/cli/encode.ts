@@ -1,13 +1,14 @@
 // encode: texts, or ids as they are, to vectors in a safetensors file.
-import { Command } from 'commander'
-import { documentText } from '../data/collection.js'
-import { readJsonLines } from '../data/jsonl.js'
+import { Command, Option } from 'commander'
+import { counted } from '../data/counted.js'
 import { writeSafetensors } from '../data/safetensors.js'
 import type { PackedBatch } from '../model/batch.js'
 import { encodeSequences, encodeTokens } from '../retrieve/encode.js'
-import { type ModelSource, openModel, placeModel } from '../run/model.js'
-import { writeFile } from '../runtime/files.js'
+import { inputTexts, type ModelSource, openModel, placeModel } from '../run/model.js'
+import { checkWritable, writeFileWith } from '../runtime/write.js'
 import { loadTokenizer } from '../text/tokenizer.js'
+import { sayTruncated, textLength } from './collection.js'
+import { checkLimits, type Lines, readLines } from './encode-input.js'
 import { usageError } from './errors.js'
 import {
   type BackendOptions,
@@ -26,7 +27,7 @@ interface EncodeOptions extends BackendOptions {
   readonly input: string
   readonly output: string
   readonly prompt?: string
-  readonly pooling?: string
+  readonly pooling?: 'mean' | 'cls' | 'none'
   readonly maxLength?: number
   readonly json?: boolean
   readonly quiet?: boolean
@@ -41,9 +42,18 @@ export const encodeCommand = (): Command =>
         )
         .requiredOption('--model <folder>', 'a model folder or a PEFT adapter folder')
         .requiredOption('--input <file>', 'JSON lines, - for standard input')
-        .requiredOption('--output <file>', 'a .safetensors file; ids go beside it into .ids.txt')
+        .requiredOption(
+          '--output <file>',
+          'a .safetensors file, its ids beside it in .ids.txt; - for standard output, without ids',
+        )
         .option('--prompt <text>', "put in front of each text, in place of the model's default prompt")
-        .option('--pooling <mode>', "mean, cls, or none for every token's last hidden state")
+        .addOption(
+          new Option('--pooling <mode>', "none: every token's last hidden state (the model's)").choices([
+            'mean',
+            'cls',
+            'none',
+          ]),
+        )
         .option('--max-length <n>', "tokens a text is cut to (the model's)", positiveInteger),
     ),
   )
@@ -53,134 +63,93 @@ export const encodeCommand = (): Command =>
     )
     .action(encodeFile)
 
-interface Lines {
-  readonly texts: string[]
-  readonly ids: number[][]
-  readonly typeIds: number[][]
-  readonly names: string[]
-}
-
-async function readInput(path: string): Promise<Lines> {
-  const lines: Lines = { texts: [], ids: [], typeIds: [], names: [] }
-  for await (const { line, value } of readJsonLines(path)) {
-    const { text, title, ids, token_type_ids: types, _id: id } = value
-    const place = `${path}:${line}`
-    if (ids !== undefined) lines.ids.push(integers(ids, 'ids', place))
-    else if (typeof text === 'string')
-      lines.texts.push(documentText({ title: typeof title === 'string' ? title : '', text }))
-    else throw new Error(`${place}: found ${Object.keys(value).join(', ') || 'no keys'}, expected "text" or "ids"`)
-    if (lines.texts.length > 0 && lines.ids.length > 0)
-      throw new Error(`${place}: lines with "text" and lines with "ids" in one file; give them apart`)
-    if (ids !== undefined)
-      lines.typeIds.push(
-        types === undefined ? lines.ids.at(-1)!.map(() => 0) : integers(types, 'token_type_ids', place),
-      )
-    if (lines.typeIds.at(-1)?.length !== lines.ids.at(-1)?.length)
-      throw new Error(`${place}: token_type_ids and ids differ in length`)
-    lines.names.push(id === undefined ? String(lines.names.length) : String(id))
-  }
-  if (lines.names.length === 0) throw new Error(`${path} is empty: there is nothing to encode`)
-  return lines
-}
-
-function integers(value: unknown, key: string, place: string): number[] {
-  if (!Array.isArray(value) || value.length === 0 || value.some(each => !Number.isInteger(each) || each < 0))
-    throw new Error(
-      `${place}: "${key}" is ${JSON.stringify(value)?.slice(0, 60)}, expected a list of one or more non-negative integers`,
-    )
-  return value as number[]
-}
-
+/** → a packed batch, and how many texts were cut */
 async function packInput(
   lines: Lines,
   source: ModelSource,
   options: EncodeOptions,
-): Promise<{ batch: PackedBatch; truncated: number }> {
+): Promise<PackedBatch & { truncated: number; maxLength: number }> {
   const { config, settings } = { config: source.weights.config, settings: source.settings }
+  const maxLength = textLength(options.maxLength, source)
   if (lines.ids.length > 0) {
+    checkLimits(lines, config)
     const offsets = new Int32Array(lines.ids.length + 1)
     lines.ids.forEach((ids, i) => {
       offsets[i + 1] = offsets[i]! + ids.length
-      const wrong = ids.find(id => id >= config.vocabulary)
-      if (wrong !== undefined)
-        throw new Error(`line ${i + 1}: id ${wrong} is outside the model's vocabulary of ${config.vocabulary}`)
-      if (ids.length > config.maxPositions)
-        throw new Error(`line ${i + 1}: ${ids.length} ids, the model has ${config.maxPositions} positions`)
-      const type = lines.typeIds[i]!.find(each => each >= config.typeVocabulary)
-      if (type !== undefined)
-        throw new Error(`line ${i + 1}: token type ${type}, the model has ${config.typeVocabulary}`)
     })
-    return {
-      batch: { ids: Int32Array.from(lines.ids.flat()), typeIds: Int32Array.from(lines.typeIds.flat()), offsets },
-      truncated: 0,
-    }
+    const [ids, typeIds] = [Int32Array.from(lines.ids.flat()), Int32Array.from(lines.typeIds.flat())]
+    return { ids, typeIds, offsets, truncated: 0, maxLength }
   }
-  const prompt =
-    options.prompt ?? (settings.defaultPromptName ? (settings.prompts[settings.defaultPromptName] ?? '') : '')
-  if (prompt !== '' && !settings.includePrompt)
+  const { prompts, defaultPromptName, includePrompt } = settings
+  const prompt = options.prompt ?? (defaultPromptName ? (prompts[defaultPromptName] ?? '') : '')
+  if (prompt !== '' && !includePrompt)
     throw new Error('this model leaves its prompt out of the pooling (include_prompt = false), which is not supported')
   const tokenizer = await loadTokenizer(source.folder ?? options.model)
-  const maxLength = Math.min(options.maxLength ?? settings.maxLength, config.maxPositions)
-  const { ids, offsets, truncated } = tokenizer.encode(
-    lines.texts.map(text => prompt + text),
-    { maxLength },
-  )
-  return { batch: { ids, offsets }, truncated }
+  const texts = inputTexts(settings, 'document', lines.texts, prompt)
+  return { ...tokenizer.encode(texts, { maxLength }), maxLength }
 }
 
 async function encodeFile(options: EncodeOptions): Promise<void> {
-  const { model, input, output, pooling, quiet } = options
-  if (pooling !== undefined && !['mean', 'cls', 'none'].includes(pooling))
-    throw usageError(`--pooling is "${pooling}", expected mean, cls or none`)
+  const { model, output, json } = options
+  if (output === '-' && json) throw usageError('--output - and --json would both write to standard output')
+  await checkWritable(output)
+  const source = await openModel(model, { tokenizer: false })
+  try {
+    const { names, tokens, seconds, backend } = await encodeLines(source, options)
+    const rate = tokens / seconds
+    const counts = { texts: names.length, tokens, seconds, tokens_per_second: rate, backend, output }
+    if (json) return printJson(counts)
+    const what = `${counted(names.length, 'text')}, ${counted(tokens, 'token')}, ${Math.round(rate)} tokens/s`
+    if (output !== '-') process.stdout.write(`${what} → ${output}\n`)
+  } finally {
+    await source.close()
+  }
+}
+
+async function encodeLines(source: ModelSource, options: EncodeOptions) {
+  const { input, output, pooling, quiet } = options
   const progress = openProgress(quiet)
   const shown = phases(progress)
-  const signal = interruptSignal('interrupted; nothing was written')
-  const lines = await readInput(input)
-  const source = await openModel(model, { tokenizer: false })
-  const { batch, truncated } = await packInput(lines, source, options)
-  if (truncated > 0) progress.say(`${truncated} texts were cut to the maximum length`)
+  const signal = interruptSignal('interrupted; nothing was written', progress)
+  const lines = await readLines(input)
+  signal.throwIfAborted()
+  const { truncated, maxLength, ...batch } = await packInput(lines, source, options)
+  sayTruncated(truncated, maxLength, progress)
   const { backend } = await openChosenBackend(options, line => progress.say(line))
-  const loaded = await placeModel(
-    backend,
-    source,
-    undefined,
-    pooling === 'mean' || pooling === 'cls' ? { pooling } : {},
-  )
-  const total = batch.ids.length
-  const started = performance.now()
-  const hooks = {
-    signal,
-    onProgress: ({ tokens }: { tokens: number }) =>
-      shown.show({ name: 'encoding', done: tokens, total, unit: 'tokens' }),
+  try {
+    const pooled = pooling === 'mean' || pooling === 'cls' ? { pooling } : {}
+    const { encoder } = await placeModel(backend, source, undefined, pooled)
+    const total = batch.ids.length
+    const onProgress = ({ tokens }: { tokens: number }) =>
+      shown.show({ name: 'encoding', done: tokens, total, unit: 'tokens' })
+    const started = performance.now()
+    const everyToken = pooling === 'none'
+    const encode = everyToken ? encodeTokens : encodeSequences
+    const vectors = await encode(backend, encoder, batch, { signal, onProgress })
+    const seconds = (performance.now() - started) / 1000
+    shown.end()
+    await writeVectors(output, vectors, encoder.config.hidden, lines.names, everyToken ? batch.offsets : undefined)
+    return { names: lines.names, tokens: total, seconds, backend: backend.kind }
+  } finally {
+    backend.close()
   }
-  const everyToken = pooling === 'none'
-  const vectors = everyToken
-    ? await encodeTokens(backend, loaded.encoder, batch, hooks)
-    : await encodeSequences(backend, loaded.encoder, batch, hooks)
-  const seconds = (performance.now() - started) / 1000
-  shown.end()
-  const width = source.weights.config.hidden
+}
+
+/** Both files or none: each is whole before the first gets its name. */
+async function writeVectors(
+  output: string,
+  vectors: Float32Array,
+  width: number,
+  names: readonly string[],
+  offsets: Int32Array | undefined,
+): Promise<void> {
   const shape = [vectors.length / width, width]
-  const offsets = { name: 'offsets', dtype: 'I32' as const, shape: [batch.offsets.length], data: batch.offsets }
-  await writeSafetensors(
-    output,
-    [{ name: 'embeddings', dtype: 'F32', shape, data: vectors }, ...(everyToken ? [offsets] : [])],
-    { format: 'pt' },
-  )
-  await writeFile(`${output.replace(/\.safetensors$/, '')}.ids.txt`, lines.names.map(name => `${name}\n`).join(''))
-  await source.close()
-  backend.close()
-  const result = {
-    texts: lines.names.length,
-    tokens: total,
-    seconds,
-    tokens_per_second: total / seconds,
-    backend: backend.kind,
-    output,
-  }
-  if (options.json) printJson(result)
-  else
-    process.stdout.write(
-      `${result.texts} texts, ${total} tokens, ${Math.round(result.tokens_per_second)} tokens/s → ${output}\n`,
-    )
+  const embeddings = { name: 'embeddings', dtype: 'F32' as const, shape, data: vectors }
+  const starts = offsets && { name: 'offsets', dtype: 'I32' as const, shape: [offsets.length], data: offsets }
+  const write = () => writeSafetensors(output, starts ? [embeddings, starts] : [embeddings], { format: 'pt' })
+  if (output === '-') return write()
+  await writeFileWith(`${output.replace(/\.safetensors$/, '')}.ids.txt`, async append => {
+    await append(names.map(name => `${name}\n`).join(''))
+    await write()
+  })
 }

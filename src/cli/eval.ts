@@ -1,20 +1,20 @@
 // eval: a model scored on a collection, or a TREC run scored against judgements.
-import { Command } from 'commander'
-import { loadCollection } from '../data/collection.js'
+import { Command, Option } from 'commander'
+import { counted } from '../data/counted.js'
 import { hashCollection } from '../data/fingerprint.js'
 import { readQrels } from '../data/qrels.js'
 import { readRun, writeRun } from '../data/trec.js'
-import { allMeasures, defaultMeasures, measuresWithin } from '../evaluate/measures.js'
+import { allMeasures, defaultMeasures, type Measure, measuresWithin, parseMeasure } from '../evaluate/measures.js'
 import { evaluateRun } from '../evaluate/metrics.js'
-import { evaluateCollection, fingerprint, tokenizeCollection } from '../run/evaluate.js'
-import { openModel, placeModel, promptFor } from '../run/model.js'
+import { fingerprint } from '../run/evaluate.js'
+import { promptFor } from '../run/model.js'
+import { checkWritable } from '../runtime/write.js'
+import { searchCollection } from './collection.js'
 import { usageError } from './errors.js'
 import {
   type BackendOptions,
-  interruptSignal,
-  openChosenBackend,
+  depth,
   openProgress,
-  phases,
   positiveInteger,
   printJson,
   withBackend,
@@ -48,9 +48,13 @@ export const evalCommand = (): Command =>
         .option('--split <name>', 'qrels/<name>.tsv', 'test')
         .option('--qrels <file>', 'judgements: TREC qrels or a BEIR tsv')
         .option('--run <file>', 'a TREC run to score against --qrels')
-        .option('-k, --k <n>', 'documents retrieved for a query', positiveInteger, 100)
+        .option('-k, --k <n>', 'documents retrieved for a query', depth, 100)
         .option('--max-length <n>', "tokens a text is cut to (the model's)", positiveInteger)
-        .option('--protocol <name>', "beir drops a document with the query's own id; trec does not", 'beir')
+        .addOption(
+          new Option('--protocol <name>', "beir drops a document with the query's own id; trec does not")
+            .choices(['beir', 'trec'])
+            .default('beir'),
+        )
         .option('--measures <names>', 'comma-separated, for example ndcg_at_10,recall_at_100')
         .option('--complete', 'average over all judged queries, those without results counting 0 (trec_eval -c)')
         .option('--output <file>', 'write the TREC run here'),
@@ -65,72 +69,67 @@ export const evalCommand = (): Command =>
       return scoreModel(options)
     })
 
-const namesOf = (measures: string | undefined, fallback: readonly string[]): readonly string[] =>
-  measures ? measures.split(',').map(name => name.trim()) : fallback
+/** The measures asked for, checked before anything is computed. `k`: how many results there will be. */
+function measuresOf(names: string | undefined, fallback: readonly string[], k: number): readonly string[] {
+  if (names === undefined) return fallback
+  return names.split(',').map(each => {
+    const name = each.trim()
+    const { cut } = measure(name)
+    if (cut !== Number.POSITIVE_INFINITY && cut > k)
+      throw usageError(`--measures: ${name} looks at ${cut} documents, but -k retrieves ${k}; set -k ${cut} or more`)
+    return name
+  })
+}
+
+function measure(name: string): Measure {
+  try {
+    return parseMeasure(name)
+  } catch (error) {
+    throw usageError(`--measures: ${(error as Error).message}`)
+  }
+}
 
 async function scoreRun({ qrels, run, model, data, measures, complete, json, quiet }: EvalOptions): Promise<void> {
   if (!qrels || !run) throw usageError('eval needs --qrels and --run together, or --model and --data')
   if (model || data)
     throw usageError('eval scores either a run (--qrels, --run) or a model (--model, --data); give one pair')
+  const names = measuresOf(measures, allMeasures, Number.POSITIVE_INFINITY)
+  const progress = openProgress(quiet)
   const judged = await readQrels(qrels)
-  const { scores, perQuery, counts } = evaluateRun(judged.qrels, await readRun(run), namesOf(measures, allMeasures), {
+  for (const line of judged.warnings) progress.say(`warning: ${line}`)
+  const { scores, perQuery, counts } = evaluateRun(judged.qrels, await readRun(run), names, {
     complete: complete ?? false,
   })
-  if (!quiet) for (const line of judged.warnings) process.stderr.write(`warning: ${line}\n`)
   if (json) return printJson({ scores, per_query: perQuery, queries: counts.queries })
   printScores(
     measures ? scores : Object.fromEntries(defaultMeasures.map(name => [name, scores[name]!])),
-    `${counts.queries} queries`,
+    counted(counts.queries, 'query', 'queries'),
   )
 }
 
 async function scoreModel(options: EvalOptions): Promise<void> {
-  const { model, data, split, k, protocol, quiet } = options
+  const { model, data, split, k, protocol, output, quiet } = options
   if (!model || !data)
     throw usageError(`eval needs ${model ? '--data' : data ? '--model' : '--model and --data'}, or --qrels and --run`)
-  if (protocol !== 'beir' && protocol !== 'trec') throw usageError(`--protocol is "${protocol}", expected beir or trec`)
-  const progress = openProgress(quiet)
-  const shown = phases(progress)
-  const signal = interruptSignal('interrupted; nothing was written')
-  const collection = await loadCollection(data, { split })
-  for (const line of collection.warnings) progress.say(`warning: ${line}`)
-  const source = await openModel(model)
-  const { backend } = await openChosenBackend(options, line => progress.say(line))
-  const loaded = await placeModel(backend, source)
-  const { settings } = source
-  const maxLength = options.maxLength ?? settings.maxLength
-  const tokenized = tokenizeCollection(source.tokenizer!, settings, collection, maxLength)
-  if (tokenized.truncated > 0)
-    progress.say(`${tokenized.truncated} texts are longer than ${maxLength} tokens and were cut`)
-  const measures = namesOf(options.measures, measuresWithin(k))
-  const scored = await evaluateCollection(
-    backend,
-    loaded.encoder,
-    settings.similarity,
-    tokenized,
-    { k, protocol, measures, maxLength },
-    {
-      onProgress: each => shown.show({ name: `encoding ${collection.name}`, ...each }),
-      signal,
-    },
-  )
-  shown.end()
-  if (options.output) await writeRun(options.output, scored.run, { tag: 'wgpu-retrieve' })
+  if (output === '-')
+    throw usageError('--output - would mix the run with the scores; search writes a run to standard output')
+  const measures = measuresOf(options.measures, measuresWithin(k), k)
+  if (output) await checkWritable(output)
+  const { scored, collection, settings, modelHash, maxLength, pooling, backend } = await searchCollection({
+    ...{ model, data, split, k, protocol, measures, quiet },
+    maxLength: options.maxLength,
+    backend: options,
+  })
+  if (output) await writeRun(output, scored.run, { tag: 'wgpu-retrieve' })
   const print = fingerprint({
-    protocol,
-    k,
-    maxLength,
+    ...{ protocol, k, maxLength, pooling, modelHash },
     queryPrompt: promptFor(settings, 'query'),
     documentPrompt: promptFor(settings, 'document'),
-    pooling: loaded.encoder.pooling,
     similarity: settings.similarity,
-    modelHash: source.hash,
     dataHash: await hashCollection(collection),
   })
   const { scores, queries, documents, tokens, seconds } = scored
   const rate = seconds.encode > 0 ? tokens / seconds.encode : 0
-  await source.close()
-  backend.close()
   if (options.json)
     return printJson({
       scores,
@@ -142,10 +141,8 @@ async function scoreModel(options: EvalOptions): Promise<void> {
       backend: backend.kind,
       fingerprint: print,
     })
-  printScores(
-    scores,
-    `${queries} queries, ${documents} documents, ${Math.round(rate)} tokens/s on ${backend.description}`,
-  )
+  const what = `${counted(queries, 'query', 'queries')}, ${counted(documents, 'document')}`
+  printScores(scores, `${what}, ${Math.round(rate)} tokens/s on ${backend.description}`)
   process.stdout.write(`${print}\n`)
 }
 

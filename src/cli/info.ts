@@ -22,9 +22,20 @@ export const infoCommand = (): Command =>
         ...webgpu.adapters
           .filter(each => each.name !== webgpu.adapter)
           .map(each => `        also ${each.name}${each.software ? ' (software)' : ''}`),
-        ...(webgpu.available ? [`        features ${webgpu.features!.join(', ')}`] : []),
+        ...(webgpu.available ? wrapped(`features ${webgpu.features!.join(', ')}`.split(' ')) : []),
         ...Object.entries(webgpu.limits ?? {}).map(([name, value]) => `        ${name} ${value}`),
         `default ${preferred}`,
       ]
       process.stdout.write(`${lines.join('\n')}\n`)
     })
+
+/** Lines of at most 100 columns, below a backend's name. */
+function wrapped(words: readonly string[]): string[] {
+  const lines: string[] = []
+  for (const word of words) {
+    const longer = `${lines.at(-1)} ${word}`
+    if (lines.length > 0 && longer.length <= 100) lines[lines.length - 1] = longer
+    else lines.push(`${' '.repeat(lines.length === 0 ? 8 : 10)}${word}`)
+  }
+  return lines
+}

@@ -1,7 +1,8 @@
 // Options that several commands share; each has one meaning.
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type OpenedBackend, openBackend } from '../run/backend.js'
-import { interruption } from './errors.js'
+import type { Phase } from '../run/run.js'
+import { interruption, usageError } from './errors.js'
 import { createProgress, type Progress, stderrOutput } from './progress.js'
 
 export interface BackendOptions {
@@ -10,12 +11,21 @@ export interface BackendOptions {
   readonly threads?: number
 }
 
-export const positiveInteger = (text: string): number => {
-  const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 1)
-    throw new InvalidArgumentError(`found ${text}, expected an integer of 1 or more`)
-  return value
-}
+const integerFrom =
+  (least: number, most = Number.MAX_SAFE_INTEGER) =>
+  (text: string): number => {
+    const value = Number(text)
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value
+    const range = most === Number.MAX_SAFE_INTEGER ? `of ${least} or more` : `from ${least} to ${most}`
+    throw new InvalidArgumentError(`Expected an integer ${range}.`)
+  }
+
+export const positiveInteger = integerFrom(1)
+
+export const seed = integerFrom(0)
+
+/** Documents a query: what exact search keeps. */
+export const depth = integerFrom(1, 1000)
 
 export const withBackend = (command: Command): Command =>
   command
@@ -24,6 +34,12 @@ export const withBackend = (command: Command): Command =>
     )
     .option('--adapter <name>', "a part of the WebGPU adapter's name")
     .option('--threads <n>', 'threads of the wasm backend (default: the cores there are)', positiveInteger)
+    .hook('preAction', (_, action) => checkAdapter(action.opts()))
+
+export function checkAdapter({ backend, adapter }: { readonly backend?: string; readonly adapter?: string }): void {
+  if (backend === 'wasm' && adapter)
+    throw usageError('--adapter chooses a WebGPU adapter, but --backend is wasm; leave one of them out')
+}
 
 export const withOutput = (command: Command): Command =>
   command.option('--json', 'results as JSON on stdout').option('--quiet', 'no progress, no warnings')
@@ -39,37 +55,55 @@ export async function openChosenBackend(options: BackendOptions, say: (line: str
 export const openProgress = (quiet: boolean | undefined): Progress =>
   createProgress({ output: stderrOutput(), quiet: quiet ?? false })
 
-/** Progress of phases as they come: a new name begins a new task. */
-export function phases(progress: Progress): {
-  show(phase: { name: string; done: number; total: number; unit: string; note?: string }): void
-  end(): void
-} {
-  let current: string | undefined
+/** Progress of phases as they come: a new name begins a new task, and one that is done is summed up. */
+export function phases(progress: Progress): { show(phase: Phase): void; end(): void } {
+  let current: Phase | undefined
+  const end = () => {
+    if (current) progress.end(current.note)
+    current = undefined
+  }
   return {
-    show({ name, done, total, unit, note }) {
-      if (name !== current) {
-        if (current !== undefined) progress.end()
-        progress.begin(name, { unit, total })
-        current = name
+    show(phase) {
+      const { name, first = 0, done, total, unit, note } = phase
+      if (name !== current?.name) {
+        end()
+        progress.begin(name, { unit, total, done: first })
       }
+      current = phase
       progress.advance(done, note)
+      if (done === total) end()
     },
-    end() {
-      if (current !== undefined) progress.end()
-      current = undefined
-    },
+    end,
   }
 }
 
-/** Aborted by the first Ctrl-C (or SIGTERM); the second ends the process at once. */
-export function interruptSignal(message: string): AbortSignal {
+const signalHandlers = new Set<() => void>()
+const signals = ['SIGINT', 'SIGTERM'] as const
+
+// A terminal and a wrapper such as npx may both pass one Ctrl-C on.
+const SAME_KEYSTROKE = 500 // milliseconds
+
+/** Aborted by the first Ctrl-C (or SIGTERM), with `message`; another one ends the process at once. */
+export function interruptSignal(message: string, progress: Progress): AbortSignal {
   const controller = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM'] as const)
-    process.on(name, () => {
-      if (controller.signal.aborted) process.exit(130)
-      controller.abort(interruption(message))
-    })
+  let since = 0
+  const stop = () => {
+    const now = performance.now()
+    if (controller.signal.aborted && now - since > SAME_KEYSTROKE) process.exit(130)
+    if (controller.signal.aborted) return
+    since = now
+    progress.say('stopping as soon as what has begun is done; Ctrl-C again stops at once')
+    controller.abort(interruption(message))
+  }
+  signalHandlers.add(stop)
+  for (const name of signals) process.on(name, stop)
   return controller.signal
+}
+
+/** For a process that goes on after a command; one that ends keeps its handlers, so that a late Ctrl-C does not kill it. */
+export function releaseSignals(): void {
+  for (const stop of signalHandlers) for (const name of signals) process.off(name, stop)
+  signalHandlers.clear()
 }
 
 export const printJson = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value)}\n`)

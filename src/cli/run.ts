@@ -1,11 +1,20 @@
 // run: a whole experiment. train: its training alone.
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { loadRecipe } from '../recipe/load.js'
 import type { Recipe } from '../recipe/schema.js'
 import { type RunResult, runExperiment } from '../run/run.js'
-import { exists, join, packageFolder } from '../runtime/files.js'
+import { exists, isFolder, join, listFolder, packageFolder } from '../runtime/files.js'
 import { usageError } from './errors.js'
-import { interruptSignal, openProgress, phases, printJson, withOutput } from './options.js'
+import {
+  checkAdapter,
+  interruptSignal,
+  openProgress,
+  phases,
+  positiveInteger,
+  printJson,
+  seed,
+  withOutput,
+} from './options.js'
 import { didYouMean } from './suggest.js'
 
 interface RunOptions {
@@ -13,7 +22,8 @@ interface RunOptions {
   readonly resume?: boolean
   readonly backend?: 'auto' | 'webgpu' | 'wasm'
   readonly adapter?: string
-  readonly seed?: string
+  readonly threads?: number
+  readonly seed?: number
   readonly out?: string
   readonly name?: string
   readonly json?: boolean
@@ -25,12 +35,16 @@ const withRecipe = (command: Command): Command =>
     command
       .argument('[recipe]', 'a recipe file (TOML); without one, the small experiment in the package')
       .option('--set <key=value...>', 'override keys of the recipe, for example train.steps=10')
-      .option('--backend <backend>', 'auto, webgpu or wasm')
+      .addOption(
+        new Option('--backend <backend>', "where to compute (the recipe's)").choices(['auto', 'webgpu', 'wasm']),
+      )
       .option('--adapter <name>', "a part of the WebGPU adapter's name")
-      .option('--seed <n>', 'of shuffling, drawing and dropout')
+      .option('--threads <n>', 'threads of the wasm backend (default: the cores there are)', positiveInteger)
+      .option('--seed <n>', "of shuffling, drawing and dropout (the recipe's)", seed)
       .option('--out <folder>', 'where the folder of the run is made (runs)')
       .option('--name <name>', "the run's name (the recipe's)")
-      .option('--resume', 'go on from the last checkpoint of this run'),
+      .option('--resume', 'go on from the last checkpoint of this run')
+      .hook('preAction', (_, action) => checkAdapter(action.opts())),
   )
 
 export const runCommand = (): Command =>
@@ -54,16 +68,17 @@ async function openRecipe(given: string | undefined, options: RunOptions): Promi
   const path = given ?? stray
   const recipes = join(await packageFolder(), 'recipes')
   const file = path ?? join(recipes, 'mini.toml')
-  if (path !== undefined && !(await exists(path))) {
-    const { readdir } = await import('node:fs/promises')
-    const known = (await readdir(recipes)).map(name => join('recipes', name))
-    throw usageError(`there is no recipe ${path}${didYouMean(path, known)}`)
+  if (!(await exists(file))) {
+    const known = (await listFolder(recipes)).map(name => join('recipes', name))
+    throw usageError(`there is no recipe ${file}${didYouMean(file, known)}`)
   }
+  if (await isFolder(file)) throw usageError(`${file} is a folder, expected a recipe file (TOML)`)
   const quoted = (value: string) => JSON.stringify(value)
   const shortcuts = [
     ...(options.backend ? [`backend=${quoted(options.backend)}`] : []),
     ...(options.adapter ? [`adapter=${quoted(options.adapter)}`] : []),
-    ...(options.seed ? [`seed=${options.seed}`] : []),
+    ...(options.threads !== undefined ? [`threads=${options.threads}`] : []),
+    ...(options.seed !== undefined ? [`seed=${options.seed}`] : []),
     ...(options.out ? [`out=${quoted(options.out)}`] : []),
     ...(options.name ? [`name=${quoted(options.name)}`] : []),
   ]
@@ -80,7 +95,7 @@ async function runRecipe(
   const progress = openProgress(options.quiet)
   const shown = phases(progress)
   const repeat = commandToRepeat(process.argv.slice(2))
-  const signal = interruptSignal(`interrupted; a checkpoint is kept. Go on with: ${repeat} --resume`)
+  const signal = interruptSignal('interrupted', progress)
   const result = await runExperiment(recipe, {
     say: line => progress.say(line),
     warn: line => progress.say(`warning: ${line}`),

@@ -1,20 +1,11 @@
 // search: the best documents of a collection for its queries, as a TREC run.
 import { Command } from 'commander'
-import { loadCollection } from '../data/collection.js'
+import { counted } from '../data/counted.js'
 import { writeRun } from '../data/trec.js'
-import { evaluateCollection, tokenizeCollection } from '../run/evaluate.js'
-import { openModel, placeModel } from '../run/model.js'
-import {
-  type BackendOptions,
-  interruptSignal,
-  openChosenBackend,
-  openProgress,
-  phases,
-  positiveInteger,
-  printJson,
-  withBackend,
-  withOutput,
-} from './options.js'
+import { checkWritable } from '../runtime/write.js'
+import { searchCollection } from './collection.js'
+import { usageError } from './errors.js'
+import { type BackendOptions, depth, positiveInteger, printJson, withBackend, withOutput } from './options.js'
 
 interface SearchOptions extends BackendOptions {
   readonly model: string
@@ -34,45 +25,30 @@ export const searchCommand = (): Command =>
         .description("The best documents for a collection's queries, exactly, as a TREC run.")
         .requiredOption('--model <folder>', 'a model folder or a PEFT adapter folder')
         .requiredOption('--data <folder>', 'a BEIR folder')
-        .requiredOption('--output <file>', 'the TREC run')
+        .requiredOption('--output <file>', 'the TREC run, - for standard output')
         .option('--split <name>', 'whose queries are asked', 'test')
-        .option('-k, --k <n>', 'documents a query', positiveInteger, 100)
+        .option('-k, --k <n>', 'documents a query', depth, 100)
         .option('--max-length <n>', "tokens a text is cut to (the model's)", positiveInteger),
     ),
   )
     .addHelpText('after', '\nExample:\n  $ wgpu-retrieve search --model my-model --data scifact --output scifact.trec')
-    .action(searchCollection)
+    .action(writeSearch)
 
-async function searchCollection(options: SearchOptions): Promise<void> {
-  const progress = openProgress(options.quiet)
-  const shown = phases(progress)
-  const signal = interruptSignal('interrupted; nothing was written')
-  const collection = await loadCollection(options.data, { split: options.split })
-  const source = await openModel(options.model)
-  const { backend } = await openChosenBackend(options, line => progress.say(line))
-  const loaded = await placeModel(backend, source)
-  const maxLength = options.maxLength ?? source.settings.maxLength
-  const tokenized = tokenizeCollection(source.tokenizer!, source.settings, collection, maxLength)
-  const settings = { k: options.k, protocol: 'trec', maxLength } as const
-  const { run, seconds, queries, documents, tokens } = await evaluateCollection(
-    backend,
-    loaded.encoder,
-    source.settings.similarity,
-    tokenized,
-    settings,
-    {
-      onProgress: each => shown.show({ name: `encoding ${collection.name}`, ...each }),
-      signal,
-    },
-  )
-  shown.end()
-  await writeRun(options.output, run, { tag: 'wgpu-retrieve' })
-  await source.close()
-  backend.close()
-  const result = { queries, documents, tokens, seconds, backend: backend.kind, output: options.output }
-  if (options.json) printJson(result)
-  else
-    process.stdout.write(
-      `${queries} queries × ${documents} documents, encoded in ${seconds.encode.toFixed(1)} s, searched in ${seconds.search.toFixed(2)} s → ${options.output}\n`,
-    )
+async function writeSearch(options: SearchOptions): Promise<void> {
+  const { output, json } = options
+  if (output === '-' && json) throw usageError('--output - and --json would both write to standard output')
+  await checkWritable(output)
+  const { model, data, split, k, maxLength, quiet } = options
+  const { scored, backend } = await searchCollection({
+    ...{ model, data, split, k, maxLength, quiet },
+    protocol: 'trec',
+    backend: options,
+  })
+  const { run, queries, documents, tokens, seconds } = scored
+  await writeRun(output, run, { tag: 'wgpu-retrieve' })
+  const result = { queries, documents, tokens, seconds, backend: backend.kind, output }
+  if (json) return printJson(result)
+  const what = `${counted(queries, 'query', 'queries')} × ${counted(documents, 'document')}`
+  const times = `encoded in ${seconds.encode.toFixed(1)} s, searched in ${seconds.search.toFixed(1)} s`
+  if (output !== '-') process.stdout.write(`${what}, ${times} → ${output}\n`)
 }

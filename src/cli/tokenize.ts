@@ -1,5 +1,6 @@
 // tokenize: JSON strings in, arrays of ids out, a line each.
 import { Command } from 'commander'
+import { excerpt } from '../data/jsonl.js'
 import { readLines } from '../runtime/files.js'
 import { loadTokenizer } from '../text/tokenizer.js'
 import { positiveInteger } from './options.js'
@@ -34,13 +35,13 @@ export const tokenizeCommand = (): Command =>
       for await (const line of readLines(input)) {
         number++
         if (line.trim() === '') continue
-        block.push(parseText(line, number))
+        block.push(parseText(line, `${input}:${number}`))
         if (block.length === BLOCK) await flush()
       }
       await flush()
     })
 
-function parseText(line: string, number: number): string {
+function parseText(line: string, place: string): string {
   let value: unknown
   try {
     value = JSON.parse(line)
@@ -48,6 +49,6 @@ function parseText(line: string, number: number): string {
     value = undefined
   }
   if (typeof value !== 'string')
-    throw new Error(`line ${number} is ${line.slice(0, 60)}, expected a JSON string such as "some text"`)
+    throw new Error(`${place}: expected a JSON string such as "some text", found ${excerpt(line)}`)
   return value
 }

@@ -2,6 +2,7 @@
 // `.gz` or not. Documents stream, so that a corpus larger than memory can be encoded; `loadCollection` holds all of one
 // split.
 import { baseName, exists, isFolder, listFolder } from '../runtime/files.js'
+import { counted } from './counted.js'
 import { describeValue, excerpt, hasKeys, type JsonLine, readJsonLines } from './jsonl.js'
 import { nearest } from './nearest.js'
 import { type Qrels, readQrels } from './qrels.js'
@@ -31,7 +32,7 @@ export interface Collection {
   readonly documents: Texts
   /** The queries that the split judges. */
   readonly queries: Texts
-  /** The split's judgements, unknown documents and queries included: they count as not found, as in trec_eval. */
+  /** The split's judgements, unknown documents and queries included: as in trec_eval, the former count as not found, the latter not at all. */
   readonly qrels: Qrels
   readonly warnings: string[]
   readonly counts: {
@@ -154,14 +155,14 @@ export async function loadCollection(folder: string, { split = 'test' }: { split
     throw new Error(
       `none of the ${qrels.size} queries of ${qrelsPath} is in ${folder}/queries.jsonl (the first is ${excerpt(unknownQueries[0]!)}): the two files do not belong together`,
     )
-  const warn = (unknown: string[], what: string, file: string) => {
+  const warn = (unknown: string[], what: string, file: string, effect: string) => {
     if (unknown.length)
       warnings.push(
-        `${qrelsPath} judges ${unknown.length} ${what} that ${file} does not hold (the first is ${excerpt(unknown[0]!)}); they count as not found`,
+        `${qrelsPath} judges ${what} that ${file} does not hold (the first is ${excerpt(unknown[0]!)}): ${effect}`,
       )
   }
-  warn(unknownDocuments, 'documents', 'the corpus')
-  warn(unknownQueries, 'queries', 'queries.jsonl')
+  warn(unknownDocuments, counted(unknownDocuments.length, 'document'), 'the corpus', 'counted as not found')
+  warn(unknownQueries, counted(unknownQueries.length, 'query', 'queries'), 'queries.jsonl', 'left out of the means')
   const relevant = [...qrels.values()].reduce((sum, grades) => sum + [...grades.values()].filter(g => g > 0).length, 0)
   if (relevant === 0) warnings.push(`${qrelsPath} has no grade above 0: every measure will be 0`)
   const counts = {
@@ -197,7 +198,8 @@ async function findTexts(folder: string, name: string): Promise<string> {
   throw new Error(`${folder} has no ${name} (or ${name}.gz), which a BEIR collection must have${hint}`)
 }
 
-const holdsCorpus = async (folder: string) =>
+/** Whether a folder has documents: corpus.jsonl, plain or gzipped. */
+export const holdsCorpus = async (folder: string) =>
   (await exists(`${folder}/corpus.jsonl`)) || (await exists(`${folder}/corpus.jsonl.gz`))
 
 /** The splits of a BEIR folder: the names of its qrels/*.tsv. */

@@ -1,6 +1,7 @@
 // Safetensors files: tensors by name, read by position and in blocks, so that beside the result only one block is in memory;
 // one file, or the shards that a model.safetensors.index.json names.
-import { dirname, exists, join, type OpenFile, openFile, readText, writeFileWith } from '../runtime/files.js'
+import { dirname, exists, join, type OpenFile, openFile, readText } from '../runtime/files.js'
+import { writeFileWith } from '../runtime/write.js'
 import { type Converters, type Dtype, dtypeBytes, toF32, toI32 } from './dtype.js'
 import { asObject, describe, parseStrictJson } from './json.js'
 import {
@@ -42,7 +43,10 @@ async function readHeader(file: OpenFile): Promise<{ header: Header; dataStart: 
   const { path, size } = file
   if (size < 8)
     throw new Error(`${path} is ${size} bytes long, a safetensors file has at least 8: the file is cut short`)
-  const length = new DataView((await file.read(0, 8)).buffer).getBigUint64(0, true)
+  const start = await file.read(0, 8)
+  if (new TextDecoder().decode(start) === 'version ')
+    throw new Error(`${path} is a pointer of Git LFS, not the file itself; fetch that with git lfs pull`)
+  const length = new DataView(start.buffer).getBigUint64(0, true)
   if (length > maxHeaderBytes)
     throw new Error(
       `${path}: the header is said to be ${length} bytes long, at most ${maxHeaderBytes} are allowed: damaged, or not a safetensors file`,

@@ -1,6 +1,7 @@
 // TREC runs: `query Q0 document rank score tag` a line, and the order that trec_eval gives the results: score as
 // float32 descending, ties by document id descending bytewise. Ranks in a file are ignored, as trec_eval ignores them.
-import { readLineBlocks, writeFileWith } from '../runtime/files.js'
+import { readLineBlocks } from '../runtime/files.js'
+import { writeFileWith } from '../runtime/write.js'
 import { excerpt } from './jsonl.js'
 import { splitFields } from './qrels.js'
 

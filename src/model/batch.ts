@@ -5,8 +5,9 @@ import { TILE_ROWS } from '../ops/attention.js'
 import type { Groups } from '../ops/embedding.js'
 import type { HostArray } from '../tensor/program.js'
 import { plus, type Tensor, type Values } from '../tensor/tensor.js'
-import { attentionTiles } from '../tensor/tiles.js'
+import { attentionTiles, tileCount } from '../tensor/tiles.js'
 import { input, type Trace } from '../tensor/trace.js'
+import type { ModelConfig } from './config.js'
 
 /** Token sequences without padding. */
 export interface PackedBatch {
@@ -31,6 +32,31 @@ export interface BatchTensors {
   readonly sequences: string
   /** Present where embedding tables are trained. */
   readonly groups?: { readonly ids: Groups; readonly positions: Groups; readonly typeIds: Groups }
+}
+
+/** Fails where a sequence does not fit the model: kernels look ids and positions up without a check of their own. */
+export function checkSequences(
+  { ids, offsets, typeIds }: PackedBatch,
+  { vocabulary, maxPositions, typeVocabulary }: Pick<ModelConfig, 'vocabulary' | 'maxPositions' | 'typeVocabulary'>,
+): void {
+  for (let b = 0; b + 1 < offsets.length; b++) {
+    const length = offsets[b + 1]! - offsets[b]!
+    if (length > maxPositions)
+      throw new Error(
+        `text ${b + 1} has ${length} tokens, but the model has ${maxPositions} positions; cut texts to ${maxPositions} tokens (max_length)`,
+      )
+  }
+  const sequenceOf = (t: number) => offsets.findIndex(end => end > t)
+  const wrong = ids.findIndex(id => id < 0 || id >= vocabulary)
+  if (wrong >= 0)
+    throw new Error(
+      `text ${sequenceOf(wrong)} has the id ${ids[wrong]}, but the model's vocabulary has ${vocabulary} entries; do tokenizer and weights belong together?`,
+    )
+  const type = typeIds?.findIndex(each => each < 0 || each >= typeVocabulary) ?? -1
+  if (type >= 0)
+    throw new Error(
+      `text ${sequenceOf(type)} has the token type ${typeIds![type]}, but the model has ${typeVocabulary} of them (from 0)`,
+    )
 }
 
 const lookups = ['ids', 'positions', 'typeIds'] as const
@@ -83,7 +109,7 @@ export function batchArrays(
   const values: Record<string, number> = {
     [`${prefix}T`]: tokens,
     [`${prefix}B`]: sequences,
-    [`${prefix}W`]: tiles.length / TILE_STRIDE,
+    [`${prefix}W`]: tileCount(tiles),
   }
   const inputs: Record<string, HostArray> = {
     [`${prefix}offsets`]: offsets,

@@ -3,7 +3,8 @@
 import { jsonText } from '../data/json.js'
 import { openSafetensors, type SafetensorsFile, type TensorToWrite, writeSafetensors } from '../data/safetensors.js'
 import { shapeText, type TensorInfo } from '../data/safetensors-header.js'
-import { exists, hashFile, isFolder, join, readBytes, writeFile, writeFolderWith } from '../runtime/files.js'
+import { exists, hashFile, isFolder, join, readBytes } from '../runtime/files.js'
+import { writeFile, writeFolderWith } from '../runtime/write.js'
 import { type ModelConfig, readConfig, toConfigJson } from './config.js'
 import { readSentenceSettings, type SentenceSettings, writeSentenceSettings } from './sentence-transformers.js'
 
@@ -51,7 +52,10 @@ export const canonicalName = (name: string): string =>
 
 const floating = ['F32', 'F16', 'BF16', 'F64']
 
-/** Finds each expected tensor in the file, or fails with a list of everything that is missing, of another shape, or no floating dtype. */
+/** A model of many layers contradicts its config in hundreds of places at once. */
+const SHOWN_PROBLEMS = 12
+
+/** Finds each expected tensor in the file, or fails with a list of what is missing, of another shape, or no floating dtype. */
 function matchTensors(file: SafetensorsFile, expected: readonly ExpectedTensor[]): Map<string, TensorInfo> {
   const problems: string[] = []
   const wanted = new Set(expected.map(tensor => tensor.name))
@@ -71,8 +75,11 @@ function matchTensors(file: SafetensorsFile, expected: readonly ExpectedTensor[]
     else if (!floating.includes(tensor.dtype))
       problems.push(`${name} is ${tensor.dtype}, expected one of ${floating.join(', ')}`)
   }
-  if (problems.length > 0)
-    throw new Error(`${file.path} contradicts the config.json beside it:\n  ${problems.join('\n  ')}`)
+  if (problems.length > 0) {
+    const shown = problems.length > SHOWN_PROBLEMS ? problems.slice(0, SHOWN_PROBLEMS - 1) : problems
+    const more = problems.length > shown.length ? [`and ${problems.length - shown.length} more`] : []
+    throw new Error(`${file.path} contradicts the config.json beside it:\n  ${[...shown, ...more].join('\n  ')}`)
+  }
   return found
 }
 

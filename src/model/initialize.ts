@@ -1,6 +1,6 @@
 // Seeded random starts: a whole BERT (normal weights, zero biases, unit norms, as transformers does) and LoRA's A and B (Kaiming-uniform with
 // a = √5, which is U(−1/√in, 1/√in); B zero).
-import { threefry2x32 } from '../backend/random.js'
+import { seedWords, threefry2x32 } from '../backend/random.js'
 import type { ModelConfig } from './config.js'
 
 export interface NamedTensor {
@@ -9,14 +9,15 @@ export interface NamedTensor {
   readonly data: Float32Array
 }
 
-/** Uniform numbers in (0, 1), each a function of (seed, stream, index). */
+/** A random word as a number in (0, 1). */
 const uniform = (word: number): number => (word + 0.5) / 2 ** 32
 
-/** Standard normal numbers by Box and Muller, times `scale`. */
+/** Standard normal numbers by Box and Muller, times `scale`; pair i a function of (seed, stream, i) alone. */
 export function normalArray(count: number, scale: number, seed: number, stream: number): Float32Array {
   const out = new Float32Array(count)
+  const [key0, key1] = seedWords(seed, 0x6e6f726d)
   for (let i = 0; i < count; i += 2) {
-    const [a, b] = threefry2x32(i, stream, seed >>> 0, 0x6e6f726d)
+    const [a, b] = threefry2x32(i, stream, key0, key1)
     const radius = scale * Math.sqrt(-2 * Math.log(uniform(a)))
     const angle = 2 * Math.PI * uniform(b)
     out[i] = radius * Math.cos(angle)
@@ -25,10 +26,11 @@ export function normalArray(count: number, scale: number, seed: number, stream: 
   return out
 }
 
-/** Uniform numbers in (−bound, bound). */
+/** Uniform numbers in (−bound, bound), each a function of (seed, stream, index) alone. */
 export function uniformArray(count: number, bound: number, seed: number, stream: number): Float32Array {
   const out = new Float32Array(count)
-  for (let i = 0; i < count; i++) out[i] = (2 * uniform(threefry2x32(i, stream, seed >>> 0, 0x756e6966)[0]) - 1) * bound
+  const [key0, key1] = seedWords(seed, 0x756e6966)
+  for (let i = 0; i < count; i++) out[i] = (2 * uniform(threefry2x32(i, stream, key0, key1)[0]) - 1) * bound
   return out
 }
 
@@ -43,7 +45,7 @@ export function randomWeights(
     if (name.endsWith('.bias')) return { name, shape, data: new Float32Array(count) }
     if (name.endsWith('LayerNorm.weight')) return { name, shape, data: new Float32Array(count).fill(1) }
     const data = normalArray(count, config.initializerRange, seed, stream)
-    if (name === 'embeddings.word_embeddings.weight' && config.padId !== undefined && config.padId < config.vocabulary)
+    if (name === 'embeddings.word_embeddings.weight')
       data.fill(0, config.padId * config.hidden, (config.padId + 1) * config.hidden)
     return { name, shape, data }
   })

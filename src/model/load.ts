@@ -14,7 +14,7 @@ import type { AdapterTensors } from './bert.js'
 import type { ModelConfig } from './config.js'
 import type { Encoder } from './encoder.js'
 import { type ExpectedTensor, expectedTensors } from './folder.js'
-import { lowRankStart, randomWeights } from './initialize.js'
+import { lowRankStart, type NamedTensor, randomWeights } from './initialize.js'
 import { type Adapter, type AdapterTarget, linearLayers, loraScale } from './peft.js'
 import type { SentenceSettings } from './sentence-transformers.js'
 
@@ -53,6 +53,8 @@ export interface LoadedEncoder {
   readonly encoder: Encoder
   /** Present unless frozen. */
   readonly trainable?: Trainable
+  /** Of all that it holds in the backend's memory, gradients and moments included. */
+  readonly bytes: number
   /** The current values of a weight by its Hugging Face name. */
   readWeight(name: string): Promise<Float32Array>
   /** The current values of the adapter; undefined where there is none. */
@@ -98,7 +100,7 @@ export function newAdapter(
 
 const decays = (name: string): boolean => !name.endsWith('bias') && !name.toLowerCase().includes('norm')
 
-/** Puts a model into the backend's memory, one tensor at a time. */
+/** Puts a model into the backend's memory; nothing of it stays there where that fails. */
 export async function loadEncoder(
   backend: Backend,
   source: WeightSource,
@@ -109,26 +111,25 @@ export async function loadEncoder(
   const pooling = options.pooling ?? settings.pooling[0]
   if (!pooling || (!options.pooling && settings.pooling.length > 1))
     throw new Error(`pooling ${settings.pooling.join(' + ')} is not supported, expected mean or cls`)
-  const tensors = new Map<string, Tensor>()
-  const trained: ParameterSpec[] = []
-  for (const { name, shape } of source.expected) {
-    const data = await source.readTensor(name)
-    if (method.kind === 'full') trained.push({ name, shape, data, decay: options.decayBiasAndNorm || decays(name) })
-    else tensors.set(name, frozenTensor(backend, name, shape, data))
-  }
   const adapter = method.kind === 'full' ? undefined : method.adapter
-  const layers = new Map(linearLayers(source.config).map(layer => [layer.name, layer]))
-  for (const [name, { rank, A, B }] of adapter?.targets ?? []) {
-    const { inputs, outputs } = layers.get(name)!
-    const parts = [
-      { name: `${name}.lora_A.weight`, shape: [rank, inputs], data: A },
-      { name: `${name}.lora_B.weight`, shape: [outputs, rank], data: B },
-    ]
-    for (const part of parts)
-      if (method.kind === 'lora') trained.push({ ...part, decay: true })
-      else tensors.set(part.name, frozenTensor(backend, part.name, part.shape, part.data))
+  const tensors = new Map<string, Tensor>()
+  const place = async (): Promise<Trainable | undefined> => {
+    const trained: ParameterSpec[] = []
+    const freeze = ({ name, shape, data }: NamedTensor) => tensors.set(name, frozenTensor(backend, name, shape, data))
+    for (const { name, shape } of source.expected) {
+      const tensor = { name, shape, data: await source.readTensor(name) }
+      if (method.kind === 'full') trained.push({ ...tensor, decay: options.decayBiasAndNorm || decays(name) })
+      else freeze(tensor)
+    }
+    for (const tensor of adapter ? adapterMatrices(adapter, source.config) : [])
+      if (method.kind === 'lora') trained.push({ ...tensor, decay: true })
+      else freeze(tensor)
+    return trained.length > 0 ? createTrainable(backend, trained) : undefined
   }
-  const trainable = trained.length > 0 ? createTrainable(backend, trained) : undefined
+  const trainable = await place().catch(error => {
+    freeTensors(backend, tensors.values())
+    throw error
+  })
   const weights = (name: string): Tensor => {
     const tensor = tensors.get(name) ?? trainable?.tensors.get(name)
     if (!tensor) throw new Error(`the model has no weight ${name}`)
@@ -144,6 +145,7 @@ export async function loadEncoder(
   return {
     encoder,
     ...(trainable && { trainable }),
+    bytes: [...tensors.values()].reduce((sum, { view }) => sum + view!.bytes, trainable?.bytes ?? 0),
     readWeight: name => readTensor(backend, weights(name)),
     readAdapter: async () => adapter && readBack(backend, adapter, weights),
     release() {
@@ -151,6 +153,18 @@ export async function loadEncoder(
       if (trainable) freeTrainable(backend, trainable)
     },
   }
+}
+
+/** A and B of every layer of an adapter. */
+function adapterMatrices({ targets }: Adapter, config: ModelConfig): NamedTensor[] {
+  const layers = new Map(linearLayers(config).map(layer => [layer.name, layer]))
+  return [...targets].flatMap(([name, { rank, A, B }]) => {
+    const { inputs, outputs } = layers.get(name)!
+    return [
+      { name: `${name}.lora_A.weight`, shape: [rank, inputs], data: A },
+      { name: `${name}.lora_B.weight`, shape: [outputs, rank], data: B },
+    ]
+  })
 }
 
 const adapterTensors = (adapter: Adapter, weights: (name: string) => Tensor): AdapterTensors => ({

@@ -5,10 +5,12 @@
 import { asObject, type JsonObject, jsonText, parseStrictJson, readFields } from '../data/json.js'
 import { openSafetensors, type SafetensorsFile, type TensorToWrite, writeSafetensors } from '../data/safetensors.js'
 import { shapeText } from '../data/safetensors-header.js'
-import { exists, join, readText, writeFile, writeFolderWith } from '../runtime/files.js'
+import { exists, join, readText } from '../runtime/files.js'
+import { writeFile, writeFolderWith } from '../runtime/write.js'
 import type { ModelConfig } from './config.js'
 import { expectedTensors } from './folder.js'
 import { isTargeted, type LoraRule, patternValue, refuseUnsupported } from './peft-rules.js'
+import { type SentenceSettings, writeSentenceSettings } from './sentence-transformers.js'
 
 export interface AdapterTarget {
   readonly rank: number
@@ -243,8 +245,16 @@ function describeAdapter(adapter: Adapter, config: ModelConfig): JsonObject {
   return Object.fromEntries(Object.entries(chosen).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-/** Writes a PEFT folder that appears when complete; `config` is the base model's. */
-export async function writeAdapter(folder: string, adapter: Adapter, config: ModelConfig): Promise<void> {
+/**
+ * Writes a PEFT folder that appears when complete; `config` is the base model's. With `settings`, sentence-transformers' files lie beside
+ * the adapter: pooling and the like need not be the base model's.
+ */
+export async function writeAdapter(
+  folder: string,
+  adapter: Adapter,
+  config: ModelConfig,
+  settings?: SentenceSettings,
+): Promise<void> {
   const described = describeAdapter(adapter, config)
   const layers = new Map(linearLayers(config).map(layer => [layer.name, layer]))
   const tensors = [...adapter.targets].flatMap(([name, { rank, A, B }]): TensorToWrite[] => {
@@ -258,5 +268,6 @@ export async function writeAdapter(folder: string, adapter: Adapter, config: Mod
   await writeFolderWith(folder, async temporary => {
     await writeSafetensors(join(temporary, 'adapter_model.safetensors'), tensors, { format: 'pt' })
     await writeFile(join(temporary, 'adapter_config.json'), jsonText(described))
+    if (settings) await writeSentenceSettings(temporary, settings, config.hidden)
   })
 }

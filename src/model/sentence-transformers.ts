@@ -3,7 +3,8 @@
 // and version 6's `pooling_mode`); the first is written, which every release reads.
 // Source: https://sbert.net/docs/package_reference/sentence_transformer/models.html
 import { asObject, describe, isObject, type JsonObject, jsonText, parseStrictJson, readFields } from '../data/json.js'
-import { exists, join, makeFolder, readText, writeFile } from '../runtime/files.js'
+import { exists, join, makeFolder, readText } from '../runtime/files.js'
+import { writeFile } from '../runtime/write.js'
 import type { ModelConfig } from './config.js'
 
 /** In the fixed order in which the legacy booleans are concatenated. */

@@ -1,6 +1,6 @@
 // Softmax attention over packed sequences, heads side by side in a row; the length × length matrix is recomputed in the backward pass from the
 // log-sum-exp (Dao et al. 2022).
-import { columnsOf, expectShape, plus, type Tensor } from '../tensor/tensor.js'
+import { columnsOf, expectShape, type Tensor } from '../tensor/tensor.js'
 import { call, onBackward, shareGradient, type Trace, temporary } from '../tensor/trace.js'
 import { type Dropout, maskParams } from './dropout.js'
 
@@ -59,6 +59,3 @@ export function attention(
   })
   return out
 }
-
-/** The number of entries of the offsets of `sequences` sequences. */
-export const offsetsOf = (sequences: string) => plus(sequences, 1)

@@ -1,6 +1,6 @@
 // Dropout as an operation's setting: a rate, and the site that keys its masks. Masks are recomputed in the backward pass, never stored.
 import { dropoutParams } from '../backend/random.js'
-import { columnsOf, type Tensor } from '../tensor/tensor.js'
+import { columnsOf, sizeOf, type Tensor } from '../tensor/tensor.js'
 import { call, onBackward, type Param, shareGradient, type Trace, temporary } from '../tensor/trace.js'
 
 export interface Dropout {
@@ -12,14 +12,14 @@ export interface Dropout {
   readonly keys: Tensor
 }
 
-/** The kernel parameters of a dropout; the run's values hold `seed` and `step`. */
+/** The kernel parameters of a dropout; the run's values must hold `seed` and `step`. */
 export function maskParams(dropout: Dropout | undefined): Record<'threshold' | 'scale' | 'key0' | 'key1', Param> {
   if (!dropout) return { threshold: 0, scale: 1, key0: 0, key1: 0 }
   const { rate, site } = dropout
   const of =
     (name: 'key0' | 'key1'): Param =>
     values =>
-      dropoutParams(rate, values.seed ?? 0, values.step ?? 0, site)[name]
+      dropoutParams(rate, sizeOf('seed', values), sizeOf('step', values), site)[name]
   const { threshold, scale } = dropoutParams(rate, 0, 0, site)
   return { threshold, scale, key0: of('key0'), key1: of('key1') }
 }

@@ -93,7 +93,18 @@ function fillIn(parsed: ParsedRecipe, name: string): Recipe {
 }
 
 function findContradictions(recipe: Recipe, given: ParsedRecipe): Problem[] {
-  return [...modelProblems(recipe), ...dataProblems(recipe, given), ...trainProblems(recipe), ...evalProblems(recipe)]
+  return [
+    ...backendProblems(recipe),
+    ...modelProblems(recipe),
+    ...dataProblems(recipe, given),
+    ...trainProblems(recipe),
+    ...evalProblems(recipe),
+  ]
+}
+
+function* backendProblems({ backend, adapter }: Recipe): Generator<Problem> {
+  if (backend === 'wasm' && adapter !== undefined)
+    yield problem('adapter', 'chooses a WebGPU adapter, but backend is "wasm"; leave one of them out')
 }
 
 function* modelProblems({ model }: Recipe): Generator<Problem> {
@@ -149,6 +160,12 @@ function* dataProblems({ data, train }: Recipe, given: ParsedRecipe): Generator<
 function* trainProblems({ train, data, model }: Recipe): Generator<Problem> {
   if (!train) return
   const { epochs, steps, negatives, early_stopping, eval_every } = train
+  if (train.similarity === 'dot' && model.normalize) {
+    yield problem(
+      'model.normalize',
+      'is true, but train.similarity = "dot" trains vectors that are not normalised; leave it out, or set train.similarity = "cosine"',
+    )
+  }
   if (epochs !== undefined && steps !== undefined)
     yield problem('train', 'has both epochs and steps; leave one of them out')
   if (epochs === undefined && steps === undefined)

@@ -6,9 +6,9 @@ import { parseMeasure } from '../evaluate/measures.js'
 
 const LARGEST = Number.MAX_SAFE_INTEGER
 
-const integer = (least: number) => {
-  const expected = `an integer of ${least} or more`
-  return v.pipe(v.number(expected), v.safeInteger(expected), v.minValue(least, expected))
+const integer = (least: number, most = LARGEST) => {
+  const expected = most === LARGEST ? `an integer of ${least} or more` : `an integer from ${least} to ${most}`
+  return v.pipe(v.number(expected), v.safeInteger(expected), v.minValue(least, expected), v.maxValue(most, expected))
 }
 const above = (bound: number) => {
   const expected = `a number above ${bound}`
@@ -84,7 +84,7 @@ const model = v.strictObject({
   pooling: v.optional(choice(['mean', 'cls'])),
   /** Tokens a text is cut to, special tokens included; default 256, or max_positions of a random model where that is less. */
   max_length: v.optional(integer(3)),
-  /** Whether vectors are scaled to length 1; default: as the model's folder says; true for a random model. */
+  /** Whether vectors are scaled to length 1; default: as train.similarity says, else the model's folder; true for a random model. */
   normalize: v.optional(flag()),
 })
 
@@ -135,6 +135,7 @@ const train = v.strictObject({
   loss: v.optional(choice(['infonce']), 'infonce'),
   /** Similarities are divided by it. */
   temperature: v.optional(above(0), 0.05),
+  /** cosine: of vectors scaled to length 1; dot: of vectors as they are. */
   similarity: v.optional(choice(['cosine', 'dot']), 'cosine'),
   /** The highest of the schedule; default 2e-4 with LoRA, 2e-5 for the full model. */
   learning_rate: v.optional(above(0)),
@@ -160,7 +161,7 @@ const train = v.strictObject({
   dropout: v.optional(probability()),
   /** Leaves out the incomplete batch at the end of an epoch. */
   drop_last: v.optional(flag(), true),
-  /** Scores data.dev every so many steps. */
+  /** Scores data.dev every so many steps; the weights of the best score are the ones that are kept. */
   eval_every: v.optional(integer(1)),
   /** Ends when metric on data.dev has not risen in `patience` evaluations; the best weights are kept. */
   early_stopping: v.optional(v.strictObject({ patience: integer(1), metric: v.optional(measure(), 'ndcg_at_10') })),
@@ -182,7 +183,7 @@ const lora = v.strictObject({
 
 const evaluation = v.strictObject({
   /** Documents retrieved for a query. */
-  k: v.optional(integer(1), 100),
+  k: v.optional(integer(1, 1000), 100),
   /** beir: a document with the query's own id is dropped. */
   protocol: v.optional(choice(['beir', 'trec']), 'beir'),
   /** Default: ndcg_at_10, ndcg_at_100, map_at_100, mrr_at_10, recall_at_10, recall_at_100, as far as k reaches. */

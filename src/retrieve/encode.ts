@@ -1,7 +1,7 @@
 // Encoding many sequences: sorted by length into batches under a token budget, so that a batch's tokens are alike and no memory goes to waste;
 // the order of the input is restored.
 import type { Backend } from '../backend/backend.js'
-import { batchArrays, batchInputs, type PackedBatch, selectSequences } from '../model/batch.js'
+import { batchArrays, batchInputs, checkSequences, type PackedBatch, selectSequences } from '../model/batch.js'
 import { bertForward, noDropout } from '../model/bert.js'
 import { type Encoder, encode } from '../model/encoder.js'
 import { createPlan } from '../tensor/plan.js'
@@ -17,13 +17,14 @@ export interface EncodeOptions {
 
 const defaultBatchTokens = { wasm: 2048, webgpu: 16384 } as const
 
-/** → text vectors (B, C) in the order of the batch */
+/** → text vectors (B, C) in the order of the batch. Fails where a sequence does not fit the model, or a vector is not finite. */
 export async function encodeSequences(
   backend: Backend,
   encoder: Encoder,
   sequences: PackedBatch,
   options: EncodeOptions = {},
 ): Promise<Float32Array> {
+  checkSequences(sequences, encoder.config)
   const width = encoder.config.hidden
   const vectors = new Float32Array((sequences.offsets.length - 1) * width)
   const record = (trace: Trace) => output(trace, 'vectors', encode(trace, encoder, batchInputs(trace, '', false)))
@@ -42,6 +43,7 @@ export async function encodeTokens(
   sequences: PackedBatch,
   options: EncodeOptions = {},
 ): Promise<Float32Array> {
+  checkSequences(sequences, encoder.config)
   const width = encoder.config.hidden
   const states = new Float32Array(sequences.ids.length * width)
   const record = (trace: Trace) => {
@@ -78,7 +80,13 @@ async function inBatches(
       const batch = selectSequences(sequences, chosen)
       const { values, inputs } = batchArrays(batch, '', false)
       await program.run(values, inputs)
-      take(await program.read('vectors'), chosen)
+      const vectors = await program.read('vectors')
+      // A search would rank such vectors last, in silence.
+      if (!allFinite(vectors))
+        throw new Error(
+          'encoding gives values that are not finite numbers; the weights of the model are damaged, or too large',
+        )
+      take(vectors, chosen)
       done.sequences += chosen.length
       done.tokens += batch.ids.length
       onProgress?.({ ...done })
@@ -89,6 +97,11 @@ async function inBatches(
     program.release()
     releasePool(pool)
   }
+}
+
+function allFinite(values: Float32Array): boolean {
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i]!)) return false
+  return true
 }
 
 /** Sequences longest first, cut into batches of at most `batchTokens` tokens; the first is the largest, so that memory is made once. */

@@ -7,9 +7,13 @@ import { createPool, createProgram, releasePool } from '../tensor/program.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { call, createTrace, input, temporary } from '../tensor/trace.js'
 
+/** What top_k can keep of a row. */
+export const MOST_RESULTS = 1024
+
 export interface SearchOptions {
-  /** Results a query, at most 1024. */
+  /** Results a query, at most MOST_RESULTS. */
   readonly k: number
+  /** Rows that are compared at a time. */
   readonly queryBlock?: number
   readonly corpusBlock?: number
   readonly onProgress?: (done: { readonly queries: number }) => void
@@ -34,8 +38,11 @@ export async function searchExact(
   const [queryCount, documents] = [queries.length / width, corpus.length / width]
   if (!Number.isInteger(queryCount) || !Number.isInteger(documents))
     throw new Error(`search: ${queries.length} and ${corpus.length} values are not rows of ${width}`)
-  if (!Number.isInteger(asked) || asked < 1 || asked > 1024)
-    throw new Error(`search: k is ${asked}, expected 1 to 1024`)
+  if (!Number.isInteger(asked) || asked < 1 || asked > MOST_RESULTS)
+    throw new Error(`search: k is ${asked}, expected 1 to ${MOST_RESULTS}`)
+  for (const [name, size] of Object.entries({ queryBlock, corpusBlock }))
+    if (!Number.isInteger(size) || size < 1)
+      throw new Error(`search: ${name} is ${size}, expected a whole number from 1`)
   const k = Math.min(asked, documents)
   const result = { k, scores: new Float32Array(queryCount * k), rows: new Int32Array(queryCount * k) }
   if (k === 0 || queryCount === 0) return result

@@ -28,7 +28,11 @@ export async function openBackend({ backend, adapter, threads }: BackendChoice):
   if (backend === 'webgpu' || adapter) return openWebGpu(adapter, 'as asked')
   const { adapters, reason } = await findAdapters()
   const hardware = adapters.find(each => !each.software)
-  if (hardware) return openWebGpu(hardware.name, 'there is a GPU')
+  // One that gives no device or computes wrongly is no reason to stop where nobody insisted on it.
+  if (hardware)
+    return openWebGpu(hardware.name, 'there is a GPU').catch((error: Error) =>
+      openWasm(threads, `${hardware.name} cannot be used: ${error.message}`),
+    )
   return openWasm(
     threads,
     adapters[0] ? `the only WebGPU adapter, ${adapters[0].name}, is software and slower` : reason,
@@ -37,7 +41,7 @@ export async function openBackend({ backend, adapter, threads }: BackendChoice):
 
 async function openWebGpu(adapter: string | undefined, why: string): Promise<OpenedBackend> {
   const backend = await createWebGpuBackend(adapter ? { adapter } : {})
-  return { backend, reason: `webgpu on ${backend.description} (${why})` }
+  return { backend, reason: `${backend.description} (${why})` }
 }
 
 async function openWasm(threads: number | undefined, why: string): Promise<OpenedBackend> {
@@ -114,7 +118,9 @@ export async function describeBackends(adapter?: string): Promise<BackendsInfo> 
   const preferred = adapters.some(each => !each.software) ? 'webgpu' : 'wasm'
   if (adapters.length === 0)
     return { backends: { webgpu: { available: false, reason, adapters }, wasm }, default: preferred }
-  const opened = await requestAdapter(adapter ? { adapter } : {})
+  // The one that would run: hardware before software, as openBackend chooses.
+  const chosen = adapter ?? (adapters.find(each => !each.software) ?? adapters[0])?.name
+  const opened = await requestAdapter(chosen ? { adapter: chosen } : {})
   const { name, vendor, software } = opened.info
   const limits = Object.fromEntries(shownLimits.map(limit => [limit, Number(opened.adapter.limits[limit])]))
   const webgpu = {

@@ -7,9 +7,9 @@ import type { PackedBatch } from '../model/batch.js'
 import type { Encoder } from '../model/encoder.js'
 import type { SentenceSettings } from '../model/sentence-transformers.js'
 import { encodeSequences } from '../retrieve/encode.js'
-import { searchExact } from '../retrieve/search.js'
+import { MOST_RESULTS, searchExact } from '../retrieve/search.js'
 import type { Tokenizer } from '../text/tokenizer.js'
-import { promptFor } from './model.js'
+import { inputTexts } from './model.js'
 
 export interface EvaluateSettings {
   /** Results kept a query. */
@@ -60,12 +60,8 @@ export function tokenizeCollection(
   maxLength: number,
 ): TokenizedCollection {
   const sorted = sortById(collection.documents)
-  const withPrompt = (texts: readonly string[], kind: 'query' | 'document') => {
-    const prompt = promptFor(settings, kind)
-    return tokenizer.encode(prompt === '' ? texts : texts.map(text => prompt + text), { maxLength })
-  }
-  const documents = withPrompt(sorted.texts, 'document')
-  const queries = withPrompt(collection.queries.texts, 'query')
+  const documents = tokenizer.encode(inputTexts(settings, 'document', sorted.texts), { maxLength })
+  const queries = tokenizer.encode(inputTexts(settings, 'query', collection.queries.texts), { maxLength })
   return { collection, documentIds: sorted.ids, documents, queries, truncated: documents.truncated + queries.truncated }
 }
 
@@ -74,6 +70,7 @@ const sortById = ({ ids, texts }: Texts): Texts => {
   return { ids: order.map(i => ids[i]!), texts: order.map(i => texts[i]!) }
 }
 
+/** Encodes queries and documents, searches, scores. Fails at a text that does not fit the model, and where k is more than search keeps. */
 export async function evaluateCollection(
   backend: Backend,
   encoder: Encoder,
@@ -83,6 +80,13 @@ export async function evaluateCollection(
   { onProgress, signal }: EvaluateHooks = {},
 ): Promise<CollectionScores> {
   const { collection, documents, queries, documentIds } = tokenized
+  // One result more than asked: the query's own document may be dropped.
+  const dropsOwn = settings.protocol === 'beir'
+  const k = settings.k + (dropsOwn ? 1 : 0)
+  if (k > MOST_RESULTS)
+    throw new Error(
+      `k is ${settings.k}, expected at most ${MOST_RESULTS - (dropsOwn ? 1 : 0)}: what search keeps of a query`,
+    )
   const total = documents.ids.length + queries.ids.length
   const started = performance.now()
   const vectors = async (sequences: PackedBatch, before: number) => {
@@ -98,8 +102,6 @@ export async function evaluateCollection(
   const asked = await vectors(queries, documents.ids.length)
   const encodedAt = performance.now()
 
-  // One result more than asked: the query's own document may be dropped.
-  const k = settings.k + (settings.protocol === 'beir' ? 1 : 0)
   const found = await searchExact(backend, asked, corpus, encoder.config.hidden, { k, ...(signal && { signal }) })
   const searchedAt = performance.now()
   const run: Run = new Map()
@@ -108,9 +110,9 @@ export async function evaluateCollection(
       id: documentIds[row]!,
       score: found.scores[q * found.k + rank]!,
     }))
-    run.set(query, results.filter(result => settings.protocol !== 'beir' || result.id !== query).slice(0, settings.k))
+    run.set(query, results.filter(({ id }) => !dropsOwn || id !== query).slice(0, settings.k))
   })
-  const evaluation = evaluateRun(collection.qrels, run, settings.measures, { dropSameId: settings.protocol === 'beir' })
+  const evaluation = evaluateRun(collection.qrels, run, settings.measures, { dropSameId: dropsOwn })
   return {
     ...evaluation,
     run,

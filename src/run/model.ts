@@ -13,7 +13,7 @@ import {
   type WeightSource,
 } from '../model/load.js'
 import { type Adapter, readAdapter, writeAdapter } from '../model/peft.js'
-import type { SentenceSettings } from '../model/sentence-transformers.js'
+import { readSentenceSettings, type SentenceSettings } from '../model/sentence-transformers.js'
 import { exists, hashFile, isAbsolute, isFolder, join, readText, resolve } from '../runtime/files.js'
 import { loadTokenizer, type Tokenizer } from '../text/tokenizer.js'
 
@@ -43,6 +43,8 @@ export async function openModel(path: string, options: { tokenizer?: boolean } =
   const folder = await openModelFolder(base)
   try {
     const adapter = hasAdapter ? await readAdapter(path, folder.config) : undefined
+    // An adapter may have been trained with another pooling or similarity than its base model's.
+    const ownSettings = hasAdapter && (await exists(join(path, 'modules.json')))
     const hashes = [
       await folder.weightsHash(),
       ...(adapter ? [await hashFile(join(path, 'adapter_model.safetensors'))] : []),
@@ -51,7 +53,7 @@ export async function openModel(path: string, options: { tokenizer?: boolean } =
     return {
       name: path,
       weights: folder,
-      settings: folder.settings,
+      settings: ownSettings ? await readSentenceSettings(path, folder.config) : folder.settings,
       folder: base,
       hash: hashes.length === 1 ? hashes[0]! : await hashLines(hashes),
       close: () => folder.close(),
@@ -96,12 +98,12 @@ export async function saveModel(
   loaded: LoadedEncoder,
 ): Promise<'peft' | 'sentence-transformers'> {
   const adapter = await loaded.readAdapter()
-  if (adapter && source.folder) {
-    await writeAdapter(path, { ...adapter, baseModel: resolve(source.folder) }, source.weights.config)
-    return 'peft'
-  }
   const { encoder } = loaded
   const settings: SentenceSettings = { ...source.settings, pooling: [encoder.pooling], normalize: encoder.normalize }
+  if (adapter && source.folder) {
+    await writeAdapter(path, { ...adapter, baseModel: resolve(source.folder) }, source.weights.config, settings)
+    return 'peft'
+  }
   await writeModelFolder(path, {
     config: source.weights.config,
     settings,
@@ -124,4 +126,15 @@ export function promptFor(settings: SentenceSettings, kind: 'query' | 'document'
   if (prompt !== '' && !settings.includePrompt)
     throw new Error('include_prompt = false is not supported for a model with prompts')
   return prompt
+}
+
+/** Texts as the tokenizer is to see them: after the prompt, and in lower case where the model's folder asks for that. */
+export function inputTexts(
+  settings: SentenceSettings,
+  kind: 'query' | 'document',
+  texts: readonly string[],
+  prompt = promptFor(settings, kind),
+): readonly string[] {
+  const prompted = prompt === '' ? texts : texts.map(text => prompt + text)
+  return settings.doLowerCase ? prompted.map(text => text.toLowerCase()) : prompted
 }

@@ -1,5 +1,6 @@
 // What a run leaves for others to read: scores with what they depend on, metrics.json, and what the report shows.
 import type { Backend } from '../backend/backend.js'
+import type { Adapter } from '../model/peft.js'
 import { recipeToToml } from '../recipe/load.js'
 import type { Recipe } from '../recipe/schema.js'
 import { baseName } from '../runtime/files.js'
@@ -57,10 +58,6 @@ export interface Outcome {
   readonly warnings: readonly string[]
 }
 
-/** How vectors are compared: as in training, or as the model's folder says. */
-export const similarityOf = (recipe: Recipe, source: ModelSource) =>
-  recipe.train?.similarity ?? source.settings.similarity
-
 export function trainingWarnings({ repeatedNegatives, stoppedEarly, steps, bestStep }: Trained): string[] {
   return [
     ...(repeatedNegatives > 0
@@ -68,6 +65,12 @@ export function trainingWarnings({ repeatedNegatives, stoppedEarly, steps, bestS
       : []),
     ...(stoppedEarly ? [`stopped early after step ${steps}; the weights of step ${bestStep} are kept`] : []),
   ]
+}
+
+/** An adapter that is trained on keeps its own settings, whatever [lora] says. */
+export function adapterWarnings({ rank, alpha, dropout }: Adapter, { lora }: Recipe): string[] {
+  if (!lora || (lora.rank === rank && lora.alpha === alpha && lora.dropout === dropout)) return []
+  return [`the adapter keeps its rank ${rank}, alpha ${alpha} and dropout ${dropout}; [lora] is for new ones`]
 }
 
 export function testScores(
@@ -86,7 +89,7 @@ export function testScores(
     queryPrompt: promptFor(settings, 'query'),
     documentPrompt: promptFor(settings, 'document'),
     pooling: settings.pooling.join('+'),
-    similarity: similarityOf(recipe, source),
+    similarity: settings.similarity,
     modelHash: source.hash,
   }
   return tests.map(({ name, tokenized, dataHash }, i) => ({

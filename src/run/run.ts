@@ -7,17 +7,19 @@ import { writeRun } from '../data/trec.js'
 import type { Encoder } from '../model/encoder.js'
 import { recipeToToml } from '../recipe/load.js'
 import type { Recipe } from '../recipe/schema.js'
-import { join, makeFolder, openLog, readLines, removeFile, writeFile } from '../runtime/files.js'
+import { exists, join, makeFolder, openLog, readLines, removeFile, removeFolder } from '../runtime/files.js'
+import { writeFile } from '../runtime/write.js'
+import { megabytes } from '../tensor/plan.js'
 import type { StepRecord } from '../train/loop.js'
 import { openBackend } from './backend.js'
 import { type CollectionScores, evaluateCollection, tokenizeCollection } from './evaluate.js'
 import { newRunFolder, type RunFolder, unfinishedRunFolder } from './folder.js'
 import { type ModelSource, placeModel, saveModel } from './model.js'
 import {
+  adapterWarnings,
   metricsRecord,
   type Outcome,
   reportRecord,
-  similarityOf,
   type Test,
   type TestScores,
   type TrainingSummary,
@@ -27,11 +29,13 @@ import {
 } from './record.js'
 import { renderReport } from './report.js'
 import { openRecipeData, openRecipeModel } from './sources.js'
-import { type Trained, tokenizePairs, trainModel } from './train.js'
+import { checkTraining, type Trained, tokenizePairs, trainModel } from './train.js'
 
 /** Where a run is: for a bar or lines on a terminal. */
 export interface Phase {
   readonly name: string
+  /** What was done before this process, where a run is resumed; default 0. */
+  readonly first?: number
   readonly done: number
   readonly total: number
   readonly unit: string
@@ -76,38 +80,33 @@ export async function runExperiment(recipe: Recipe, hooks: RunHooks = {}): Promi
     const pairs =
       recipe.train && paths.train ? await tokenizePairs(paths.train, source, recipe.train.max_length) : undefined
     for (const line of pairs?.warnings ?? []) warn(line)
+    if (pairs && source.adapter) for (const line of adapterWarnings(source.adapter, recipe)) warn(line)
+    if (pairs) checkTraining(source, pairs, recipe.train!, recipe.lora, recipe.seed)
+    hooks.signal?.throwIfAborted()
 
     const { backend, reason } = await openBackend(recipe)
     hooks.say?.(`backend: ${reason}`)
     try {
       const folder = await openFolder(recipe, hooks)
-      const before =
-        tests.length > 0 && (recipe.eval.before || !pairs)
-          ? await scoreUntrained(backend, source, recipe, tests, hooks)
-          : undefined
       const losses: StepRecord[] = []
-      const trained = pairs && (await train(backend, source, recipe, pairs, dev, folder, losses, hooks))
-      for (const line of trained ? trainingWarnings(trained) : []) warn(line)
+      let trained: Trained | undefined
       try {
+        const before =
+          tests.length > 0 && (recipe.eval.before || !pairs)
+            ? await scoreUntrained(backend, source, recipe, tests, hooks)
+            : undefined
+        trained = pairs && (await train(backend, source, recipe, pairs, dev, folder, losses, hooks))
+        for (const line of trained ? trainingWarnings(trained) : []) warn(line)
         const after = trained && (await saveAndScore(backend, source, recipe, tests, trained, folder, hooks))
         const seconds = { total: (performance.now() - started.clock) / 1000, training: trained?.seconds ?? 0 }
         const scores = testScores(tests, source, recipe, before, after)
+        const times = { started: started.date, seconds }
         const outcome: Outcome = {
-          ...{
-            backend,
-            reason,
-            started: started.date,
-            seconds,
-            source,
-            scores,
-            before,
-            after,
-            trained,
-            losses,
-            warnings,
-          },
+          ...{ backend, reason, ...times, source, scores, before, after, trained, losses, warnings },
         }
         return await writeResults(folder, recipe, tests, outcome, hooks.command ?? 'wgpu-retrieve run')
+      } catch (error) {
+        throw await sayWhatIsKept(error as Error, folder, losses.length > 0, hooks)
       } finally {
         trained?.loaded.release()
       }
@@ -125,6 +124,24 @@ async function openFolder(recipe: Recipe, { resume, say }: RunHooks): Promise<Ru
   say?.(`${resume ? 'resuming' : 'run'}: ${folder.path}`)
   if (!resume) await writeFile(folder.recipe, recipeToToml(recipe, folder.path))
   return folder
+}
+
+/** The error of a run that stopped, with where its checkpoint lies. A folder in which nothing was trained yet is removed. */
+async function sayWhatIsKept(
+  error: Error,
+  folder: RunFolder,
+  begun: boolean,
+  { command = 'wgpu-retrieve run', resume, signal }: RunHooks,
+): Promise<Error> {
+  const saying = (more: string) =>
+    Object.assign(new Error(error.message + more, { cause: error }), { name: error.name })
+  if (await exists(folder.checkpoint))
+    return signal?.aborted
+      ? saying(`; a checkpoint is kept: ${folder.checkpoint}\ngo on with: ${command} --resume`)
+      : saying(`\nthe last checkpoint is kept: ${folder.checkpoint} (--resume goes on from it)`)
+  if (begun || resume) return error
+  await removeFolder(folder.path)
+  return signal?.aborted ? saying(' before the first step; nothing is kept') : error
 }
 
 async function saveAndScore(
@@ -211,7 +228,7 @@ async function scoreTests(
     const scores = await evaluateCollection(
       backend,
       encoder,
-      similarityOf(recipe, source),
+      source.settings.similarity,
       tokenized,
       { k, protocol, measures, maxLength, batchTokens },
       {
@@ -237,6 +254,7 @@ async function train(
   const settings = recipe.train!
   const metric = settings.early_stopping?.metric ?? 'ndcg_at_10'
   let log: Awaited<ReturnType<typeof openLog>> | undefined
+  let first = 0
   let steps = 0
   try {
     return await trainModel(backend, source, pairs, settings, recipe.lora, recipe.seed, {
@@ -250,7 +268,7 @@ async function train(
           const { scores } = await evaluateCollection(
             backend,
             encoder,
-            similarityOf(recipe, source),
+            source.settings.similarity,
             dev.tokenized,
             limits,
           )
@@ -258,10 +276,12 @@ async function train(
         },
       }),
       async onStart(start) {
+        first = start.step
         steps = start.steps
         hooks.say?.(
           `training: ${settings.method}, ${start.parameters} parameters, ${start.steps} steps${start.step ? `, from step ${start.step}` : ''}`,
         )
+        hooks.say?.(`memory: at most ${megabytes(start.bytes)} on the backend`)
         losses.push(...(await keepLog(folder.log, start.step)))
         log = await openLog(folder.log)
       },
@@ -271,6 +291,7 @@ async function train(
         const score = record.dev_score === undefined ? '' : `, dev ${metric} ${record.dev_score.toFixed(4)}`
         hooks.progress?.({
           name: 'training',
+          first,
           done: record.step + 1,
           total: steps,
           unit: 'steps',
@@ -288,9 +309,18 @@ async function keepLog(path: string, step: number): Promise<StepRecord[]> {
   const kept: StepRecord[] = []
   if (step > 0)
     for await (const line of readLines(path)) {
-      const record = JSON.parse(line) as StepRecord
-      if (record.step < step) kept.push(record)
+      const record = parseRecord(line)
+      if (record && record.step < step) kept.push(record)
     }
   await writeFile(path, kept.map(record => `${JSON.stringify(record)}\n`).join(''))
   return kept
+}
+
+// The last line may have been cut off, by a full disk or a machine that stopped.
+function parseRecord(line: string): StepRecord | undefined {
+  try {
+    return JSON.parse(line) as StepRecord
+  } catch {
+    return undefined
+  }
 }

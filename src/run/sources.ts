@@ -1,13 +1,14 @@
 // What a recipe names, found: collections (the one in the package too), and the model with its tokenizer.
 
-import { loadDocuments } from '../data/collection.js'
+import { holdsCorpus, loadDocuments } from '../data/collection.js'
 import { hashLines } from '../data/fingerprint.js'
 import { loadPairs } from '../data/pairs.js'
 import { parseConfig } from '../model/config.js'
 import { randomSource } from '../model/load.js'
-import { plainSettings } from '../model/sentence-transformers.js'
+import { plainSettings, type Similarity } from '../model/sentence-transformers.js'
+import { type Problem, recipeError } from '../recipe/problems.js'
 import type { Recipe } from '../recipe/schema.js'
-import { isFolder, join, packageFolder } from '../runtime/files.js'
+import { join, packageFolder } from '../runtime/files.js'
 import { createWordPieceTokenizer, loadTokenizer, type Tokenizer } from '../text/tokenizer.js'
 import { makeVocabulary } from '../text/vocabulary.js'
 import { type ModelSource, openModel } from './model.js'
@@ -30,19 +31,42 @@ export async function openRecipeData({ data }: Recipe): Promise<RecipeData> {
   }
 }
 
-/** The recipe's model: a folder, or a random start with a given tokenizer or a vocabulary made from the training texts. */
+/**
+ * The recipe's model: a folder, or a random start with a given tokenizer or a vocabulary made from the training texts. Lengths beyond its
+ * positions are a RecipeError.
+ */
 export async function openRecipeModel(recipe: Recipe, data: RecipeData): Promise<ModelSource> {
   const { model } = recipe
   const source = model.path ? await openModel(model.path) : await openRandomModel(recipe, data)
+  const tooLong = lengthProblems(recipe, source.weights.config.maxPositions)
+  if (tooLong.length > 0) {
+    await source.close()
+    throw recipeError(`recipe ${recipe.name}`, tooLong)
+  }
   return {
     ...source,
     settings: {
       ...source.settings,
       ...(model.pooling && { pooling: [model.pooling] }),
       ...(model.normalize !== undefined && { normalize: model.normalize }),
+      ...(recipe.train && trainedSimilarity(recipe.train.similarity)),
       maxLength: model.max_length,
     },
   }
+}
+
+/** What is trained is also what is scored and saved. */
+const trainedSimilarity = (similarity: Similarity) => ({ similarity, normalize: similarity === 'cosine' })
+
+function lengthProblems({ model, train, eval: evaluation }: Recipe, positions: number): Problem[] {
+  const lengths = { 'model.max_length': model.max_length, 'eval.max_length': evaluation.max_length }
+  const all = Object.entries(train ? { ...lengths, 'train.max_length': train.max_length } : lengths)
+  return all
+    .filter(([, length]) => length > positions)
+    .map(([key, length]) => ({
+      key,
+      message: `is ${length}, but the model has ${positions} positions; set it to ${positions} or less`,
+    }))
 }
 
 /** Words of a vocabulary made from texts. */
@@ -88,6 +112,6 @@ async function tokenizerFromTexts({ train }: RecipeData, size: number): Promise<
   const texts: string[] = []
   for (const { query, positives, negatives } of (await loadPairs(train)).pairs)
     texts.push(query, ...positives, ...negatives)
-  if (await isFolder(train)) texts.push(...(await loadDocuments(train)).texts)
+  if (await holdsCorpus(train)) texts.push(...(await loadDocuments(train)).texts)
   return createWordPieceTokenizer({ vocabulary: makeVocabulary(texts, { size }), lowerCase: true })
 }

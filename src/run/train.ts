@@ -2,14 +2,15 @@
 import type { Backend } from '../backend/backend.js'
 import { hashLines } from '../data/fingerprint.js'
 import { expandPairs, loadPairs, type TrainingPairs } from '../data/pairs.js'
-import { joinBatches, type PackedBatch } from '../model/batch.js'
+import { checkSequences, joinBatches, type PackedBatch } from '../model/batch.js'
 import { type LoadedEncoder, type Method, newAdapter } from '../model/load.js'
 import type { LoraSettings, TrainSettings } from '../recipe/schema.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import { readCheckpoint, writeCheckpoint } from '../train/checkpoint.js'
-import { createContrastiveTrainer } from '../train/contrastive.js'
+import { type ContrastiveSettings, createContrastiveTrainer } from '../train/contrastive.js'
 import { type Example, type LoopHooks, type LoopResult, type LoopSettings, trainLoop } from '../train/loop.js'
-import { type ModelSource, placeModel, promptFor } from './model.js'
+import { heaviestBatch, stepMemory } from '../train/memory.js'
+import { inputTexts, type ModelSource, placeModel } from './model.js'
 
 export interface TokenizedPairs {
   readonly texts: PackedBatch
@@ -31,19 +32,16 @@ export async function tokenizePairs(path: string, source: ModelSource, maxLength
     rows.set(text, row)
     return row
   }
-  const drawn = expandPairs(read.pairs).map(({ query, positive, negatives }) => ({
-    query: rowOf('query', query),
+  // A pair's own prompt stands in place of the model's.
+  const queryRow = (query: string, prompt?: string) =>
+    rowOf('query', inputTexts(source.settings, 'query', [query], prompt)[0]!)
+  const drawn = expandPairs(read.pairs).map(({ query, positive, negatives, prompt }) => ({
+    query: queryRow(query, prompt),
     positive: rowOf('document', positive),
     negatives: negatives.map(text => rowOf('document', text)),
   }))
-  const encode = (kind: 'query' | 'document') => {
-    const prompt = promptFor(source.settings, kind)
-    return tokenizer.encode(
-      [...store[kind].keys()].map(text => prompt + text),
-      { maxLength },
-    )
-  }
-  const [queries, documents] = [encode('query'), encode('document')]
+  const queries = tokenizer.encode([...store.query.keys()], { maxLength })
+  const documents = tokenizer.encode(inputTexts(source.settings, 'document', [...store.document.keys()]), { maxLength })
   const first = store.query.size
   return {
     texts: joinBatches([queries, documents]),
@@ -55,7 +53,11 @@ export async function tokenizePairs(path: string, source: ModelSource, maxLength
     pairs: read.pairs.length,
     truncated: queries.truncated + documents.truncated,
     warnings: read.warnings,
-    hash: await hashLines(read.pairs.map(pair => JSON.stringify([pair.query, pair.positives, pair.negatives]))),
+    hash: await hashLines(
+      read.pairs.map(({ query, positives, negatives, prompt }) =>
+        JSON.stringify([query, positives, negatives, ...(prompt === undefined ? [] : [prompt])]),
+      ),
+    ),
   }
 }
 
@@ -76,16 +78,17 @@ export function methodOf(
   return { kind: 'lora', adapter: source.adapter ?? newAdapter(source.weights.config, lora!, seed) }
 }
 
-/** The loop's settings for `examples` examples. Fails where not a single batch can be drawn. */
+/** The loop's settings for `examples` examples. Fails where not a single batch can be drawn, or one without negatives. */
 export function loopSettings(train: TrainSettings, examples: number, seed: number): LoopSettings {
   const { batch_size: batchSize, accumulation, drop_last: dropLast, negatives } = train
   if (dropLast && examples < batchSize)
     throw new Error(
       `${examples} training pairs do not fill one batch of ${batchSize}; set train.batch_size to ${examples} or less, or train.drop_last = false`,
     )
-  if (!dropLast && examples % batchSize === 1 && negatives.hard === 0)
+  if (!dropLast && negatives.hard === 0 && examples % batchSize === 1)
     throw new Error(
-      `${examples} training pairs in batches of ${batchSize} leave a last batch of one pair, which has no negatives; set train.drop_last = true or another train.batch_size`,
+      `the last batch of ${examples} training pairs in batches of ${batchSize} holds a single pair, and InfoNCE needs at least one negative; ` +
+        'set train.drop_last = true, another train.batch_size, or train.negatives.hard to 1 or more',
     )
   const batches = dropLast ? Math.floor(examples / batchSize) : Math.ceil(examples / batchSize)
   const steps = train.steps ?? Math.max(1, Math.floor((batches * train.epochs!) / accumulation))
@@ -111,6 +114,25 @@ export function loopSettings(train: TrainSettings, examples: number, seed: numbe
   }
 }
 
+/** Fails at what can be known to be wrong before anything is trained. */
+export function checkTraining(
+  source: ModelSource,
+  pairs: TokenizedPairs,
+  train: TrainSettings,
+  lora: LoraSettings | undefined,
+  seed: number,
+): void {
+  loopSettings(train, pairs.examples.length, seed)
+  methodOf(source, train, lora, seed)
+  checkSequences(pairs.texts, source.weights.config)
+  const { hard } = train.negatives
+  const without = hard > 0 ? pairs.examples.filter(({ negatives }) => negatives.length === 0).length : 0
+  if (without > 0)
+    throw new Error(
+      `${without} of ${pairs.examples.length} training pairs have no hard negatives, but ${hard} a pair are asked for; set train.negatives.hard = 0 or mine some`,
+    )
+}
+
 export interface Trained extends LoopResult {
   readonly loaded: LoadedEncoder
   readonly parameters: number
@@ -130,6 +152,8 @@ export interface TrainHooks extends Pick<LoopHooks, 'onStep' | 'signal'> {
     readonly step: number
     readonly steps: number
     readonly parameters: number
+    /** That the backend will hold at most: weights, gradients, moments, activations. */
+    readonly bytes: number
   }) => void | Promise<void>
 }
 
@@ -148,7 +172,7 @@ export async function trainModel(
   const normalize = train.similarity === 'cosine'
   const loaded = await placeModel(backend, source, method, { decayBiasAndNorm: train.decay_bias_and_norm, normalize })
   const trainable = loaded.trainable!
-  const trainer = createContrastiveTrainer(backend, {
+  const step: ContrastiveSettings = {
     query: loaded.encoder,
     passage: loaded.encoder,
     trainable,
@@ -163,13 +187,19 @@ export async function trainModel(
     },
     ...(train.chunk_size && { chunkSize: train.chunk_size }),
     ...(train.dropout !== undefined && { dropout: train.dropout }),
-  })
+  }
+  const trainer = createContrastiveTrainer(backend, step)
   try {
-    const fingerprint = await hashLines([backend.kind, source.hash, pairs.hash, JSON.stringify({ train, lora, seed })])
+    const heaviest = heaviestBatch(pairs.texts, pairs.examples, settings)
+    const bytes = loaded.bytes + stepMemory(backend, step, heaviest)
+    const fingerprint = await hashLines([
+      ...[backend.kind, source.hash, pairs.hash],
+      JSON.stringify({ train, lora, seed, settings: source.settings }),
+    ])
     const { checkpoint, evaluate } = hooks
     const resume = hooks.resume && checkpoint ? await readCheckpoint(checkpoint, trainable, fingerprint) : undefined
     const start = resume ? (resume.state as { step: number }).step : 0
-    await hooks.onStart?.({ step: start, steps: settings.steps, parameters: trainable.count })
+    await hooks.onStart?.({ step: start, steps: settings.steps, parameters: trainable.count, bytes })
     const loopHooks: LoopHooks = {
       ...(hooks.onStep && { onStep: hooks.onStep }),
       ...(hooks.signal && { signal: hooks.signal }),
@@ -186,7 +216,7 @@ export async function trainModel(
       loopHooks,
       resume,
     )
-    return { ...result, loaded, parameters: trainable.count, peakBytes: trainer.peakBytes() + trainable.bytes }
+    return { ...result, loaded, parameters: trainable.count, peakBytes: trainer.peakBytes() + loaded.bytes }
   } catch (error) {
     loaded.release()
     throw error

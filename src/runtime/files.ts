@@ -1,5 +1,4 @@
-// Files: the one place that touches a file system. Everything is read by position or line by line, and written beside the
-// target, fsynced and renamed, so that nothing half-written is ever found under a final name.
+// Files: with write.ts the one place that touches a file system. Everything is read by position or line by line.
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import * as fs from 'node:fs/promises'
@@ -20,7 +19,7 @@ export interface OpenFile {
   close(): Promise<void>
 }
 
-const errorCode = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code
+export const errorCode = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code
 
 /** Turns a system error into one that names the thing, the cause and the fix. */
 export function describeFileError(error: unknown, action: string, path: string): Error {
@@ -30,8 +29,9 @@ export function describeFileError(error: unknown, action: string, path: string):
     EPERM: 'permission denied',
     EROFS: 'the file system is read-only',
     EISDIR: 'it is a folder, expected a file',
+    EEXIST: 'a file of that name is there already',
     ENOTDIR: 'a part of the path is a file, expected a folder',
-    ENOSPC: 'no space left on the device; free some or choose another --out',
+    ENOSPC: 'no space left on the device; free some, or write elsewhere',
     EDQUOT: 'the disk quota is used up',
   }
   const code = errorCode(error)
@@ -165,60 +165,6 @@ export async function* readLines(path: string): AsyncGenerator<string> {
 /** The last name of a path, `.` and `..` resolved: what a folder is called. */
 export const baseName = (path: string): string => basename(resolve(path))
 
-let temporaryCount = 0
-const beside = (path: string) =>
-  join(dirname(resolve(path)), `.${basename(path)}.${process.pid}.${temporaryCount++}.part`)
-
-/** Sequential writing of one file that appears under its name only when `fill` has returned. Parent folders are made. */
-export async function writeFileWith(
-  path: string,
-  fill: (append: (chunk: Uint8Array | string) => Promise<void>) => Promise<void>,
-): Promise<void> {
-  const temporary = beside(path)
-  try {
-    await fs.mkdir(dirname(temporary), { recursive: true })
-    const handle = await fs.open(temporary, 'w')
-    try {
-      await fill(async chunk => {
-        const bytes = typeof chunk === 'string' ? new TextEncoder().encode(chunk) : chunk
-        for (let done = 0; done < bytes.length; )
-          done += (await handle.write(bytes, done, bytes.length - done)).bytesWritten
-      })
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    await fs.rename(temporary, path)
-  } catch (error) {
-    await fs.rm(temporary, { force: true })
-    throw errorCode(error) ? describeFileError(error, 'write', path) : error
-  }
-}
-
-export async function writeFile(path: string, content: Uint8Array | string): Promise<void> {
-  await writeFileWith(path, append => append(content))
-}
-
-/**
- * Writes a whole folder that appears under its name only when `fill` has returned. An existing folder of that name is replaced
- * (it is moved aside first and removed last).
- */
-export async function writeFolderWith(path: string, fill: (temporary: string) => Promise<void>): Promise<void> {
-  const temporary = beside(path)
-  const aside = `${temporary}.old`
-  try {
-    await fs.mkdir(temporary, { recursive: true })
-    await fill(temporary)
-    const replaced = await exists(path)
-    if (replaced) await fs.rename(path, aside)
-    await fs.rename(temporary, path)
-    if (replaced) await fs.rm(aside, { recursive: true, force: true })
-  } catch (error) {
-    await fs.rm(temporary, { recursive: true, force: true })
-    throw errorCode(error) ? describeFileError(error, 'write', path) : error
-  }
-}
-
 export async function makeFolder(path: string): Promise<void> {
   try {
     await fs.mkdir(path, { recursive: true })
@@ -260,6 +206,10 @@ export async function openLog(path: string): Promise<{ append(line: string): Pro
 
 export async function removeFile(path: string): Promise<void> {
   await fs.rm(path, { force: true })
+}
+
+export async function removeFolder(path: string): Promise<void> {
+  await fs.rm(path, { recursive: true, force: true })
 }
 
 /** This package's own folder: the nearest one above this module that holds collections/. */

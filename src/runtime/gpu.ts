@@ -111,9 +111,21 @@ async function* candidates(flags: readonly string[]): AsyncGenerator<Candidate> 
     )
   if (runtime !== 'Node') throw new Error(`this ${runtime} has no WebGPU (navigator.gpu is missing)`)
   const create = await loadDawn()
+  if (process.platform === 'linux' && !hasVulkanLoader()) return
   const dawn = create([...flags])
   for (const options of powers) yield { gpu: dawn, options }
   for (const name of availableNames(create, flags)) yield { gpu: create([...flags, `adapter=${name}`]), options: {} }
+}
+
+// Where the loader is missing Dawn says so on stderr, several lines each time that it is created: asked before it.
+function hasVulkanLoader(): boolean {
+  try {
+    process.dlopen({ exports: {} }, 'libvulkan.so.1')
+    return true
+  } catch (error) {
+    // One that is found is still no module of Node's.
+    return !/cannot open shared object|No such file/.test((error as Error).message)
+  }
 }
 
 async function loadDawn(): Promise<(flags: string[]) => GPU> {

@@ -63,28 +63,33 @@ export function stateTensor(backend: Backend, name: string, shape: readonly numb
   return external(name, shape, wholeView(backend.allocate(Math.max(productOf(shape) * 4, 256), name)))
 }
 
-/** Lays trained parameters out in segments: those that decay and those that do not, in the order given. */
+/**
+ * Lays trained parameters out in segments: those that decay and those that do not, in the order given. Where memory does not suffice for all
+ * of them, none is kept.
+ */
 export function createTrainable(backend: Backend, specs: readonly ParameterSpec[]): Trainable {
-  const tensors = new Map<string, Tensor>()
-  const segments: Segment[] = []
-  for (const decay of [true, false])
-    for (const members of packSegments(
-      specs.filter(spec => spec.decay === decay),
-      backend,
-    )) {
-      const segment = allocateSegment(backend, members, decay, segments.length)
-      segments.push(segment)
-      for (const { spec, offset } of members) {
-        const bytes = spec.data.length * 4
-        const place = (tensor: Tensor): View => ({ memory: tensor.view!.memory, offset, bytes })
-        const gradient = external(`d${spec.name}`, spec.shape, place(segment.gradients))
-        const view = place(segment.parameters)
-        backend.write(view, spec.data)
-        tensors.set(spec.name, external(spec.name, spec.shape, view, gradient))
+  const layouts = [true, false].flatMap(decay => {
+    const alike = specs.filter(spec => spec.decay === decay)
+    return packSegments(alike, backend).map(members => ({ decay, members }))
+  })
+  const made: Tensor[] = []
+  try {
+    const tensors = new Map<string, Tensor>()
+    const segments = layouts.map(({ decay, members }, index) => {
+      const make = (name: string) => {
+        made.push(stateTensor(backend, `segment.${index}.${name}`, [elementsOf(members)]))
+        return made.at(-1)!
       }
-    }
-  const count = specs.reduce((sum, spec) => sum + spec.data.length, 0)
-  return { tensors, segments, count, bytes: segments.reduce((sum, segment) => sum + 16 * segment.elements, 0) }
+      const state = { parameters: make('parameters'), gradients: make('gradients'), m: make('m'), v: make('v') }
+      for (const member of members) tensors.set(member.spec.name, placeParameter(backend, member, state))
+      return { decay, elements: elementsOf(members), ...state }
+    })
+    const count = specs.reduce((sum, spec) => sum + spec.data.length, 0)
+    return { tensors, segments, count, bytes: segments.reduce((sum, segment) => sum + 16 * segment.elements, 0) }
+  } catch (error) {
+    freeTensors(backend, made)
+    throw error
+  }
 }
 
 interface Member {
@@ -114,11 +119,22 @@ function packSegments(specs: readonly ParameterSpec[], backend: Backend): Member
   return segments
 }
 
-function allocateSegment(backend: Backend, members: readonly Member[], decay: boolean, index: number): Segment {
+/** Of a segment, padding included. */
+function elementsOf(members: readonly Member[]): number {
   const last = members.at(-1)!
-  const elements = last.offset / 4 + Math.ceil(last.spec.data.length / 64) * 64
-  const make = (name: string) => stateTensor(backend, `segment.${index}.${name}`, [elements])
-  return { decay, elements, parameters: make('parameters'), gradients: make('gradients'), m: make('m'), v: make('v') }
+  return last.offset / 4 + Math.ceil(last.spec.data.length / 64) * 64
+}
+
+/** Writes a parameter to its place in the segment; as a tensor, with its gradient. */
+function placeParameter(
+  backend: Backend,
+  { spec: { name, shape, data }, offset }: Member,
+  { parameters, gradients }: Pick<Segment, 'parameters' | 'gradients'>,
+): Tensor {
+  const place = (tensor: Tensor): View => ({ memory: tensor.view!.memory, offset, bytes: data.length * 4 })
+  const view = place(parameters)
+  backend.write(view, data)
+  return external(name, shape, view, external(`d${name}`, shape, place(gradients)))
 }
 
 /** The values of a tensor with memory of its own. */

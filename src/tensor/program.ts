@@ -2,33 +2,35 @@
 // share in turn because only one runs at a time. Memory grows when a batch is larger than every one before, and is bound again then.
 import type { Backend, BoundCall, Memory, Prepared, View } from '../backend/backend.js'
 import { wholeView } from '../backend/backend.js'
-import { callParams, checkLimits, dealBuffers, type Plan } from './plan.js'
+import { callParams, checkLimits, type Deal, dealBuffers, type Plan } from './plan.js'
 import { bytesOf, elementsOf, type Tensor, type Values } from './tensor.js'
 
-/** Buffers that programs use in turn. */
+/** Buffers that programs use in turn, by their number in a deal. */
 export interface Pool {
   readonly backend: Backend
-  readonly buffers: Memory[]
+  readonly buffers: Map<number, Memory>
 }
 
-export const createPool = (backend: Backend): Pool => ({ backend, buffers: [] })
+export const createPool = (backend: Backend): Pool => ({ backend, buffers: new Map() })
+
+const sumBytes = (memories: Iterable<Memory>): number => [...memories].reduce((sum, { bytes }) => sum + bytes, 0)
+export const poolBytes = (pool: Pool): number => sumBytes(pool.buffers.values())
 
 export function releasePool(pool: Pool): void {
-  for (const memory of pool.buffers.splice(0)) pool.backend.free(memory)
+  for (const memory of pool.buffers.values()) pool.backend.free(memory)
+  pool.buffers.clear()
 }
 
 export type HostArray = Float32Array | Int32Array | Uint32Array
 
 export interface Program {
   readonly plan: Plan
-  /** Makes room for batches up to these values. */
-  reserve(values: Values): void
   /** Writes the inputs and runs the plan. Returns when the work is handed over; errors of the device appear at the next `read`. */
   run(values: Values, inputs?: Readonly<Record<string, HostArray>>): Promise<void>
   /** An output of the last run, in its shape. */
   read(name: string): Promise<Float32Array>
-  /** The memory of an output or an input, valid until a larger batch is run. */
-  view(name: string): View
+  /** Of its inputs and outputs; temporaries lie in the pool. */
+  bytes(): number
   release(): void
 }
 
@@ -37,40 +39,44 @@ export function createProgram(plan: Plan, pool: Pool): Program {
   const own = new Map<Tensor, Memory>()
   let prepared: { value: Prepared; memories: readonly (Memory | undefined)[] } | undefined
   let last: Values | undefined
-  let dealt: { values: Values; deal: ReturnType<typeof dealBuffers> } | undefined
+  let deal: Deal | undefined
 
-  const grow = (present: Memory | undefined, bytes: number, label: string): Memory => {
-    if (present && present.bytes >= bytes) return present
+  const grow = <K>(held: Map<K, Memory>, key: K, bytes: number, label: string): void => {
+    const present = held.get(key)
+    if (present && present.bytes >= bytes) return
+    // Forgotten before it is freed: where there is no room for more, nothing may hold on to it.
+    held.delete(key)
     if (present) backend.free(present)
     // A quarter more than asked, so that slowly growing batches do not bind anew each time.
     const generous = present
       ? Math.min(bytes + Math.ceil(bytes / 1024) * 256, Math.max(bytes, backend.limits.memory))
       : bytes
-    return backend.allocate(Math.ceil(generous / 256) * 256, label)
+    held.set(key, backend.allocate(Math.ceil(generous / 256) * 256, label))
   }
 
+  /** Makes room for batches up to these values. */
   const reserve = (values: Values): void => {
     checkLimits(plan, values, backend.limits)
     for (const tensor of [...plan.inputs.values(), ...plan.outputs.values()]) {
       if (tensor.role === 'external') continue
-      own.set(tensor, grow(own.get(tensor), Math.max(256, bytesOf(tensor, values)), `${plan.name}.${tensor.name}`))
+      grow(own, tensor, Math.max(256, bytesOf(tensor, values)), `${plan.name}.${tensor.name}`)
     }
     // The deal is made once, for the first values, and kept: sizes grow with the values, and so do the buffers below.
-    dealt ??= { values, deal: dealBuffers(plan, values) }
+    deal ??= dealBuffers(plan, values)
     const needed: number[] = []
     for (const { tensor } of plan.temporaries) {
-      const buffer = dealt.deal.bufferOf.get(tensor)!
+      const buffer = deal.bufferOf.get(tensor)!
       needed[buffer] = Math.max(needed[buffer] ?? 256, bytesOf(tensor, values))
     }
     needed.forEach((bytes, i) => {
-      pool.buffers[i] = grow(pool.buffers[i], bytes, `pool.${i}`)
+      grow(pool.buffers, i, bytes, `pool.${i}`)
     })
   }
 
   const viewOf = (tensor: Tensor | undefined): View | undefined => {
     if (!tensor) return undefined
     if (tensor.view) return tensor.view
-    const memory = own.get(tensor) ?? pool.buffers[dealt?.deal.bufferOf.get(tensor) ?? -1]
+    const memory = own.get(tensor) ?? pool.buffers.get(deal?.bufferOf.get(tensor) ?? -1)
     if (!memory) throw new Error(`plan ${plan.name}: ${tensor.name} has no memory`)
     return wholeView(memory)
   }
@@ -88,7 +94,7 @@ export function createProgram(plan: Plan, pool: Pool): Program {
 
   return {
     plan,
-    reserve,
+    bytes: () => sumBytes(own.values()),
     async run(values, inputs = {}) {
       reserve(values)
       const ready = await bind()
@@ -109,12 +115,6 @@ export function createProgram(plan: Plan, pool: Pool): Program {
       const view = viewOf(tensor)!
       const bytes = bytesOf(tensor, last)
       return new Float32Array(await backend.read({ memory: view.memory, offset: view.offset, bytes }))
-    },
-    view(name) {
-      const tensor = plan.outputs.get(name) ?? plan.inputs.get(name)
-      const view = viewOf(tensor)
-      if (!view) throw new Error(`plan ${plan.name}: no tensor ${name}`)
-      return view
     },
     release() {
       prepared?.value.release()

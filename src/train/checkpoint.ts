@@ -3,8 +3,7 @@
 
 import type { Backend } from '../backend/backend.js'
 import { openSafetensors, type TensorToWrite, writeSafetensors } from '../data/safetensors.js'
-import type { Trainable } from '../tensor/parameters.js'
-import type { Tensor } from '../tensor/tensor.js'
+import { readTensor, type Trainable } from '../tensor/parameters.js'
 
 export const CHECKPOINT_FORMAT = 1
 
@@ -17,22 +16,19 @@ export interface Snapshot {
 
 const parts = ['parameters', 'm', 'v'] as const
 
-const readAll = (backend: Backend, tensor: Tensor) => backend.read(tensor.view!).then(bytes => new Float32Array(bytes))
+async function readSegments(backend: Backend, { segments }: Trainable, part: (typeof parts)[number]) {
+  const arrays: Float32Array[] = []
+  for (const segment of segments) arrays.push(await readTensor(backend, segment[part]))
+  return arrays
+}
 
-export async function takeSnapshot(backend: Backend, { segments }: Trainable): Promise<Snapshot> {
-  const read = async (part: (typeof parts)[number]) => {
-    const arrays: Float32Array[] = []
-    for (const segment of segments) arrays.push((await readAll(backend, segment[part])).slice(0, segment.elements))
-    return arrays
-  }
+export async function takeSnapshot(backend: Backend, trainable: Trainable): Promise<Snapshot> {
+  const read = (part: (typeof parts)[number]) => readSegments(backend, trainable, part)
   return { parameters: await read('parameters'), m: await read('m'), v: await read('v') }
 }
 
-export async function takeParameters(backend: Backend, { segments }: Trainable): Promise<Float32Array[]> {
-  const arrays: Float32Array[] = []
-  for (const segment of segments) arrays.push((await readAll(backend, segment.parameters)).slice(0, segment.elements))
-  return arrays
-}
+export const takeParameters = (backend: Backend, trainable: Trainable): Promise<Float32Array[]> =>
+  readSegments(backend, trainable, 'parameters')
 
 export function putParameters(backend: Backend, { segments }: Trainable, arrays: readonly Float32Array[]): void {
   segments.forEach(({ parameters }, i) => {

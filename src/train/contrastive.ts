@@ -2,15 +2,24 @@
 // loss and its gradient on all representations; (3) per chunk forward again with the same dropout, and backward. Where the whole batch is one
 // chunk, all of it is one plan and nothing is computed twice. Dropout is keyed by row and position, never by chunk.
 import type { Backend } from '../backend/backend.js'
-import { batchArrays, batchInputs, joinBatches, type PackedBatch, selectSequences } from '../model/batch.js'
-import { type Encoder, encode, trainingRates } from '../model/encoder.js'
-import { crossEntropy, similarity } from '../ops/contrastive.js'
-import { splitRows } from '../ops/pooling.js'
+import { batchArrays, type PackedBatch } from '../model/batch.js'
+import type { Encoder } from '../model/encoder.js'
 import { freeTensors, stateTensor, type Trainable } from '../tensor/parameters.js'
 import { createPlan } from '../tensor/plan.js'
-import { createPool, createProgram, type Program, releasePool } from '../tensor/program.js'
+import { createPool, createProgram, type Program, poolBytes, releasePool } from '../tensor/program.js'
 import type { Tensor, Values } from '../tensor/tensor.js'
-import { backward, call, createTrace, input, runTape, type Trace, temporary } from '../tensor/trace.js'
+import { createTrace, runTape, type Trace } from '../tensor/trace.js'
+import {
+  chunksOf,
+  lossValues,
+  recordCachedLoss,
+  recordChunk,
+  recordChunkBackward,
+  recordForwardAndLoss,
+  type Side,
+  sidesOf,
+  trainsEmbeddings,
+} from './contrastive-trace.js'
 import {
   createStatus,
   type OptimizerSettings,
@@ -51,7 +60,7 @@ export interface ContrastiveTrainer {
   ): Promise<StepStatus>
   /** Gradients only, left in the segments: for tests and for those who step themselves. */
   gradients(batch: ContrastiveBatch, at: { seed: number; counter: number }): Promise<number>
-  /** Held for activations: enough for the largest step so far. In bytes. */
+  /** Of all that it holds beside the parameters: enough for the largest step so far. In bytes. */
   peakBytes(): number
   release(): void
 }
@@ -109,6 +118,18 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
     if (withUpdate) await program('update', update).run(at)
   }
 
+  // The programs that are bound to the cache go with it.
+  const releaseCache = (): void => {
+    for (const [name, made] of programs) {
+      if (!name.startsWith('cache')) continue
+      made.release()
+      programs.delete(name)
+    }
+    const old = cache
+    cache = undefined
+    if (old) freeTensors(backend, [old.reps, old.dreps])
+  }
+
   const cachedGradients = async (
     batch: ContrastiveBatch,
     sides: Side[],
@@ -116,12 +137,7 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
     at: Values,
   ): Promise<void> => {
     if (!cache || cache.rows < sequences) {
-      if (cache) freeTensors(backend, [cache.reps, cache.dreps])
-      for (const [name, made] of programs) {
-        if (!name.startsWith('cache')) continue
-        made.release()
-        programs.delete(name)
-      }
+      releaseCache()
       cache = {
         rows: sequences,
         reps: stateTensor(backend, 'cache', [sequences, width]),
@@ -142,17 +158,7 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
     const lossProgram = program('cache.loss', trace => recordCachedLoss(trace, settings, reps, dreps, status.loss))
     await lossProgram.run({ ...at, ...lossValues(batch) }, { targets: batch.targets, weights: batch.weights })
     await eachChunk(side =>
-      program(`cache.backward.${side.prefix}`, trace => {
-        const out = recordChunk(trace, side, settings)
-        const dout = temporary(`d${out.name}`, out.shape)
-        call(
-          trace,
-          'copy_rows',
-          { x: dreps, y: dout },
-          { rows: out.shape[0]!, columns: width, from: 'first', to: 0, accumulate: 0 },
-        )
-        backward(trace, out, dout)
-      }),
+      program(`cache.backward.${side.prefix}`, trace => recordChunkBackward(trace, side, settings, dreps)),
     )
   }
 
@@ -169,105 +175,16 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
       await microBatch(batch, { seed, step: counter, addsToLoss: 0 }, false)
       return (await readStatus(backend, status)).loss
     },
-    peakBytes: () => pool.buffers.reduce((sum, buffer) => sum + buffer.bytes, 0),
+    peakBytes() {
+      const own = [...programs.values()].reduce((sum, made) => sum + made.bytes(), 0)
+      const cached = cache ? [cache.reps, cache.dreps].reduce((sum, { view }) => sum + view!.bytes, 0) : 0
+      return poolBytes(pool) + own + cached + status.memory.bytes
+    },
     release() {
+      releaseCache()
       for (const made of programs.values()) made.release()
       releasePool(pool)
-      if (cache) freeTensors(backend, [cache.reps, cache.dreps])
       backend.free(status.memory.memory)
     },
   }
-}
-
-/** One encoder's part of a batch: both sides where it is shared. `first` is its first row among all representations. */
-interface Side {
-  readonly prefix: string
-  readonly encoder: Encoder
-  readonly batch: PackedBatch
-  readonly first: number
-}
-
-function sidesOf({ query, passage }: ContrastiveBatch, settings: ContrastiveSettings): Side[] {
-  if (settings.query === settings.passage)
-    return [{ prefix: '', encoder: settings.query, batch: joinBatches([query, passage]), first: 0 }]
-  const queries = query.offsets.length - 1
-  return [
-    { prefix: 'q.', encoder: settings.query, batch: query, first: 0 },
-    { prefix: 'p.', encoder: settings.passage, batch: passage, first: queries },
-  ]
-}
-
-const trainsEmbeddings = ({ weights }: Encoder): boolean => weights('embeddings.word_embeddings.weight').needsGradient
-
-/** Two encoders of one trace draw from different dropout sites. */
-const PASSAGE_SITE = 1 << 20
-
-const lossValues = ({ query, passage }: ContrastiveBatch): Values => ({
-  Q: query.offsets.length - 1,
-  P: passage.offsets.length - 1,
-})
-
-function recordSide(trace: Trace, prefix: string, encoder: Encoder, dropout: number | undefined): Tensor {
-  const batch = batchInputs(trace, prefix, trainsEmbeddings(encoder))
-  return encode(trace, encoder, batch, trainingRates(encoder, dropout, prefix === 'p.' ? PASSAGE_SITE : 0))
-}
-
-function recordForwardAndLoss(trace: Trace, settings: ContrastiveSettings, loss: Tensor): void {
-  const { query, passage, dropout } = settings
-  if (query !== passage) {
-    const q = recordSide(trace, 'q.', query, dropout)
-    const p = recordSide(trace, 'p.', passage, dropout)
-    recordLoss(trace, q, p, settings, loss)
-  } else {
-    const reps = recordSide(trace, '', query, dropout)
-    const [q, p] = splitRows(trace, reps, ['Q', 'P'], ['query', 'passage'])
-    recordLoss(trace, q!, p!, settings, loss)
-  }
-}
-
-function recordLoss(trace: Trace, q: Tensor, p: Tensor, { temperature }: ContrastiveSettings, loss: Tensor): void {
-  const queries = q.shape[0]!
-  const candidates = {
-    targets: input(trace, 'targets', [queries, 3]),
-    weights: input(trace, 'weights', [queries], 'f32'),
-  }
-  const scores = similarity(trace, q, p, temperature, 'scores')
-  crossEntropy(trace, scores, candidates, loss, values => values.addsToLoss ?? 0)
-}
-
-/** A chunk's representations, copied to their rows of `cache` where one is given. */
-function recordChunk(trace: Trace, side: Side, { dropout }: ContrastiveSettings, cache?: Tensor): Tensor {
-  const out = recordSide(trace, side.prefix, side.encoder, dropout)
-  if (cache) {
-    const columns = out.shape[1] as number
-    call(
-      trace,
-      'copy_rows',
-      { x: out, y: cache },
-      { rows: out.shape[0]!, columns, from: 0, to: 'first', accumulate: 0 },
-    )
-  }
-  return out
-}
-
-/** The loss on all representations, and its gradient into `dreps`. */
-function recordCachedLoss(
-  trace: Trace,
-  settings: ContrastiveSettings,
-  reps: Tensor,
-  dreps: Tensor,
-  loss: Tensor,
-): void {
-  const all: Tensor = { ...reps, needsGradient: true, gradient: dreps }
-  const [q, p] = splitRows(trace, all, ['Q', 'P'], ['query', 'passage'])
-  recordLoss(trace, q!, p!, settings, loss)
-  runTape(trace)
-}
-
-function chunksOf(batch: PackedBatch, size: number): { part: PackedBatch; first: number }[] {
-  const sequences = batch.offsets.length - 1
-  return Array.from({ length: Math.ceil(sequences / size) }, (_, i) => {
-    const chosen = Array.from({ length: Math.min(size, sequences - i * size) }, (_, j) => i * size + j)
-    return { part: { ...selectSequences(batch, chosen), rows: Int32Array.from(chosen) }, first: i * size }
-  })
 }

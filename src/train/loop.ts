@@ -123,7 +123,7 @@ export async function trainLoop(
     if (!finite || !Number.isFinite(loss))
       throw new Error(
         `step ${state.step}: the ${Number.isFinite(loss) ? `gradient norm is ${gradientNorm}` : `loss is ${loss}`}, expected a finite number; ` +
-          'lower the learning rate or raise the temperature, and resume from the last checkpoint',
+          'lower the learning rate or raise the temperature, and start anew',
       )
     const tokens = drawn.reduce((total, { batch }) => total + batch.query.ids.length + batch.passage.ids.length, 0)
     const seconds = (performance.now() - started) / 1000

@@ -36,6 +36,7 @@ export function rateFactor(step: number, settings: ScheduleSettings): number {
 /** torch.optim.lr_scheduler.OneCycleLR with anneal_strategy linear, pct_start 0.1, div_factor 25 and final_div_factor 1e4. */
 function oneCycleFactor(step: number, total: number): number {
   const top = 0.1 * total - 1
-  if (step <= top) return 1 / 25 + ((1 - 1 / 25) * step) / top
+  // Of few steps none is left for the rise.
+  if (step <= top) return top > 0 ? 1 / 25 + ((1 - 1 / 25) * step) / top : 1
   return 1 + ((1 / 25e4 - 1) * (step - top)) / (total - 1 - top)
 }

@@ -32,6 +32,12 @@ test('dropoutParams: threshold and scale of a rate, keys that differ by seed, st
   assert.is(new Set(sites.map(({ key0, key1 }) => `${key0} ${key1}`)).size, 8)
 })
 
+test('a seed counts in full, beyond 32 bits too', () => {
+  const seeds = [1, 2 ** 32 + 1, 2 ** 33 + 1, 2 ** 53 - 1, 2 ** 32 - 1]
+  const keys = seeds.map(seed => dropoutParams(0.5, seed, 0, 0)).map(({ key0, key1 }) => `${key0} ${key1}`)
+  assert.is(new Set(keys).size, seeds.length)
+})
+
 test('the share of dropped elements is the rate, for both words', () => {
   const { threshold, key0, key1 } = dropoutParams(0.1, 42, 7, 3)
   const count = 100_000

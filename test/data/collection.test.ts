@@ -99,7 +99,7 @@ test('unknown documents and queries are warned of and counted, and stay among th
   assert.is(counts.unknownQueries, 1)
   assert.is(counts.judgements, 7)
   assert.match(warnings[0]!, /test\.tsv judges 2 documents that the corpus does not hold \(the first is "gone"\)/)
-  assert.match(warnings[1]!, /judges 1 queries that queries\.jsonl does not hold \(the first is "nobody"\)/)
+  assert.match(warnings[1]!, /judges 1 query that queries\.jsonl does not hold \(the first is "nobody"\)/)
   assert.is(judged.get('q1')!.get('gone'), 1)
   assert.equal(queries.ids, ['q1', '2'])
 })

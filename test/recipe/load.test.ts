@@ -58,7 +58,7 @@ test('overrides are TOML values, or bare words', async () => {
     'eval.measures=["map", \'mrr_at_10\']',
     'name=2024-01-01',
     'adapter=RTX 4090 # 2',
-    'backend="wasm"',
+    'backend="webgpu"',
     'train.batch_size=16',
   )
   assert.equal(
@@ -67,7 +67,7 @@ test('overrides are TOML values, or bare words', async () => {
   )
   assert.equal(train?.early_stopping, { patience: 3, metric: 'ndcg_at_10' })
   assert.equal(evaluation.measures, ['map', 'mrr_at_10'])
-  assert.equal([rest.name, rest.adapter, rest.backend], ['2024-01-01', 'RTX 4090 # 2', 'wasm'])
+  assert.equal([rest.name, rest.adapter, rest.backend], ['2024-01-01', 'RTX 4090 # 2', 'webgpu'])
 })
 
 test('an override takes the place of what it excludes', async () => {

@@ -27,6 +27,14 @@ const settings: Record<string, Omit<ScheduleSettings, 'total' | 'warmup'>> = {
   }
 })
 
+test('one cycle of few steps has finite factors', () => {
+  for (const total of [1, 5, 9, 10, 11])
+    for (let step = 0; step < total; step++) {
+      const factor = rateFactor(step, { schedule: 'one_cycle', total, warmup: 0 })
+      assert.ok(factor >= 0 && factor <= 1, `${total} steps, step ${step}: ${factor}`)
+    }
+})
+
 test('warm-up from the first step, by hand', () => {
   const linear = { schedule: 'linear', total: 180, warmup: 18, warmupOffset: 1 } as const
   assert.is(rateFactor(0, linear), 1 / 18)

@@ -2,8 +2,8 @@
 // need each other's results. In wasm a wrong call corrupts memory in silence, so nothing runs unchecked.
 import type { BoundCall, View } from '../backend.js'
 import { type KernelSpec, kernelNames, kernelSpec, type Params } from '../kernels.js'
+import { tensorSizes } from '../sizes.js'
 import { HEAP_ALIGNMENT } from './heap.js'
-import { tensorSizes } from './sizes.js'
 
 export interface PreparedCall {
   readonly call: BoundCall

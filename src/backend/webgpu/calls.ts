@@ -2,7 +2,7 @@
 // a run.
 import type { BoundCall, Memory, Prepared, View } from '../backend.js'
 import { type KernelSpec, kernelSpec, type Params } from '../kernels.js'
-import { tensorSizes } from '../wasm/sizes.js'
+import { tensorSizes } from '../sizes.js'
 import { type KernelPipelines, pickVariant } from './pipelines.js'
 
 /** What binding a call needs of its backend. */

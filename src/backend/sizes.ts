@@ -1,7 +1,7 @@
 // What each kernel touches: the least number of elements of every tensor under given parameters, from the shapes in the kernel table. In wasm a
 // tensor that is too small corrupts its neighbour in silence, so every call is checked before it runs; tensors whose length only the
 // data tell (gathered tables, packed rows) are left out.
-import { type KernelName, kernelSpec, type kernels, NORM_CHUNK, type Params, TILE_STRIDE } from '../kernels.js'
+import { type KernelName, kernelSpec, type kernels, NORM_CHUNK, type Params, TILE_STRIDE } from './kernels.js'
 
 type Sizes = {
   readonly [K in KernelName]: (p: ParamsOf<K>) => Partial<Record<keyof (typeof kernels)[K]['tensors'], number>>

@@ -1,0 +1,125 @@
+// Files and folders that appear whole or not at all: written beside the target, fsynced and renamed, so that nothing half-written is ever found under
+// a final name, and what was there before stays until then.
+import { rmSync } from 'node:fs'
+import * as fs from 'node:fs/promises'
+import { basename, describeFileError, dirname, errorCode, exists, isFolder, join, resolve } from './files.js'
+
+let temporaryCount = 0
+const beside = (path: string) =>
+  join(dirname(resolve(path)), `.${basename(path)}.${process.pid}.${temporaryCount++}.part`)
+
+// Of a process that is made to end in the middle of writing.
+const unfinished = new Set<string>()
+process.on('exit', () => {
+  for (const path of unfinished) rmSync(path, { recursive: true, force: true })
+})
+
+async function removeUnfinished(temporary: string): Promise<void> {
+  // What cannot be removed cannot be there either; the error that led here is the one to tell.
+  await fs.rm(temporary, { recursive: true, force: true }).catch(() => undefined)
+  unfinished.delete(temporary)
+}
+
+/**
+ * Fails where `path` cannot become a file: it is a folder, or what lies above it is no folder or cannot be written to. To be asked before a long
+ * computation; nothing is made.
+ */
+export async function checkWritable(path: string): Promise<void> {
+  if (path === '-') return
+  if (await isFolder(path)) throw describeFileError({ code: 'EISDIR' }, 'write', path)
+  let folder = dirname(resolve(path))
+  while (!(await exists(folder)) && folder !== dirname(folder)) folder = dirname(folder)
+  try {
+    // stat of a path below a file fails as if nothing were there.
+    if (!(await isFolder(folder))) throw Object.assign(new Error('not a folder'), { code: 'ENOTDIR' })
+    await fs.access(folder, fs.constants.W_OK)
+  } catch (error) {
+    throw describeFileError(error, 'write', path)
+  }
+}
+
+type Append = (chunk: Uint8Array | string) => Promise<void>
+
+const toStandardOutput: Append = chunk =>
+  new Promise((resolve, reject) => process.stdout.write(chunk, error => (error ? reject(error) : resolve())))
+
+const appendTo =
+  (handle: fs.FileHandle): Append =>
+  async chunk => {
+    const bytes = typeof chunk === 'string' ? new TextEncoder().encode(chunk) : chunk
+    for (let done = 0; done < bytes.length; )
+      done += (await handle.write(bytes, done, bytes.length - done)).bytesWritten
+  }
+
+async function fillFile(path: string, fill: (append: Append) => Promise<void>): Promise<void> {
+  const handle = await fs.open(path, 'w')
+  try {
+    await fill(appendTo(handle))
+    if ((await handle.stat()).isFile()) await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/**
+ * Sequential writing of one file that appears under its name only when `fill` has returned. Parent folders are made. `-` is standard output;
+ * a device or a pipe is written to as it is.
+ */
+export async function writeFileWith(path: string, fill: (append: Append) => Promise<void>): Promise<void> {
+  if (path === '-') return fill(toStandardOutput)
+  const temporary = beside(path)
+  try {
+    if (await isDevice(path)) return await fillFile(path, fill)
+    unfinished.add(temporary)
+    await fs.mkdir(dirname(temporary), { recursive: true })
+    await fillFile(temporary, fill)
+    await fs.rename(temporary, path)
+    unfinished.delete(temporary)
+  } catch (error) {
+    await removeUnfinished(temporary)
+    throw errorCode(error) ? describeFileError(error, 'write', path) : error
+  }
+}
+
+// Renaming a file over /dev/null would replace it.
+async function isDevice(path: string): Promise<boolean> {
+  const status = await fs.stat(path).catch(() => undefined)
+  return status !== undefined && !status.isFile() && !status.isDirectory()
+}
+
+export async function writeFile(path: string, content: Uint8Array | string): Promise<void> {
+  await writeFileWith(path, append => append(content))
+}
+
+/**
+ * Writes a whole folder that appears under its name only when `fill` has returned. An existing folder of that name is replaced
+ * (it is moved aside first and removed last).
+ */
+export async function writeFolderWith(path: string, fill: (temporary: string) => Promise<void>): Promise<void> {
+  const temporary = beside(path)
+  const aside = `${temporary}.old`
+  unfinished.add(temporary)
+  try {
+    await fs.mkdir(temporary, { recursive: true })
+    await fill(temporary)
+    const replaced = await exists(path)
+    if (replaced) await fs.rename(path, aside)
+    try {
+      await fs.rename(temporary, path)
+    } catch (error) {
+      if (replaced) await fs.rename(aside, path)
+      throw error
+    }
+    unfinished.delete(temporary)
+    if (replaced) await fs.rm(aside, { recursive: true, force: true })
+  } catch (error) {
+    await removeUnfinished(temporary)
+    throw errorCode(error) ? describeFileError(error, 'write', path) : underItsName(error, temporary, path)
+  }
+}
+
+// An error of a file inside names the folder as it is called in the end.
+function underItsName(error: unknown, temporary: string, path: string): unknown {
+  if (!(error instanceof Error) || !error.message.includes(temporary)) return error
+  return new Error(error.message.replaceAll(temporary, path), { cause: error })
+}

@@ -1,0 +1,94 @@
+// What a training step will hold, found from its plan before anything runs.
+import type { Backend } from '../backend/backend.js'
+import { batchArrays, type PackedBatch, selectSequences } from '../model/batch.js'
+import { checkLimits, createPlan, memoryFigure, type Plan } from '../tensor/plan.js'
+import type { Tensor, Values } from '../tensor/tensor.js'
+import { createTrace, runTape, type Trace } from '../tensor/trace.js'
+import { type ContrastiveBatch, type ContrastiveSettings, candidatesOf } from './contrastive.js'
+import {
+  chunksOf,
+  lossValues,
+  recordCachedLoss,
+  recordChunkBackward,
+  recordForwardAndLoss,
+  sidesOf,
+  trainsEmbeddings,
+} from './contrastive-trace.js'
+import type { Example } from './loop.js'
+
+/**
+ * Bytes of activations, inputs and cached representations of a step over this batch. Fails where a tensor of it does not fit the backend,
+ * naming it.
+ */
+export function stepMemory(backend: Backend, settings: ContrastiveSettings, batch: ContrastiveBatch): number {
+  const { chunkSize, query } = settings
+  const sides = sidesOf(batch, settings)
+  const sequences = batch.query.offsets.length + batch.passage.offsets.length - 2
+  const bytesOf = (name: string, values: Values, record: (trace: Trace) => void): number => {
+    const trace = createTrace({ training: true })
+    record(trace)
+    return planBytes(createPlan(name, trace), values, backend)
+  }
+  const loss = placeholder('loss', [1])
+  const valuesOf = (part: PackedBatch, side: (typeof sides)[number]) =>
+    batchArrays(part, side.prefix, trainsEmbeddings(side.encoder)).values
+  if (chunkSize === undefined || sequences <= chunkSize) {
+    const values = Object.assign({ ...lossValues(batch) }, ...sides.map(side => valuesOf(side.batch, side)))
+    return bytesOf('step', values, trace => {
+      recordForwardAndLoss(trace, settings, loss)
+      runTape(trace)
+    })
+  }
+  const shape = [sequences, query.config.hidden]
+  const [reps, dreps] = [placeholder('cache', shape), placeholder('dcache', shape)]
+  const chunks = sides.flatMap(side =>
+    chunksOf(side.batch, chunkSize).map(({ part }) =>
+      bytesOf('chunk', valuesOf(part, side), trace => recordChunkBackward(trace, side, settings, dreps)),
+    ),
+  )
+  const onLoss = bytesOf('loss', lossValues(batch), trace => recordCachedLoss(trace, settings, reps, dreps, loss))
+  return Math.max(onLoss, ...chunks) + 2 * 4 * sequences * query.config.hidden
+}
+
+/** The batch of `size` examples with the longest texts of all: no batch that is drawn holds more. */
+export function heaviestBatch(
+  texts: PackedBatch,
+  examples: readonly Example[],
+  { batchSize, hardNegatives, inBatch }: { batchSize: number; hardNegatives: number; inBatch: boolean },
+): ContrastiveBatch {
+  const length = (text: number) => texts.offsets[text + 1]! - texts.offsets[text]!
+  const longest = (rows: number[], count: number) => {
+    const sorted = rows.sort((a, b) => length(b) - length(a))
+    return Array.from({ length: count }, (_, i) => sorted[Math.min(i, sorted.length - 1)]!)
+  }
+  const queries = Math.min(batchSize, examples.length)
+  const passages = examples.flatMap(({ positive, negatives }) =>
+    hardNegatives > 0 ? [positive, ...negatives] : [positive],
+  )
+  const perQuery = 1 + hardNegatives
+  return {
+    query: selectSequences(
+      texts,
+      longest(
+        examples.map(example => example.query),
+        queries,
+      ),
+    ),
+    passage: selectSequences(texts, longest(passages, queries * perQuery)),
+    ...candidatesOf(queries, perQuery, inBatch),
+  }
+}
+
+const placeholder = (name: string, shape: readonly number[]): Tensor => ({
+  name,
+  shape,
+  dtype: 'f32',
+  role: 'external',
+  needsGradient: false,
+})
+
+function planBytes(plan: Plan, values: Values, backend: Backend): number {
+  checkLimits(plan, values, backend.limits)
+  const { temporaries, inputs, outputs } = memoryFigure(plan, values)
+  return temporaries + inputs + outputs
+}

@@ -1,0 +1,70 @@
+// What a recipe names, found: the collection in the package, and models with what the recipe says of them.
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { completeRecipe } from '../../src/recipe/complete.js'
+import { openRecipeData, openRecipeModel } from '../../src/run/sources.js'
+import { exists } from '../../src/runtime/files.js'
+import { failure, folderWith } from '../support/temporary.js'
+import { tinyFolder } from '../support/tiny-bert.js'
+
+const random = { hidden: 8, layers: 1, heads: 2, max_positions: 32 }
+const train = { method: 'full', steps: 1 }
+const vocabulary = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'a', 'b', 'c', 'd', 'e', 'f']
+
+test('the collection in the package fills in what the recipe leaves open', async () => {
+  const recipe = completeRecipe({ model: { random }, data: { builtin: 'mini' }, train })
+  const data = await openRecipeData(recipe)
+  assert.ok(data.train && (await exists(join(data.train, 'corpus.jsonl'))))
+  assert.equal(data.dev, { path: data.train, split: 'dev' })
+  assert.equal(data.tests, [{ path: data.train, split: 'test', name: 'mini' }])
+  const tests = [{ path: '/other', split: 'test', name: 'other' }]
+  const own = completeRecipe({ model: { random }, data: { builtin: 'mini', tests, dev: { path: '/dev' } }, train })
+  const found = await openRecipeData(own)
+  assert.equal([found.tests, found.dev], [tests, { path: '/dev', split: 'dev' }])
+})
+
+test('a random model: its shape, a vocabulary from the training texts, a hash of shape and seed', async () => {
+  const folder = folderWith({ 'train.jsonl': '{"query": "red cat", "pos": ["blue dog"], "neg": ["green bird"]}\n' })
+  const open = (seed: number) => {
+    const recipe = completeRecipe({ model: { random: { ...random, seed } }, data: { train: folder }, train })
+    return openRecipeModel(recipe, { train: folder, tests: [] })
+  }
+  const source = await open(1)
+  const { config } = source.weights
+  assert.equal([config.hidden, config.layers, config.heads, config.intermediate], [8, 1, 2, 32])
+  assert.is(config.vocabulary, source.tokenizer!.vocabularySize)
+  const unknown = source.tokenizer!.special.unk!
+  for (const word of ['red', 'cat', 'blue', 'dog', 'green', 'bird'])
+    assert.not.ok(source.tokenizer!.encode([word]).ids.includes(unknown), word)
+  assert.is((await open(1)).hash, source.hash)
+  assert.is.not((await open(2)).hash, source.hash)
+  const weight = async (seed: number) => (await open(seed)).weights.readTensor('embeddings.word_embeddings.weight')
+  assert.equal(await weight(1), await weight(1))
+  assert.not.equal(await weight(1), await weight(2))
+})
+
+test('a folder with what the recipe says of it; what is trained is also what is scored and saved', async () => {
+  const path = await tinyFolder({ 'vocab.txt': vocabulary.join('\n') })
+  const settings = async (model: object, more: object) => {
+    const data = { tests: [{ path: '/none' }], ...('train' in more && { train: '/pairs.jsonl' }) }
+    const recipe = completeRecipe({ model: { path, max_length: 8, ...model }, data, ...more })
+    const source = await openRecipeModel(recipe, { tests: [] })
+    await source.close()
+    const { pooling, normalize, similarity, maxLength } = source.settings
+    return [...pooling, normalize, similarity, maxLength]
+  }
+  assert.equal(await settings({}, {}), ['mean', false, 'cosine', 8])
+  assert.equal(await settings({ pooling: 'cls', normalize: true, max_length: 5 }, {}), ['cls', true, 'cosine', 5])
+  assert.equal(await settings({}, { train }), ['mean', true, 'cosine', 8])
+  assert.equal(await settings({}, { train: { ...train, similarity: 'dot' } }), ['mean', false, 'dot', 8])
+  const contradiction = settings({ normalize: true }, { train: { ...train, similarity: 'dot' } })
+  assert.match(await failure(contradiction), /model\.normalize.* is true, but train\.similarity = "dot"/)
+})
+
+test('lengths beyond the positions of the model are refused by name', async () => {
+  const path = await tinyFolder({ 'vocab.txt': vocabulary.join('\n') })
+  const recipe = completeRecipe({ model: { path }, data: { tests: [{ path: '/none' }] }, eval: { max_length: 8 } })
+  assert.match(await failure(openRecipeModel(recipe, { tests: [] })), /model\.max_length.*256.*8/)
+})
+test.run()

@@ -1,0 +1,139 @@
+// Training as a recipe describes it, before the loop: pairs to sequences, the loop's settings, what is refused early; and what a checkpoint
+// belongs to.
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { createWasmBackend } from '../../src/backend/wasm/backend.js'
+import { parseConfig } from '../../src/model/config.js'
+import { randomSource } from '../../src/model/load.js'
+import { plainSettings, type SentenceSettings } from '../../src/model/sentence-transformers.js'
+import { completeRecipe } from '../../src/recipe/complete.js'
+import type { ModelSource } from '../../src/run/model.js'
+import { checkTraining, loopSettings, tokenizePairs, trainModel } from '../../src/run/train.js'
+import { createWordPieceTokenizer } from '../../src/text/tokenizer.js'
+import { failure, folderWith, temporaryFolder } from '../support/temporary.js'
+import { tinyJson } from '../support/tiny-bert.js'
+
+const vocabulary = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'find', 'ask', 'red', 'blue', 'cat', 'dog']
+const tokenizer = await createWordPieceTokenizer({ vocabulary, lowerCase: false })
+
+const sourceWith = (settings: Partial<SentenceSettings> = {}): ModelSource => ({
+  name: 'random',
+  weights: randomSource(parseConfig(tinyJson, 'tiny'), 1),
+  settings: { ...plainSettings(8), ...settings },
+  tokenizer,
+  hash: '0',
+  close: async () => {},
+})
+
+const pairsFile = (...lines: object[]) =>
+  join(folderWith({ 'train.jsonl': lines.map(line => `${JSON.stringify(line)}\n`).join('') }), 'train.jsonl')
+
+const trainOf = (train: object) =>
+  completeRecipe({
+    model: { random: { hidden: 6, layers: 1, heads: 2, max_positions: 8 } },
+    data: { train: 'pairs.jsonl' },
+    train: { method: 'full', steps: 2, ...train },
+  }).train!
+
+test('each distinct text is one sequence a side; an example for every positive', async () => {
+  const path = pairsFile(
+    { query: 'red cat', pos: ['blue dog', 'red cat'], neg: ['dog'] },
+    { query: 'red cat', pos: ['blue dog'], neg: [] },
+  )
+  const { texts, examples, pairs } = await tokenizePairs(path, sourceWith(), 8)
+  assert.is(pairs, 2)
+  const sequence = (row: number) =>
+    Array.from(texts.ids.subarray(texts.offsets[row]!, texts.offsets[row + 1]!), id => vocabulary[id]).join(' ')
+  const spelled = examples.map(({ query, positive, negatives }) => [query, positive, ...negatives].map(sequence))
+  const [query, dog, blue] = ['[CLS] red cat [SEP]', '[CLS] dog [SEP]', '[CLS] blue dog [SEP]']
+  assert.equal(spelled, [
+    [query, blue, dog],
+    [query, query, dog],
+    [query, blue],
+  ])
+  assert.is(texts.offsets.length - 1, 4, 'a query and three documents, one with the text of the query')
+})
+
+test("a pair's own prompt stands before its query in place of the model's; lower case where the folder asks for it", async () => {
+  const path = pairsFile({ query: 'CAT', pos: ['DOG'], prompt: 'ask ' }, { query: 'CAT', pos: ['DOG'] })
+  const source = sourceWith({ prompts: { query: 'find ', document: 'red ' }, doLowerCase: true })
+  const { texts, examples, hash } = await tokenizePairs(path, source, 8)
+  assert.equal(
+    Array.from(texts.ids, id => vocabulary[id]).join(' '),
+    '[CLS] ask cat [SEP] [CLS] find cat [SEP] [CLS] red dog [SEP]',
+  )
+  assert.equal(examples, [
+    { query: 0, positive: 2, negatives: [] },
+    { query: 1, positive: 2, negatives: [] },
+  ])
+  const plain = await tokenizePairs(
+    pairsFile({ query: 'CAT', pos: ['DOG'] }, { query: 'CAT', pos: ['DOG'] }),
+    source,
+    8,
+  )
+  assert.is.not(hash, plain.hash)
+})
+
+test('texts beyond the length are cut and counted', async () => {
+  const path = pairsFile({ query: 'red blue red blue red', pos: ['cat'] })
+  const { texts, truncated } = await tokenizePairs(path, sourceWith(), 5)
+  assert.equal([truncated, texts.offsets[1]], [1, 5])
+})
+
+test('steps and warm-up follow from epochs, batches and accumulation', () => {
+  const steps = (train: object, examples: number) => {
+    const settings = loopSettings(trainOf({ steps: undefined, epochs: 3, batch_size: 8, ...train }), examples, 1)
+    return [settings.steps, settings.schedule.warmup]
+  }
+  assert.equal(steps({}, 100), [36, 0], '12 whole batches an epoch')
+  assert.equal(steps({ drop_last: false }, 100), [39, 0])
+  assert.equal(steps({ accumulation: 5 }, 100), [7, 0])
+  assert.equal(steps({ accumulation: 50 }, 100), [1, 0], 'at least one')
+  assert.equal(steps({ warmup_ratio: 0.1 }, 100), [36, 4])
+  assert.equal(loopSettings(trainOf({ steps: 25 }), 100, 1).checkpointEvery, 3)
+})
+
+test('batches that cannot be, or hold one pair without negatives, are refused; hard negatives must be there', async () => {
+  const settings = (train: object, examples: number) => () => loopSettings(trainOf(train), examples, 1)
+  assert.throws(settings({ batch_size: 8 }, 7), /7 training pairs do not fill one batch of 8/)
+  assert.throws(settings({ batch_size: 8, drop_last: false }, 17), /17 training pairs in batches of 8 .*single pair/)
+  settings({ batch_size: 8, drop_last: false, negatives: { hard: 1 } }, 17)()
+  settings({ batch_size: 8, drop_last: true }, 17)()
+
+  const path = pairsFile({ query: 'cat', pos: ['dog'], neg: ['red'] }, { query: 'dog', pos: ['cat'] })
+  const source = sourceWith()
+  const pairs = await tokenizePairs(path, source, 8)
+  const check = (train: object) => () =>
+    checkTraining(source, pairs, trainOf({ batch_size: 2, ...train }), undefined, 1)
+  check({})()
+  assert.throws(check({ negatives: { hard: 2 } }), /1 of 2 training pairs have no hard negatives, but 2 a pair/)
+})
+
+test('a checkpoint belongs to the settings of the model too', async () => {
+  const backend = await createWasmBackend()
+  const checkpoint = join(temporaryFolder(), 'checkpoint.safetensors')
+  const pairs = await tokenizePairs(
+    pairsFile({ query: 'cat', pos: ['dog'] }, { query: 'red', pos: ['blue'] }),
+    sourceWith(),
+    8,
+  )
+  const train = async (settings: Partial<SentenceSettings>, resume: boolean) => {
+    const hooks = { checkpoint, resume }
+    const trained = await trainModel(
+      backend,
+      sourceWith(settings),
+      pairs,
+      trainOf({ batch_size: 2 }),
+      undefined,
+      1,
+      hooks,
+    )
+    trained.loaded.release()
+    return trained.steps
+  }
+  assert.is(await train({}, false), 2)
+  assert.is(await train({}, true), 2)
+  assert.match(await failure(train({ pooling: ['cls'] }, true)), /belongs to a run with other settings or data/)
+})
+test.run()
