@@ -64,6 +64,9 @@ export function trainingWarnings({ repeatedNegatives, stoppedEarly, steps, bestS
       ? [`${repeatedNegatives} times an example had fewer hard negatives than asked, so some were drawn twice`]
       : []),
     ...(stoppedEarly ? [`stopped early after step ${steps}; the weights of step ${bestStep} are kept`] : []),
+    ...(!stoppedEarly && bestStep !== undefined && bestStep !== steps
+      ? [`the weights of step ${bestStep}, the best on the dev split, are kept, not those of the last step ${steps}`]
+      : []),
   ]
 }
 

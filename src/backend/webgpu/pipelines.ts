@@ -29,6 +29,8 @@ export function createPipelineCache(
     if (known) return known
     const made = compileKernel(device, target, kernel, shaders)
     compiled.set(kernel, made)
+    // A failure is told to who asked, and tried again at the next.
+    made.catch(() => compiled.delete(kernel))
     return made
   }
 }
