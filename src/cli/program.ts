@@ -1,6 +1,7 @@
 // The whole command line as a function: declares the commands, runs the one asked for, catches once, and returns the exit code.
 import { Command } from 'commander'
 import { commit, version } from '../version.js'
+import { benchCommand } from './bench.js'
 import { encodeCommand } from './encode.js'
 import { exitCode, formatError } from './errors.js'
 import { evalCommand } from './eval.js'
@@ -9,7 +10,16 @@ import { runCommand, trainCommand } from './run.js'
 import { searchCommand } from './search.js'
 import { tokenizeCommand } from './tokenize.js'
 
-const commands = [runCommand, trainCommand, encodeCommand, searchCommand, evalCommand, tokenizeCommand, infoCommand]
+const commands = [
+  runCommand,
+  trainCommand,
+  encodeCommand,
+  searchCommand,
+  evalCommand,
+  tokenizeCommand,
+  benchCommand,
+  infoCommand,
+]
 
 function createProgram(): Command {
   const program = new Command('wgpu-retrieve')

@@ -1,0 +1,121 @@
+// Encoding: real tokens a second of many documents, checked on short beginnings of some of them against BERT in f64, and timed beside rivals
+// that encode the same ids and have to give the same vectors.
+import type { Backend } from '../backend/backend.js'
+import type { WasmBackend } from '../backend/wasm/backend.js'
+import { type PackedBatch, selectSequences } from '../model/batch.js'
+import type { Encoder } from '../model/encoder.js'
+import { encodeSequences } from '../retrieve/encode.js'
+import { type ModelSource, placeModel } from '../run/model.js'
+import { temporaryFolder } from '../runtime/child.js'
+import { join, resolve } from '../runtime/files.js'
+import { writeFile } from '../runtime/write.js'
+import { type BenchInput, idLists, sequenceCount } from './inputs.js'
+import { openPeers, type Peer, type PeerOptions } from './peers.js'
+import { readFloats } from './products.js'
+import { referenceVector } from './reference-bert.js'
+import { isSoftware, placeOf, type Report } from './row.js'
+import { milliseconds, takeTurns } from './timing.js'
+
+export interface EncodeBenchOptions extends PeerOptions {
+  readonly rounds: number
+}
+
+/** 1 minus the cosine; of what is computed in f32, and of what a rival computes. */
+const TOLERANCE = 1e-6
+const PEER_TOLERANCE = 1e-4
+
+export async function benchEncode(
+  backend: Backend,
+  { source, documents, label }: BenchInput,
+  options: EncodeBenchOptions,
+  report: Report,
+  say: (line: string) => void,
+): Promise<void> {
+  const loaded = await placeModel(backend, source)
+  const { encoder } = loaded
+  try {
+    const error = await encodingError(backend, encoder, source, documents)
+    const encode = async () => void (await encodeSequences(backend, encoder, documents))
+    const warm = await encodeSequences(backend, encoder, documents)
+    const [time] = await takeTurns([() => milliseconds(encode)], options.rounds)
+    const tokens = documents.ids.length
+    const row = {
+      ...{ name: 'encode', shape: `${sequenceCount(documents)} texts, ${tokens} tokens`, ...placeOf(backend) },
+      ...{ variant: 'f32, packed', verified: error <= TOLERANCE, max_error: error },
+      note: label,
+    }
+    report({ ...row, milliseconds: time!, tokens_per_second: (tokens / time!) * 1000 })
+    if (!options.folder) return
+    if (!source.folder) return say('rivals encode with --model only: a random model has no file for them to read')
+    const threads = backend.kind === 'wasm' ? (backend as WasmBackend).threads : 1
+    const device = backend.kind === 'webgpu' && !isSoftware(backend) ? 'gpu' : 'cpu'
+    for await (const peer of openPeers(options, 'encode', { threads, device }, say)) {
+      const peerError = await peerEncodingError(peer, encoder, source.folder, documents, warm)
+      const [ours, theirs] = await takeTurns([() => milliseconds(encode), () => peer.time(0)], options.rounds)
+      report({
+        ...{ ...row, verified: row.verified && peerError <= PEER_TOLERANCE, milliseconds: ours! },
+        ...{ tokens_per_second: (tokens / ours!) * 1000, peer: peer.name, peer_milliseconds: theirs! },
+        ...{ peer_tokens_per_second: (tokens / theirs!) * 1000, peer_error: peerError, ratio: theirs! / ours! },
+      })
+    }
+  } finally {
+    loaded.release()
+  }
+}
+
+const CHECKED = { sequences: 3, tokens: 24 }
+
+/** The largest 1 − cosine of some documents' beginnings to the same in f64. */
+export async function encodingError(
+  backend: Backend,
+  encoder: Encoder,
+  source: ModelSource,
+  documents: PackedBatch,
+): Promise<number> {
+  const count = sequenceCount(documents)
+  const chosen = Array.from({ length: Math.min(CHECKED.sequences, count) }, (_, i) =>
+    Math.floor((i * count) / CHECKED.sequences),
+  )
+  const short = idLists(selectSequences(documents, chosen)).map(ids => ids.slice(0, CHECKED.tokens))
+  const offsets = new Int32Array(short.length + 1)
+  short.forEach((ids, i) => {
+    offsets[i + 1] = offsets[i]! + ids.length
+  })
+  const vectors = await encodeSequences(backend, encoder, { ids: Int32Array.from(short.flat()), offsets })
+  const expected = new Float64Array(vectors.length)
+  for (const [i, ids] of short.entries())
+    expected.set(await referenceVector(source.weights, source.settings, ids), i * encoder.config.hidden)
+  return largestAngle(vectors, expected, encoder.config.hidden)
+}
+
+async function peerEncodingError(
+  peer: Peer,
+  encoder: Encoder,
+  folder: string,
+  documents: PackedBatch,
+  ours: Float32Array,
+): Promise<number> {
+  const files = await temporaryFolder()
+  const [ids, out] = [join(files, 'ids.json'), join(files, 'vectors.f32')]
+  await writeFile(ids, JSON.stringify(idLists(documents)))
+  const { pooling, normalize, config } = encoder
+  await peer.prepare({ task: 'encode', model: resolve(folder), ids, out, pooling, normalize })
+  return largestAngle(ours, await readFloats(out), config.hidden)
+}
+
+/** The largest 1 − cosine of two sets of vectors; NaN where their numbers differ. */
+export function largestAngle(a: ArrayLike<number>, b: ArrayLike<number>, width: number): number {
+  if (a.length !== b.length || a.length === 0) return Number.NaN
+  let largest = 0
+  for (let row = 0; row < a.length; row += width) {
+    let [ab, aa, bb] = [0, 0, 0]
+    for (let i = row; i < row + width; i++) {
+      ab += a[i]! * b[i]!
+      aa += a[i]! * a[i]!
+      bb += b[i]! * b[i]!
+    }
+    const angle = 1 - ab / Math.sqrt(aa * bb)
+    largest = angle <= largest ? largest : angle
+  }
+  return largest
+}

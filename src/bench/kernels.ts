@@ -1,0 +1,52 @@
+// Every kernel alone: checked against f64 on the very shape that is then timed.
+import type { Backend } from '../backend/backend.js'
+import { kernelSpec } from '../backend/kernels.js'
+import { variants } from '../backend/webgpu/variants.js'
+import { hostTensors, openCall } from './host.js'
+import { type KernelCase, kernelCases } from './kernel-cases.js'
+import { type ComparisonOptions, compareProducts } from './products.js'
+import { isSoftware, placeOf, type Report } from './row.js'
+
+/** Of f32 sums of some thousand terms, as a part of the largest result. */
+const TOLERANCE = 1e-5
+
+export interface KernelBenchOptions extends ComparisonOptions {
+  /** A part of the names of the cases to run; all where absent. */
+  readonly match?: string | undefined
+}
+
+export async function benchKernels(
+  backend: Backend,
+  options: KernelBenchOptions,
+  report: Report,
+  say: (line: string) => void,
+): Promise<void> {
+  const cases = kernelCases(isSoftware(backend) ? 256 : 4096).filter(({ name }) => name.includes(options.match ?? ''))
+  for (const one of cases) await benchKernel(backend, one, options.seconds, report)
+  if (options.folder) await compareProducts(backend, cases, options, report, say)
+}
+
+async function benchKernel(backend: Backend, one: KernelCase, seconds: number, report: Report): Promise<void> {
+  const { name, shape, kernel, params, tensors, check } = one
+  const before = hostTensors(kernel, params, tensors())
+  const call = await openCall(backend, kernel, params, before)
+  try {
+    const error = check(before, call.after, params)
+    const time = await call.time({ seconds })
+    const flops = kernelSpec(kernel).flops?.(params)
+    const bytes = Object.values(before).reduce((sum, data) => sum + data.byteLength, 0)
+    report({
+      ...{ name, shape, variant: variantOf(backend, one), ...placeOf(backend) },
+      ...{ verified: error <= TOLERANCE, max_error: error, milliseconds: time },
+      ...(flops ? { gflops: flops / time / 1e6 } : { gbps: bytes / time / 1e6 }),
+    })
+  } finally {
+    call.release()
+  }
+}
+
+function variantOf(backend: Backend, { kernel, params }: KernelCase): string {
+  if (backend.kind === 'wasm') return 'simd'
+  const target = { software: isSoftware(backend) }
+  return variants[kernel].find(({ when }) => when?.(params, target) ?? true)?.name ?? kernel
+}

@@ -1,0 +1,94 @@
+// Rivals: scripts in a folder beside the package, each a child process that takes turns with us on the same inputs. A script answers JSON lines:
+//   {"do": "open", threads, device?}     → {name, threads}         its library's name and version, the threads that it really uses
+//   {"do": "prepare", task, …, out}      → {}                      makes ready, computes once, writes the result to the file `out` (f32)
+//   {"do": "time", seconds}              → {milliseconds}          of one call
+import { type Child, startChild } from '../runtime/child.js'
+import { exists, join, packageFolder } from '../runtime/files.js'
+
+export type PeerTask = 'matmul' | 'encode' | 'train' | 'tokenize'
+
+interface PeerScript {
+  readonly script: string
+  readonly words?: readonly string[]
+  readonly tasks: readonly PeerTask[]
+}
+
+const scripts: readonly PeerScript[] = [
+  { script: 'onnxruntime.mjs', words: ['web'], tasks: ['matmul', 'encode'] },
+  { script: 'onnxruntime.mjs', words: ['node'], tasks: ['matmul', 'encode'] },
+  { script: 'tfjs.mjs', tasks: ['matmul'] },
+  { script: 'torch_encode.py', tasks: ['encode'] },
+  { script: 'torch_train.py', tasks: ['train'] },
+  { script: 'tokenizers_rust.py', tasks: ['tokenize'] },
+]
+
+export interface PeerOptions {
+  /** Where the scripts lie; absent: no rivals. */
+  readonly folder?: string | undefined
+  /** A Python interpreter with torch, for the scripts in Python. */
+  readonly python?: string | undefined
+  /** A part of the name of a script or its argument; all where absent. */
+  readonly only?: string | undefined
+}
+
+export interface Peer {
+  readonly name: string
+  /** That it really uses. */
+  readonly threads: number
+  prepare(request: Readonly<Record<string, unknown>>): Promise<void>
+  time(seconds: number): Promise<number>
+  close(): void
+}
+
+/** The package's own folder of rivals, where they are installed. */
+export async function installedPeers(): Promise<string | undefined> {
+  const folder = join(await packageFolder(), 'bench', 'peers')
+  return (await exists(join(folder, 'node_modules'))) ? folder : undefined
+}
+
+/** Starts the rivals for a task one after another, as they are asked for; one that does not start is told of and left out. */
+export async function* openPeers(
+  options: PeerOptions,
+  task: PeerTask,
+  settings: { readonly threads: number; readonly device?: 'cpu' | 'gpu' },
+  say: (line: string) => void,
+): AsyncGenerator<Peer> {
+  const { folder, python, only } = options
+  if (!folder) return
+  for (const { script, words = [], tasks } of scripts) {
+    const isPython = script.endsWith('.py')
+    const label = [script, ...words].join(' ')
+    if (!tasks.includes(task) || (isPython && !python) || (only && !label.includes(only))) continue
+    // Those in JavaScript run on the processor.
+    if (!isPython && settings.device === 'gpu') continue
+    const environment: Record<string, string> = isPython
+      ? { HF_HUB_OFFLINE: '1', TOKENIZERS_PARALLELISM: 'false', OMP_NUM_THREADS: String(settings.threads) }
+      : {}
+    const child = startChild(isPython ? python! : 'node', [join(folder, script), ...words], environment)
+    try {
+      const opened = await child.ask({ do: 'open', ...settings })
+      yield peerOf(child, opened)
+    } catch (error) {
+      say(`${label} is left out: ${(error as Error).message}`)
+    } finally {
+      child.close()
+    }
+  }
+}
+
+function peerOf(child: Child, { name, threads }: Readonly<Record<string, unknown>>): Peer {
+  if (typeof name !== 'string' || typeof threads !== 'number')
+    throw new Error(`expected its name and threads, found ${JSON.stringify({ name, threads })}`)
+  return {
+    name,
+    threads,
+    prepare: async request => void (await child.ask({ do: 'prepare', ...request })),
+    async time(seconds) {
+      const { milliseconds } = await child.ask({ do: 'time', seconds })
+      if (typeof milliseconds !== 'number' || !(milliseconds > 0))
+        throw new Error(`${name}: expected milliseconds, found ${JSON.stringify(milliseconds)}`)
+      return milliseconds
+    },
+    close: child.close,
+  }
+}

@@ -1,0 +1,73 @@
+// What a benchmark reports: a row for each thing measured, and one more for each rival it was measured against.
+import type { Backend } from '../backend/backend.js'
+import type { WasmBackend } from '../backend/wasm/backend.js'
+import type { WebGpuBackend } from '../backend/webgpu/backend.js'
+import { processorName } from '../runtime/child.js'
+import { commit } from '../version.js'
+
+export interface BenchRow {
+  readonly name: string
+  readonly shape: string
+  readonly backend: 'webgpu' | 'wasm' | 'none'
+  readonly variant: string
+  readonly verified: boolean
+  /** Against the f64 reference, as a part of the largest value; 1 minus the least cosine for vectors. */
+  readonly max_error: number
+  /** The median. */
+  readonly milliseconds: number
+  readonly gflops?: number
+  readonly gbps?: number
+  readonly tokens_per_second?: number
+  /** Of the wasm backend, and of the rival. */
+  readonly threads?: number
+  /** Name and version of the rival that took turns with ours for this row. */
+  readonly peer?: string
+  readonly peer_milliseconds?: number
+  readonly peer_gflops?: number
+  readonly peer_tokens_per_second?: number
+  /** Between our result and the rival's. */
+  readonly peer_error?: number
+  /** Our speed by the rival's: above 1 ours is faster. */
+  readonly ratio?: number
+  /** Why a row is not verified, or what is to be known about it. */
+  readonly note?: string
+  readonly adapter: string
+  readonly commit: string
+}
+
+/** What a row says of where it was measured. */
+export interface Place {
+  readonly backend: 'webgpu' | 'wasm'
+  readonly adapter: string
+  readonly commit: string
+  readonly threads?: number
+}
+
+export function placeOf(backend: Backend): Place {
+  if (backend.kind === 'wasm')
+    return { backend: 'wasm', adapter: processorName(), commit, threads: (backend as WasmBackend).threads }
+  return { backend: 'webgpu', adapter: (backend as WebGpuBackend).adapterInfo.name, commit }
+}
+
+/** Small shapes are for these. */
+export const isSoftware = (backend: Backend): boolean =>
+  backend.kind === 'webgpu' && (backend as WebGpuBackend).adapterInfo.software
+
+export type Report = (row: BenchRow) => void
+
+const rounded = (value: number | undefined, digits: number, unit: string): string | undefined =>
+  value === undefined ? undefined : `${value.toFixed(digits)} ${unit}`
+
+const rateText = (gflops?: number, gbps?: number, tokens?: number): string =>
+  rounded(gflops, 1, 'GFLOP/s') ?? rounded(gbps, 1, 'GB/s') ?? rounded(tokens, 0, 'tokens/s') ?? ''
+
+/** A line of the table. */
+export function formatRow(row: BenchRow): string {
+  const mark = row.verified ? `error ${row.max_error.toExponential(1)}` : 'NOT VERIFIED'
+  const time = `${row.milliseconds.toFixed(row.milliseconds < 100 ? 3 : 0)} ms`
+  const ours = `${`${row.name} ${row.shape}`.padEnd(46)} ${time.padStart(11)} ${rateText(row.gflops, row.gbps, row.tokens_per_second).padStart(16)}`
+  const note = row.note ? `  (${row.note})` : ''
+  if (!row.peer) return `${ours}  ${row.variant.padEnd(18)} ${mark}${note}`
+  const theirs = rateText(row.peer_gflops, undefined, row.peer_tokens_per_second)
+  return `${ours}  ${(row.ratio ?? 0).toFixed(2)} × ${row.peer} (${theirs})  ${mark}${note}`
+}

@@ -1,0 +1,49 @@
+// Timing by the clock: a first call that does not count, then calls until enough time has passed; the median of them. Two rivals take turns, so
+// that what else the machine does falls on both.
+
+export interface TimingOptions {
+  /** Repeats until so much time has passed … */
+  readonly seconds: number
+  /** … or so many calls were made, at least two. */
+  readonly atMost?: number
+}
+
+export const median = (values: readonly number[]): number => {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
+
+export async function milliseconds(run: () => Promise<void>): Promise<number> {
+  const start = performance.now()
+  await run()
+  return performance.now() - start
+}
+
+/** The median of a call, in milliseconds. The first call is not counted. */
+export async function timeCalls(run: () => Promise<void>, options: TimingOptions): Promise<number> {
+  const { seconds, atMost = 200 } = options
+  await run()
+  const times: number[] = []
+  for (let sum = 0; (sum < seconds * 1000 || times.length < 2) && times.length < atMost; ) {
+    const time = await milliseconds(run)
+    times.push(time)
+    sum += time
+  }
+  return median(times)
+}
+
+/** Threads of a rival may spin for a while after its work is done. */
+const PAUSE = 300 // milliseconds
+const pause = () => new Promise(resolve => setTimeout(resolve, PAUSE))
+
+/** The medians of contestants that take turns, round by round: a, b, c, a, b, c …; each returns its own milliseconds. */
+export async function takeTurns(contestants: readonly (() => Promise<number>)[], rounds: number): Promise<number[]> {
+  const times = contestants.map((): number[] => [])
+  for (let round = 0; round < rounds; round++)
+    for (const [i, contestant] of contestants.entries()) {
+      if (contestants.length > 1) await pause()
+      times[i]!.push(await contestant())
+    }
+  return times.map(median)
+}

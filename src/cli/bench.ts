@@ -1,0 +1,93 @@
+// bench: how fast this machine is at this work, checked before it is timed, and beside other libraries where they are installed.
+import { Argument, Command, Option } from 'commander'
+import type { Backend } from '../backend/backend.js'
+import { benchEncode } from '../bench/encode.js'
+import { benchInput } from '../bench/inputs.js'
+import { benchKernels } from '../bench/kernels.js'
+import { installedPeers } from '../bench/peers.js'
+import { type BenchRow, formatRow, isSoftware } from '../bench/row.js'
+import {
+  type BackendOptions,
+  openChosenBackend,
+  openProgress,
+  positiveInteger,
+  printJson,
+  withBackend,
+  withOutput,
+} from './options.js'
+
+const parts = ['kernels', 'encode'] as const
+type Part = (typeof parts)[number]
+
+interface BenchOptions extends BackendOptions {
+  readonly model?: string
+  readonly data?: string
+  readonly documents: number
+  readonly match?: string
+  readonly rounds: number
+  readonly peers?: string | false
+  readonly peer?: string
+  readonly python?: string
+  readonly json?: boolean
+  readonly quiet?: boolean
+}
+
+export const benchCommand = (): Command =>
+  withOutput(
+    withBackend(
+      new Command('bench')
+        .description('How fast this machine is: kernels, encoding. Verified against f64 before it is timed.')
+        .addArgument(new Argument('[part]', 'what to measure (all)').choices(parts))
+        .option('--model <folder>', 'the model that encodes and is trained (a random one)')
+        .option('--data <folder>', 'a BEIR folder to take texts from (random ids)')
+        .option('--documents <n>', 'documents to encode', positiveInteger, 512)
+        .option('--match <text>', 'only the kernels with this in their name')
+        .option('--rounds <n>', 'turns of ours and of each rival, of which the medians count', positiveInteger, 3)
+        .option('--peers <folder>', 'time the rivals in this folder, too (bench/peers where it is installed)')
+        .option('--no-peers', 'no rivals')
+        .option('--peer <text>', 'only the rivals with this in their script')
+        .addOption(new Option('--python <interpreter>', 'with torch, for the rivals in Python')),
+    ),
+  )
+    .addHelpText('after', '\nExample:\n  $ wgpu-retrieve bench kernels --match matmul')
+    .action(bench)
+
+async function bench(part: Part | undefined, options: BenchOptions): Promise<void> {
+  const { json, quiet, peers, peer, python, match, rounds } = options
+  const progress = openProgress(quiet)
+  const say = (line: string) => progress.say(line)
+  const rows: BenchRow[] = []
+  const report = (row: BenchRow) => {
+    rows.push(row)
+    if (!json) process.stdout.write(`${formatRow(row)}\n`)
+  }
+  const folder = peers === false ? undefined : (peers ?? (await installedPeers()))
+  const { backend } = await openChosenBackend(options, say)
+  const shared = { folder, python, only: peer, rounds, match, seconds: 0.5 }
+  try {
+    for (const each of part ? [part] : parts) await run(each, backend, options, shared, report, say)
+  } finally {
+    backend.close()
+  }
+  if (json) printJson(rows)
+  const wrong = rows.filter(row => !row.verified)
+  if (wrong.length > 0)
+    throw new Error(`${wrong.length} of ${rows.length} rows are not verified: ${wrong.map(row => row.name).join(', ')}`)
+}
+
+async function run(
+  part: Part,
+  backend: Backend,
+  { model, data, documents }: BenchOptions,
+  shared: Parameters<typeof benchKernels>[1],
+  report: (row: BenchRow) => void,
+  say: (line: string) => void,
+): Promise<void> {
+  if (part === 'kernels') return benchKernels(backend, shared, report, say)
+  const input = await benchInput(model, data, documents, isSoftware(backend))
+  try {
+    await benchEncode(backend, input, shared, report, say)
+  } finally {
+    await input.source.close()
+  }
+}
