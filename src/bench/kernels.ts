@@ -33,7 +33,7 @@ async function benchKernel(backend: Backend, one: KernelCase, seconds: number, r
   try {
     const error = check(before, call.after, params)
     const time = await call.time({ seconds })
-    const flops = kernelSpec(kernel).flops?.(params)
+    const flops = one.flops ?? kernelSpec(kernel).flops?.(params)
     const bytes = Object.values(before).reduce((sum, data) => sum + data.byteLength, 0)
     report({
       ...{ name, shape, variant: variantOf(backend, one), ...placeOf(backend) },
