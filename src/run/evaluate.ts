@@ -2,12 +2,13 @@
 import type { Backend } from '../backend/backend.js'
 import type { Collection, Texts } from '../data/collection.js'
 import { compareIds, type Run } from '../data/trec.js'
+import { defaultMeasures, parseMeasure } from '../evaluate/measures.js'
 import { type Evaluation, evaluateRun } from '../evaluate/metrics.js'
 import type { PackedBatch } from '../model/batch.js'
 import type { Encoder } from '../model/encoder.js'
 import type { SentenceSettings } from '../model/sentence-transformers.js'
 import { encodeSequences } from '../retrieve/encode.js'
-import { MOST_RESULTS, searchExact } from '../retrieve/search.js'
+import { MOST_RESULTS, type SearchResult, searchExact } from '../retrieve/search.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import { inputTexts } from './model.js'
 
@@ -65,7 +66,8 @@ export function tokenizeCollection(
   return { collection, documentIds: sorted.ids, documents, queries, truncated: documents.truncated + queries.truncated }
 }
 
-const sortById = ({ ids, texts }: Texts): Texts => {
+/** Descending by id: where scores tie, the lower row is then trec_eval's first. */
+export const sortById = ({ ids, texts }: Texts): Texts => {
   const order = ids.map((_, i) => i).sort((a, b) => compareIds(ids[b]!, ids[a]!))
   return { ids: order.map(i => ids[i]!), texts: order.map(i => texts[i]!) }
 }
@@ -80,13 +82,7 @@ export async function evaluateCollection(
   { onProgress, signal }: EvaluateHooks = {},
 ): Promise<CollectionScores> {
   const { collection, documents, queries, documentIds } = tokenized
-  // One result more than asked: the query's own document may be dropped.
-  const dropsOwn = settings.protocol === 'beir'
-  const k = settings.k + (dropsOwn ? 1 : 0)
-  if (k > MOST_RESULTS)
-    throw new Error(
-      `k is ${settings.k}, expected at most ${MOST_RESULTS - (dropsOwn ? 1 : 0)}: what search keeps of a query`,
-    )
+  const k = resultsToFind(settings)
   const total = documents.ids.length + queries.ids.length
   const started = performance.now()
   const vectors = async (sequences: PackedBatch, before: number) => {
@@ -104,23 +100,64 @@ export async function evaluateCollection(
 
   const found = await searchExact(backend, asked, corpus, encoder.config.hidden, { k, ...(signal && { signal }) })
   const searchedAt = performance.now()
-  const run: Run = new Map()
-  collection.queries.ids.forEach((query, q) => {
-    const results = Array.from(found.rows.subarray(q * found.k, (q + 1) * found.k), (row, rank) => ({
-      id: documentIds[row]!,
-      score: found.scores[q * found.k + rank]!,
-    }))
-    run.set(query, results.filter(({ id }) => !dropsOwn || id !== query).slice(0, settings.k))
-  })
-  const evaluation = evaluateRun(collection.qrels, run, settings.measures, { dropSameId: dropsOwn })
+  const run = runOf(collection, documentIds, found, settings)
   return {
-    ...evaluation,
+    ...scoreRun(collection, run, settings),
     run,
     queries: collection.queries.ids.length,
     documents: documentIds.length,
     tokens: total,
     truncated: tokenized.truncated,
     seconds: { encode: (encodedAt - started) / 1000, search: (searchedAt - encodedAt) / 1000 },
+  }
+}
+
+type Rules = Pick<EvaluateSettings, 'k' | 'protocol' | 'measures'>
+
+/** Results to search for: one more than asked where the query's own document may be dropped. Fails where search keeps fewer. */
+export function resultsToFind({ k, protocol }: Rules): number {
+  const more = protocol === 'beir' ? 1 : 0
+  if (k + more > MOST_RESULTS)
+    throw new Error(`k is ${k}, expected at most ${MOST_RESULTS - more}: what search keeps of a query`)
+  return k + more
+}
+
+/** What was found for each query, by ids. `counts`: results of each query, where one may have fewer than k. */
+export function runOf(
+  { queries }: Collection,
+  documentIds: readonly string[],
+  { k, scores, rows, counts }: SearchResult & { readonly counts?: Int32Array },
+  settings: Rules,
+): Run {
+  const resultsOf = (query: string, q: number) => {
+    const first = q * k
+    const found = rows.subarray(first, first + (counts?.[q] ?? k))
+    return Array.from(found, (row, rank) => ({ id: documentIds[row]!, score: scores[first + rank]! }))
+      .filter(({ id }) => settings.protocol === 'trec' || id !== query)
+      .slice(0, settings.k)
+  }
+  return new Map(queries.ids.map((query, q) => [query, resultsOf(query, q)]))
+}
+
+/** A run of a collection's queries, scored. One that found nothing counts 0, so that the means of all systems run over the same queries. */
+export function scoreRun(
+  { qrels, queries }: Collection,
+  run: Run,
+  { protocol, measures }: Omit<Rules, 'k'>,
+): Evaluation {
+  const asked = new Set(queries.ids)
+  const judged = new Map([...qrels].filter(([query]) => asked.has(query)))
+  // evaluateRun takes a run without any result for another collection's.
+  if (queries.ids.every(query => !run.get(query)?.length)) return nothingFound([...judged.keys()], measures)
+  return evaluateRun(judged, run, measures, { complete: true, dropSameId: protocol === 'beir' })
+}
+
+function nothingFound(queries: readonly string[], measures: readonly string[] = defaultMeasures): Evaluation {
+  const zeros = () => Object.fromEntries(measures.map(name => [parseMeasure(name).name, 0]))
+  return {
+    scores: zeros(),
+    perQuery: Object.fromEntries(queries.map(query => [query, zeros()])),
+    counts: { queries: queries.length, missing: queries.length, unjudged: 0 },
   }
 }
 

@@ -8,6 +8,9 @@ export interface WordSettings {
   readonly stopWords: 'english' | 'none'
 }
 
+/** Words as they are. */
+export const plainWords: WordSettings = { stemmer: 'none', stopWords: 'none' }
+
 const letters = '[\\p{L}\\p{N}_]+'
 const wordPattern = new RegExp(letters, 'gu')
 
