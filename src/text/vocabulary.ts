@@ -1,6 +1,7 @@
-// A WordPiece vocabulary from texts by counting alone, for a model that starts from random weights. Words are split as BERT does
-// (Devlin et al. 2019, the basic tokenizer of the published code): control characters dropped, cut at white space, every
-// punctuation mark and Chinese character a word of its own.
+// A WordPiece vocabulary trained on texts, for a model that starts from random weights. Words are split as BERT does (Devlin et al. 2019, the
+// basic tokenizer of the published code): control characters dropped, cut at white space, every punctuation mark and Chinese
+// character a word of its own. Pieces come from merging: merges.ts.
+import { mergePieces } from './merges.js'
 
 const SPECIAL = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]']
 
@@ -38,16 +39,15 @@ export interface VocabularyOptions {
 
 /**
  * At most `size` distinct tokens, a token's place being its id: the five special ones, every character met, `##` and the character
- * where it can continue a word, then whole words, the most frequent first and equally frequent ones alphabetically. A tokenizer over it
- * reads the texts it was made from without [UNK] (words of over 100 characters excepted), and the same texts give the same tokens.
- *
- * It is not a trained WordPiece vocabulary: no pieces are merged, so a word that is not in it falls into single characters. That
- * suits a small collection whose words all fit. Throws where `size` does not hold the special tokens and the characters.
+ * where it can continue a word, then merged pieces in the order of their merging. A tokenizer over it reads the texts it was made
+ * from without [UNK] (words of over 100 characters excepted), and the same texts give the same tokens, in whatever order they
+ * come. Throws where `size` does not hold the special tokens and the characters.
  */
 export function makeVocabulary(texts: Iterable<string>, { size, lowerCase = true }: VocabularyOptions): string[] {
   const counts = countWords(texts, lowerCase)
   const characters = new Set<string>()
   for (const word of counts.keys()) for (const character of word) characters.add(character)
+  // Not localeCompare, which differs between machines.
   const sorted = [...characters].sort()
   const tokens = [
     ...SPECIAL,
@@ -58,10 +58,7 @@ export function makeVocabulary(texts: Iterable<string>, { size, lowerCase = true
     throw new Error(
       `a vocabulary of ${size} tokens cannot hold the ${SPECIAL.length} special tokens and the ${characters.size} characters of the texts; expected a size of ${tokens.length} or more`,
     )
-  // Not localeCompare, which differs between machines.
-  const words = [...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1)).map(([word]) => word)
-  const whole = words.filter(word => !characters.has(word))
-  return [...tokens, ...whole.slice(0, size - tokens.length)]
+  return [...tokens, ...mergePieces(counts, size - tokens.length)]
 }
 
 function countWords(texts: Iterable<string>, lowerCase: boolean): Map<string, number> {

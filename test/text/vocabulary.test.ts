@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createWordPieceTokenizer } from '../../src/text/tokenizer.js'
+import { mergePieces } from '../../src/text/merges.js'
 import { makeVocabulary, splitWords } from '../../src/text/vocabulary.js'
 import { jsonLines, needs } from '../support/shared.js'
 
@@ -15,26 +16,78 @@ const message = (run: () => unknown): string => {
   throw new Error('expected an error, but nothing was thrown')
 }
 
-test('special tokens, characters, continuing characters, then words by frequency', () => {
+test('special tokens, characters, continuing characters, then pieces in the order of merging', () => {
+  // be 1, a 2, bee 2, bad 1: b ##e 3 times, then be ##e 2 times; b ##a and ##a ##d once.
   assert.equal(makeVocabulary(['be a bee', 'a bad bee. Bee!'], { size: 100 }), [
     ...special,
     ...['!', '.', 'a', 'b', 'd', 'e'],
     ...['##a', '##b', '##d', '##e'],
-    ...['bee', 'bad', 'be'],
+    ...['be', 'bee'],
   ])
 })
 
-test('no more than size tokens: the least frequent words are left out, equally frequent ones from the end', () => {
-  const texts = ['dab bad cab', 'cab abc cab dab']
+test('no more than size tokens; equally frequent pairs are merged in the order of the alphabet', () => {
+  const texts = ['dab bad cab', 'cab abc cab dab bad']
   const base = [...special, 'a', 'b', 'c', 'd', '##a', '##b', '##c', '##d']
-  assert.equal(makeVocabulary(texts, { size: 100 }), [...base, 'cab', 'dab', 'abc', 'bad'])
-  assert.equal(makeVocabulary(texts, { size: 16 }), [...base, 'cab', 'dab', 'abc'])
+  // ##a ##b 5 times (dab 2, cab 3), then c ##ab 3; a ##d in bad: b ##a and ##a ##d twice each.
+  assert.equal(makeVocabulary(texts, { size: 100 }), [...base, '##ab', 'cab', '##ad', 'bad', 'dab'])
+  assert.equal(makeVocabulary(texts, { size: 15 }), [...base, '##ab', 'cab'])
   assert.equal(makeVocabulary(texts, { size: 13 }), base)
 })
 
+test('a piece that two pairs spell is one token; repeated characters are merged from the left', () => {
+  const tokens = makeVocabulary(['aaaa aaaa aaaa aaa aaa'], { size: 100 })
+  assert.is(new Set(tokens).size, tokens.length)
+  assert.equal(tokens.slice(special.length), ['a', '##a', '##aa', 'aaa', 'aaaa'])
+})
+
+/** The same by its definition: all pairs counted anew before every merge. */
+function naivePieces(counts: ReadonlyMap<string, number>, most: number): string[] {
+  let rows = [...counts].map(([word, count]) => ({
+    count,
+    row: Array.from(word, (each, i) => (i ? `##${each}` : each)),
+  }))
+  const merged: string[] = []
+  const known = new Set(rows.flatMap(({ row }) => row))
+  while (merged.length < most) {
+    const pairs = new Map<string, number>()
+    for (const { row, count } of rows)
+      for (let i = 1; i < row.length; i++) {
+        const key = `${row[i - 1]}\0${row[i]}`
+        pairs.set(key, (pairs.get(key) ?? 0) + count)
+      }
+    const [best] = [...pairs].filter(([, n]) => n >= 2).sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1))
+    if (!best) break
+    const [left, right] = best[0].split('\0') as [string, string]
+    const piece = left + right.slice(2)
+    rows = rows.map(({ row, count }) => {
+      const next: string[] = []
+      for (let i = 0; i < row.length; i++)
+        if (row[i] === left && row[i + 1] === right) {
+          next.push(piece)
+          i++
+        } else next.push(row[i]!)
+      return { row: next, count }
+    })
+    if (!known.has(piece)) merged.push(piece)
+    known.add(piece)
+  }
+  return merged
+}
+
+test('merging by changed pairs gives what counting anew gives', () => {
+  const text = readFileSync(new URL('../../README.md', import.meta.url), 'utf8').slice(0, 6000)
+  const counts = new Map<string, number>()
+  for (const word of splitWords(text)) counts.set(word, (counts.get(word) ?? 0) + 1)
+  assert.equal(mergePieces(counts, 300), naivePieces(counts, 300))
+})
+
 test('case and accents', () => {
-  assert.equal(makeVocabulary(['Éa'], { size: 20 }), [...special, 'a', 'e', '##a', '##e', 'ea'])
-  assert.equal(makeVocabulary(['Éa'], { size: 20, lowerCase: false }), [...special, 'a', 'É', '##a', '##É', 'Éa'])
+  assert.equal(makeVocabulary(['Éa éa'], { size: 20 }), [...special, 'a', 'e', '##a', '##e', 'ea'])
+  assert.equal(makeVocabulary(['Éa Éa éa'], { size: 20, lowerCase: false }), [
+    ...special,
+    ...['a', 'É', 'é', '##a', '##É', '##é', 'Éa'],
+  ])
 })
 
 test('words are split as BERT does', () => {
@@ -47,14 +100,15 @@ test('words are split as BERT does', () => {
 })
 
 test('characters that stand alone have no continuing form; characters outside the BMP are one character', () => {
-  const tokens = makeVocabulary(['京, a😀'], { size: 20 })
+  const tokens = makeVocabulary(['京, a😀 a😀'], { size: 20 })
   assert.equal(tokens, [...special, ',', 'a', '京', '😀', '##a', '##😀', 'a😀'])
 })
 
 test('words that no tokenizer reads are left out', () => {
   const long = 'x'.repeat(101)
   assert.equal(makeVocabulary([`a ${long}`], { size: 20 }), [...special, 'a', '##a'])
-  assert.ok(makeVocabulary(['😀'.repeat(100)], { size: 20 }).includes('😀'.repeat(100)))
+  const longest = '😀'.repeat(100)
+  assert.ok(makeVocabulary([`${longest} ${longest}`], { size: 20 }).includes(`##${'😀'.repeat(4)}`))
 })
 
 test('no texts give the special tokens; a size without room is refused', () => {
