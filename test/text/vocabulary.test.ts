@@ -135,7 +135,7 @@ test('the same tokens for the same texts, all distinct, whatever iterates over t
 
 test('a tokenizer over it reads its own texts without [UNK], in whole words where they all fit', async () => {
   for (const lowerCase of [true, false]) {
-    const whole = makeVocabulary(ownTexts, { size: 500, lowerCase })
+    const whole = makeVocabulary([...ownTexts, ...ownTexts], { size: 500, lowerCase })
     const characters = whole.filter(token => /^(##)?.$/u.test(token) || special.includes(token))
     for (const vocabulary of [whole, characters]) {
       const tokenizer = await createWordPieceTokenizer({ vocabulary, lowerCase })
