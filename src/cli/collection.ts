@@ -1,10 +1,56 @@
-// What eval and search share: a model and a collection opened, tokenized, encoded and searched; what is odd about them said on the way.
+// What eval and search share: a model (or BM25) and a collection opened, tokenized, encoded and searched; what is odd about them said on the way.
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type Collection, loadCollection } from '../data/collection.js'
-import { type CollectionScores, evaluateCollection, tokenizeCollection } from '../run/evaluate.js'
-import { type ModelSource, openModel, placeModel } from '../run/model.js'
+import { counted } from '../data/counted.js'
+import type { Bm25Settings } from '../retrieve/bm25.js'
+import { type Bm25Progress, bm25Fingerprint, evaluateBm25 } from '../run/bm25.js'
+import { type CollectionScores, evaluateCollection, fingerprint, tokenizeCollection } from '../run/evaluate.js'
+import { type ModelSource, openModel, placeModel, promptFor } from '../run/model.js'
+import { isFolder } from '../runtime/files.js'
 import { usageError } from './errors.js'
 import { type BackendOptions, interruptSignal, openChosenBackend, openProgress, phases } from './options.js'
 import type { Progress } from './progress.js'
+
+/** The options that BM25 alone has. */
+export interface Bm25Options {
+  readonly stemmer?: Bm25Settings['stemmer']
+  readonly stopWords?: Bm25Settings['stopWords']
+  readonly bm25K1?: number
+  readonly bm25B?: number
+}
+
+const bm25Flags = { stemmer: '--stemmer', stopWords: '--stop-words', bm25K1: '--bm25-k1', bm25B: '--bm25-b' } as const
+
+const numberUpTo =
+  (most: number) =>
+  (text: string): number => {
+    const value = Number(text)
+    if (/^(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) && Number.isFinite(value) && value <= most) return value
+    throw new InvalidArgumentError(`Expected a number ${Number.isFinite(most) ? `from 0 to ${most}` : 'of 0 or more'}.`)
+  }
+
+export const withBm25 = (command: Command): Command =>
+  command
+    .addOption(
+      new Option('--stemmer <name>', "for bm25: Porter's stems of English words (none)").choices(['english', 'none']),
+    )
+    .addOption(new Option('--stop-words <name>', 'for bm25: the words left out (none)').choices(['english', 'none']))
+    .option('--bm25-k1 <x>', 'for bm25: how slowly repeated words saturate (0.9)', numberUpTo(Number.POSITIVE_INFINITY))
+    .option('--bm25-b <x>', "for bm25: how much a document's length counts, 0 to 1 (0.4)", numberUpTo(1))
+
+const bm25Settings = ({ stemmer, stopWords, bm25K1: k1, bm25B: b }: Bm25Options): Partial<Bm25Settings> => ({
+  ...(stemmer && { stemmer }),
+  ...(stopWords && { stopWords }),
+  ...(k1 !== undefined && { k1 }),
+  ...(b !== undefined && { b }),
+})
+
+/** `instead`: what the options stand beside. */
+export function refuseBm25Options(options: Bm25Options, instead: string): void {
+  for (const name of ['stemmer', 'stopWords', 'bm25K1', 'bm25B'] as const)
+    if (options[name] !== undefined)
+      throw usageError(`${bm25Flags[name]} is an option of --model bm25, but ${instead}; leave it out`)
+}
 
 export interface SearchSettings {
   readonly model: string
@@ -15,22 +61,70 @@ export interface SearchSettings {
   readonly measures?: readonly string[]
   readonly maxLength?: number | undefined
   readonly backend: BackendOptions
+  readonly bm25: Bm25Options
   readonly quiet?: boolean | undefined
 }
 
 export interface SearchedCollection {
   readonly scored: CollectionScores
   readonly collection: Collection
-  readonly settings: ModelSource['settings']
-  /** sha-256 of the weights. */
-  readonly modelHash: string
-  readonly maxLength: number
-  readonly pooling: string
+  /** The line that names what the scores depend on. */
+  readonly fingerprint: (dataHash: string) => string
   readonly backend: { readonly kind: string; readonly description: string }
 }
 
-/** The model comes first: a collection may take minutes to read. */
+/** With the model, or with BM25 where that is asked for and no folder has its name. */
 export async function searchCollection(options: SearchSettings): Promise<SearchedCollection> {
+  const { model, maxLength, bm25 } = options
+  if (model !== 'bm25') {
+    refuseBm25Options(bm25, `--model is ${model}`)
+    return searchByModel(options)
+  }
+  if (await isFolder(model)) {
+    refuseBm25Options(bm25, 'the folder bm25 here is taken as the model')
+    openProgress(options.quiet).say('--model bm25 is the folder of that name here, not the ranking function')
+    return searchByModel(options)
+  }
+  if (maxLength !== undefined)
+    throw usageError('--max-length cuts texts to tokens of a model, but --model bm25 takes all words; leave it out')
+  return searchByWords(options)
+}
+
+// No handler for Ctrl-C: indexing and searching hold the thread, and a signal must end them.
+async function searchByWords({
+  data,
+  split,
+  k,
+  protocol,
+  measures,
+  bm25,
+  quiet,
+}: SearchSettings): Promise<SearchedCollection> {
+  const progress = openProgress(quiet)
+  const shown = phases(progress)
+  const collection = await loadCollection(data, { split })
+  for (const line of collection.warnings) progress.say(`warning: ${line}`)
+  progress.say('backend: one CPU thread (bm25 needs no GPU)')
+  const settings = bm25Settings(bm25)
+  const onProgress = (each: Bm25Progress) =>
+    shown.show({ name: `${each.unit === 'documents' ? 'indexing' : 'searching'} ${collection.name}`, ...each })
+  const scored = evaluateBm25(collection, settings, { k, protocol, ...(measures && { measures }) }, { onProgress })
+  shown.end()
+  const without = [...scored.run.values()].filter(results => results.length === 0).length
+  if (without > 0)
+    progress.say(
+      `warning: ${counted(without, 'query', 'queries')} found nothing: no document shares a word with ${without === 1 ? 'it' : 'them'}`,
+    )
+  return {
+    scored,
+    collection,
+    fingerprint: dataHash => bm25Fingerprint({ protocol, k, bm25: settings, dataHash }),
+    backend: { kind: 'bm25', description: 'one CPU thread' },
+  }
+}
+
+/** The model comes first: a collection may take minutes to read. */
+async function searchByModel(options: SearchSettings): Promise<SearchedCollection> {
   const { k, protocol, measures } = options
   const progress = openProgress(options.quiet)
   const shown = phases(progress)
@@ -60,7 +154,18 @@ export async function searchCollection(options: SearchSettings): Promise<Searche
       shown.end()
       const { kind, description } = backend
       const { pooling } = encoder
-      return { scored, collection, settings, modelHash, maxLength, pooling, backend: { kind, description } }
+      const parts = {
+        ...{ protocol, k, maxLength, pooling, modelHash },
+        queryPrompt: promptFor(settings, 'query'),
+        documentPrompt: promptFor(settings, 'document'),
+        similarity: settings.similarity,
+      }
+      return {
+        scored,
+        collection,
+        fingerprint: dataHash => fingerprint({ ...parts, dataHash }),
+        backend: { kind, description },
+      }
     } finally {
       backend.close()
     }

@@ -6,10 +6,8 @@ import { readQrels } from '../data/qrels.js'
 import { readRun, writeRun } from '../data/trec.js'
 import { allMeasures, defaultMeasures, type Measure, measuresWithin, parseMeasure } from '../evaluate/measures.js'
 import { evaluateRun } from '../evaluate/metrics.js'
-import { fingerprint } from '../run/evaluate.js'
-import { promptFor } from '../run/model.js'
 import { checkWritable } from '../runtime/write.js'
-import { searchCollection } from './collection.js'
+import { type Bm25Options, refuseBm25Options, searchCollection, withBm25 } from './collection.js'
 import { usageError } from './errors.js'
 import {
   type BackendOptions,
@@ -21,7 +19,7 @@ import {
   withOutput,
 } from './options.js'
 
-interface EvalOptions extends BackendOptions {
+interface EvalOptions extends BackendOptions, Bm25Options {
   readonly model?: string
   readonly data?: string
   readonly split: string
@@ -41,28 +39,34 @@ interface EvalOptions extends BackendOptions {
 export const evalCommand = (): Command =>
   withOutput(
     withBackend(
-      new Command('eval')
-        .description("Scores a model on a collection, or a TREC run against judgements, with trec_eval's measures.")
-        .option('--model <folder>', 'a model folder or a PEFT adapter folder')
-        .option('--data <folder>', 'a BEIR folder')
-        .option('--split <name>', 'qrels/<name>.tsv', 'test')
-        .option('--qrels <file>', 'judgements: TREC qrels or a BEIR tsv')
-        .option('--run <file>', 'a TREC run to score against --qrels')
-        .option('-k, --k <n>', 'documents retrieved for a query', depth, 100)
-        .option('--max-length <n>', "tokens a text is cut to (the model's)", positiveInteger)
-        .addOption(
-          new Option('--protocol <name>', "beir drops a document with the query's own id; trec does not")
-            .choices(['beir', 'trec'])
-            .default('beir'),
-        )
-        .option('--measures <names>', 'comma-separated, for example ndcg_at_10,recall_at_100')
-        .option('--complete', 'average over all judged queries, those without results counting 0 (trec_eval -c)')
-        .option('--output <file>', 'write the TREC run here'),
+      withBm25(
+        new Command('eval')
+          .description("Scores a model on a collection, or a TREC run against judgements, with trec_eval's measures.")
+          .option('--model <folder>', 'a model folder, a PEFT adapter folder, or bm25')
+          .option('--data <folder>', 'a BEIR folder')
+          .option('--split <name>', 'qrels/<name>.tsv', 'test')
+          .option('--qrels <file>', 'judgements: TREC qrels or a BEIR tsv')
+          .option('--run <file>', 'a TREC run to score against --qrels')
+          .option('-k, --k <n>', 'documents retrieved for a query', depth, 100)
+          .option('--max-length <n>', "tokens a text is cut to (the model's)", positiveInteger)
+          .addOption(
+            new Option('--protocol <name>', "beir drops a document with the query's own id; trec does not")
+              .choices(['beir', 'trec'])
+              .default('beir'),
+          )
+          .option('--measures <names>', 'comma-separated, for example ndcg_at_10,recall_at_100')
+          .option('--complete', 'average over all judged queries, those without results counting 0 (trec_eval -c)')
+          .option('--output <file>', 'write the TREC run here'),
+      ),
     ),
   )
     .addHelpText(
       'after',
-      '\nExamples:\n  $ wgpu-retrieve eval --model my-model --data scifact\n  $ wgpu-retrieve eval --qrels qrels/test.tsv --run run.trec --json',
+      `
+Examples:
+  $ wgpu-retrieve eval --model my-model --data scifact
+  $ wgpu-retrieve eval --model bm25 --data scifact --stemmer english --stop-words english
+  $ wgpu-retrieve eval --qrels qrels/test.tsv --run run.trec --json`,
     )
     .action((options: EvalOptions) => {
       if (options.qrels || options.run) return scoreRun(options)
@@ -89,10 +93,12 @@ function measure(name: string): Measure {
   }
 }
 
-async function scoreRun({ qrels, run, model, data, measures, complete, json, quiet }: EvalOptions): Promise<void> {
+async function scoreRun(options: EvalOptions): Promise<void> {
+  const { qrels, run, model, data, measures, complete, json, quiet } = options
   if (!qrels || !run) throw usageError('eval needs --qrels and --run together, or --model and --data')
   if (model || data)
     throw usageError('eval scores either a run (--qrels, --run) or a model (--model, --data); give one pair')
+  refuseBm25Options(options, '--qrels and --run score a run')
   const names = measuresOf(measures, allMeasures, Number.POSITIVE_INFINITY)
   const progress = openProgress(quiet)
   const judged = await readQrels(qrels)
@@ -115,19 +121,14 @@ async function scoreModel(options: EvalOptions): Promise<void> {
     throw usageError('--output - would mix the run with the scores; search writes a run to standard output')
   const measures = measuresOf(options.measures, measuresWithin(k), k)
   if (output) await checkWritable(output)
-  const { scored, collection, settings, modelHash, maxLength, pooling, backend } = await searchCollection({
+  const { scored, collection, fingerprint, backend } = await searchCollection({
     ...{ model, data, split, k, protocol, measures, quiet },
     maxLength: options.maxLength,
     backend: options,
+    bm25: options,
   })
   if (output) await writeRun(output, scored.run, { tag: 'wgpu-retrieve' })
-  const print = fingerprint({
-    ...{ protocol, k, maxLength, pooling, modelHash },
-    queryPrompt: promptFor(settings, 'query'),
-    documentPrompt: promptFor(settings, 'document'),
-    similarity: settings.similarity,
-    dataHash: await hashCollection(collection),
-  })
+  const print = fingerprint(await hashCollection(collection))
   const { scores, queries, documents, tokens, seconds } = scored
   const rate = seconds.encode > 0 ? tokens / seconds.encode : 0
   if (options.json)

@@ -3,11 +3,11 @@ import { Command } from 'commander'
 import { counted } from '../data/counted.js'
 import { writeRun } from '../data/trec.js'
 import { checkWritable } from '../runtime/write.js'
-import { searchCollection } from './collection.js'
+import { type Bm25Options, searchCollection, withBm25 } from './collection.js'
 import { usageError } from './errors.js'
 import { type BackendOptions, depth, positiveInteger, printJson, withBackend, withOutput } from './options.js'
 
-interface SearchOptions extends BackendOptions {
+interface SearchOptions extends BackendOptions, Bm25Options {
   readonly model: string
   readonly data: string
   readonly split: string
@@ -21,17 +21,25 @@ interface SearchOptions extends BackendOptions {
 export const searchCommand = (): Command =>
   withOutput(
     withBackend(
-      new Command('search')
-        .description("The best documents for a collection's queries, exactly, as a TREC run.")
-        .requiredOption('--model <folder>', 'a model folder or a PEFT adapter folder')
-        .requiredOption('--data <folder>', 'a BEIR folder')
-        .requiredOption('--output <file>', 'the TREC run, - for standard output')
-        .option('--split <name>', 'whose queries are asked', 'test')
-        .option('-k, --k <n>', 'documents a query', depth, 100)
-        .option('--max-length <n>', "tokens a text is cut to (the model's)", positiveInteger),
+      withBm25(
+        new Command('search')
+          .description("The best documents for a collection's queries, exactly, as a TREC run.")
+          .requiredOption('--model <folder>', 'a model folder, a PEFT adapter folder, or bm25')
+          .requiredOption('--data <folder>', 'a BEIR folder')
+          .requiredOption('--output <file>', 'the TREC run, - for standard output')
+          .option('--split <name>', 'whose queries are asked', 'test')
+          .option('-k, --k <n>', 'documents a query', depth, 100)
+          .option('--max-length <n>', "tokens a text is cut to (the model's)", positiveInteger),
+      ),
     ),
   )
-    .addHelpText('after', '\nExample:\n  $ wgpu-retrieve search --model my-model --data scifact --output scifact.trec')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ wgpu-retrieve search --model my-model --data scifact --output scifact.trec
+  $ wgpu-retrieve search --model bm25 --data scifact --output scifact.bm25.trec`,
+    )
     .action(writeSearch)
 
 async function writeSearch(options: SearchOptions): Promise<void> {
@@ -43,12 +51,13 @@ async function writeSearch(options: SearchOptions): Promise<void> {
     ...{ model, data, split, k, maxLength, quiet },
     protocol: 'trec',
     backend: options,
+    bm25: options,
   })
   const { run, queries, documents, tokens, seconds } = scored
   await writeRun(output, run, { tag: 'wgpu-retrieve' })
   const result = { queries, documents, tokens, seconds, backend: backend.kind, output }
   if (json) return printJson(result)
   const what = `${counted(queries, 'query', 'queries')} × ${counted(documents, 'document')}`
-  const times = `encoded in ${seconds.encode.toFixed(1)} s, searched in ${seconds.search.toFixed(1)} s`
+  const times = `${backend.kind === 'bm25' ? 'indexed' : 'encoded'} in ${seconds.encode.toFixed(1)} s, searched in ${seconds.search.toFixed(1)} s`
   if (output !== '-') process.stdout.write(`${what}, ${times} → ${output}\n`)
 }
