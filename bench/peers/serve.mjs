@@ -19,17 +19,19 @@ const median = values => {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
-/** One call that does not count where `warm`, then calls until so many seconds have passed; the median in milliseconds. */
-async function timed(call, seconds, warm) {
-  if (warm) await call()
+/** One call that does not count where seconds are given, then calls until so many have passed; the median in milliseconds, and the busy cores. */
+async function timed(call, seconds) {
+  if (seconds > 0) await call()
   const times = []
+  const [busy, begun] = [process.cpuUsage(), performance.now()]
   for (let sum = 0; sum < seconds * 1000 || times.length < 1; ) {
     const start = performance.now()
     await call()
     times.push(performance.now() - start)
     sum += times.at(-1)
   }
-  return median(times)
+  const { user, system } = process.cpuUsage(busy)
+  return { milliseconds: median(times), cores: (user + system) / 1000 / (performance.now() - begun) }
 }
 
 /**
@@ -46,7 +48,8 @@ export async function serve({ open, prepare }) {
       else if (request.do === 'prepare') ready = await prepare(request)
       else if (request.do === 'time') {
         const { call, repeats = 1 } = ready
-        answer = { milliseconds: (await timed(call, request.seconds, request.seconds > 0)) / repeats }
+        const { milliseconds, cores } = await timed(call, request.seconds)
+        answer = { milliseconds: milliseconds / repeats, cores }
       } else throw new Error(`unknown request ${request.do}`)
       process.stdout.write(`${JSON.stringify(answer)}\n`)
     } catch (error) {

@@ -55,7 +55,12 @@ export async function benchEncode(
       report({
         ...{ ...row, verified: row.verified && peerError <= PEER_TOLERANCE, milliseconds: ours! },
         ...{ tokens_per_second: (tokens / ours!) * 1000, peer: peer.name, peer_milliseconds: theirs! },
-        ...{ peer_tokens_per_second: (tokens / theirs!) * 1000, peer_error: peerError, ratio: theirs! / ours! },
+        ...{
+          peer_tokens_per_second: (tokens / theirs!) * 1000,
+          peer_cores: peer.busyCores(),
+          peer_error: peerError,
+          ratio: theirs! / ours!,
+        },
       })
     }
   } finally {

@@ -1,7 +1,7 @@
 // Rivals: scripts in a folder beside the package, each a child process that takes turns with us on the same inputs. A script answers JSON lines:
 //   {"do": "open", threads, device?}     → {name, threads}         its library's name and version, the threads that it really uses
 //   {"do": "prepare", task, …, out}      → {}                      makes ready, computes once, writes the result to the file `out` (f32)
-//   {"do": "time", seconds}              → {milliseconds}          of one call
+//   {"do": "time", seconds}              → {milliseconds, cores}   of one call; the cores that were busy
 import { type Child, startChild } from '../runtime/child.js'
 import { exists, join, packageFolder } from '../runtime/files.js'
 
@@ -36,8 +36,10 @@ export interface Peer {
   /** That it really uses. */
   readonly threads: number
   prepare(request: Readonly<Record<string, unknown>>): Promise<void>
+  /** Milliseconds of one call: the median of `seconds`, or one alone where that is 0. */
   time(seconds: number): Promise<number>
-  close(): void
+  /** That were busy while it was timed last. */
+  busyCores(): number
 }
 
 /** The package's own folder of rivals, where they are installed. */
@@ -79,16 +81,18 @@ export async function* openPeers(
 function peerOf(child: Child, { name, threads }: Readonly<Record<string, unknown>>): Peer {
   if (typeof name !== 'string' || typeof threads !== 'number')
     throw new Error(`expected its name and threads, found ${JSON.stringify({ name, threads })}`)
+  let busy = Number.NaN
   return {
     name,
     threads,
     prepare: async request => void (await child.ask({ do: 'prepare', ...request })),
     async time(seconds) {
-      const { milliseconds } = await child.ask({ do: 'time', seconds })
+      const { milliseconds, cores } = await child.ask({ do: 'time', seconds })
       if (typeof milliseconds !== 'number' || !(milliseconds > 0))
         throw new Error(`${name}: expected milliseconds, found ${JSON.stringify(milliseconds)}`)
+      if (typeof cores === 'number') busy = cores
       return milliseconds
     },
-    close: child.close,
+    busyCores: () => Math.round(busy * 100) / 100,
   }
 }

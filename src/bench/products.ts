@@ -104,7 +104,13 @@ async function compareProduct(
       ...{ name, shape, variant: 'against a rival', ...placeOf(backend), max_error: error },
       verified: error <= PEER_TOLERANCE && peerError <= PEER_TOLERANCE,
       ...{ milliseconds: ours!, gflops: flops / ours! / 1e6 },
-      ...{ peer: peer.name, peer_milliseconds: other!, peer_gflops: flops / other! / 1e6, peer_error: peerError },
+      ...{
+        peer: peer.name,
+        peer_milliseconds: other!,
+        peer_gflops: flops / other! / 1e6,
+        peer_cores: peer.busyCores(),
+        peer_error: peerError,
+      },
       ratio: other! / ours!,
     })
   } finally {

@@ -18,11 +18,16 @@ export interface BenchRow {
   readonly gflops?: number
   readonly gbps?: number
   readonly tokens_per_second?: number
+  readonly queries_per_second?: number
+  /** Of a training step's gradient: the slope along it, by differences of the loss. */
+  readonly gradient_error?: number
   /** Of the wasm backend, and of the rival. */
   readonly threads?: number
   /** Name and version of the rival that took turns with ours for this row. */
   readonly peer?: string
   readonly peer_milliseconds?: number
+  /** Cores that the rival kept busy while it was timed. */
+  readonly peer_cores?: number
   readonly peer_gflops?: number
   readonly peer_tokens_per_second?: number
   /** Between our result and the rival's. */
@@ -69,5 +74,5 @@ export function formatRow(row: BenchRow): string {
   const note = row.note ? `  (${row.note})` : ''
   if (!row.peer) return `${ours}  ${row.variant.padEnd(18)} ${mark}${note}`
   const theirs = rateText(row.peer_gflops, undefined, row.peer_tokens_per_second)
-  return `${ours}  ${(row.ratio ?? 0).toFixed(2)} × ${row.peer} (${theirs})  ${mark}${note}`
+  return `${ours}  ${(row.ratio ?? 0).toFixed(2)} × ${row.peer} (${theirs}, ${row.peer_cores} cores)  ${mark}${note}`
 }

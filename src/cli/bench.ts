@@ -6,6 +6,9 @@ import { benchInput } from '../bench/inputs.js'
 import { benchKernels } from '../bench/kernels.js'
 import { installedPeers } from '../bench/peers.js'
 import { type BenchRow, formatRow, isSoftware } from '../bench/row.js'
+import { benchSearch } from '../bench/search.js'
+import { benchTokenize } from '../bench/tokenize.js'
+import { benchTrain } from '../bench/train.js'
 import {
   type BackendOptions,
   openChosenBackend,
@@ -16,7 +19,7 @@ import {
   withOutput,
 } from './options.js'
 
-const parts = ['kernels', 'encode'] as const
+const parts = ['kernels', 'tokenize', 'encode', 'train', 'search'] as const
 type Part = (typeof parts)[number]
 
 interface BenchOptions extends BackendOptions {
@@ -36,7 +39,7 @@ export const benchCommand = (): Command =>
   withOutput(
     withBackend(
       new Command('bench')
-        .description('How fast this machine is: kernels, encoding. Verified against f64 before it is timed.')
+        .description('How fast this machine is: kernels, tokenizing, encoding, training, search; verified, then timed.')
         .addArgument(new Argument('[part]', 'what to measure (all)').choices(parts))
         .option('--model <folder>', 'the model that encodes and is trained (a random one)')
         .option('--data <folder>', 'a BEIR folder to take texts from (random ids)')
@@ -84,9 +87,12 @@ async function run(
   say: (line: string) => void,
 ): Promise<void> {
   if (part === 'kernels') return benchKernels(backend, shared, report, say)
+  if (part === 'tokenize') return benchTokenize({ ...shared, model, data }, report, say)
+  if (part === 'search') return benchSearch(backend, shared.seconds, report)
   const input = await benchInput(model, data, documents, isSoftware(backend))
   try {
-    await benchEncode(backend, input, shared, report, say)
+    if (part === 'encode') await benchEncode(backend, input, shared, report, say)
+    else await benchTrain(backend, input.source, { ...shared, data }, report, say)
   } finally {
     await input.source.close()
   }

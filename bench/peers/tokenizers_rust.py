@@ -1,0 +1,23 @@
+"""Hugging Face's tokenizers, in Rust, on one thread. Texts are neither padded nor cut."""
+import os
+
+import tokenizers
+from serve import read_json, serve, write_floats
+
+
+def open_library(request):
+    parallel = os.environ.get("TOKENIZERS_PARALLELISM") == "true"
+    return {"name": f"tokenizers {tokenizers.__version__}", "threads": request["threads"] if parallel else 1}
+
+
+def prepare(request):
+    texts = read_json(request["texts"])
+    tokenizer = tokenizers.Tokenizer.from_file(os.path.join(request["model"], "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    encode = getattr(tokenizer, "encode_batch_fast", tokenizer.encode_batch)
+    write_floats(request["out"], [id for text in encode(texts) for id in text.ids])
+    return lambda: encode(texts)
+
+
+serve(open_library, prepare)

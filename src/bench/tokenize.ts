@@ -1,0 +1,119 @@
+// Tokenization: tokens a second on one thread, checked on some texts against WordPiece as it is defined (the longest token that fits, again and
+// again), and timed beside rivals that have to give the same ids.
+import { loadDocuments } from '../data/collection.js'
+import { processorName, temporaryFolder } from '../runtime/child.js'
+import { join, packageFolder, resolve } from '../runtime/files.js'
+import { writeFile } from '../runtime/write.js'
+import { createWordPieceTokenizer, loadTokenizer, type Tokenizer } from '../text/tokenizer.js'
+import { makeVocabulary, splitWords } from '../text/vocabulary.js'
+import { commit } from '../version.js'
+import { sampled } from './checks.js'
+import { openPeers, type PeerOptions } from './peers.js'
+import { readFloats } from './products.js'
+import type { Report } from './row.js'
+import { milliseconds, takeTurns, timeCalls } from './timing.js'
+
+export interface TokenizeBenchOptions extends PeerOptions {
+  readonly model?: string | undefined
+  readonly data?: string | undefined
+  readonly rounds: number
+  readonly seconds: number
+}
+
+/** Characters that are enough for a rate. */
+const ENOUGH = 4_000_000
+
+export async function benchTokenize(
+  options: TokenizeBenchOptions,
+  report: Report,
+  say: (line: string) => void,
+): Promise<void> {
+  const { model, data, rounds, seconds, folder } = options
+  const own = await loadDocuments(data ?? join(await packageFolder(), 'collections', 'mini'))
+  const texts = repeated(own.texts, ENOUGH)
+  const tokenizer = model
+    ? await loadTokenizer(model)
+    : await createWordPieceTokenizer({ vocabulary: makeVocabulary(own.texts, { size: 8000 }) })
+  const wrong = wrongTexts(tokenizer, own.texts)
+  const encode = async () => void tokenizer.encode(texts)
+  const { ids } = tokenizer.encode(texts)
+  const time = await timeCalls(encode, { seconds })
+  const rate = (ms: number) => (ids.length / ms) * 1000
+  const row = {
+    ...{ name: 'tokenize', shape: `${texts.length} texts, ${ids.length} tokens`, backend: 'none' as const },
+    ...{ variant: 'wasm, 1 thread', threads: 1, verified: wrong === 0, max_error: wrong },
+    ...{ adapter: processorName(), commit },
+    note: `${model ?? 'a vocabulary'} on ${data ?? 'the passages of the package'}${data ? '' : ', repeated'}`,
+  }
+  report({ ...row, milliseconds: time, tokens_per_second: rate(time) })
+  if (!folder) return
+  if (!model) return say('rivals tokenize with --model only')
+  const files = await temporaryFolder()
+  await writeFile(join(files, 'texts.json'), JSON.stringify(texts))
+  for await (const peer of openPeers(options, 'tokenize', { threads: 1 }, say)) {
+    const out = join(files, 'ids.f32')
+    await peer.prepare({ task: 'tokenize', model: resolve(model), texts: join(files, 'texts.json'), out })
+    const theirs = await readFloats(out)
+    const different = ids.reduce(
+      (count, id, i) => count + (theirs[i] === id ? 0 : 1),
+      Math.abs(theirs.length - ids.length),
+    )
+    const [ours, other] = await takeTurns([() => milliseconds(encode), () => peer.time(0)], rounds)
+    report({
+      ...{ ...row, verified: row.verified && different === 0, milliseconds: ours!, tokens_per_second: rate(ours!) },
+      ...{ peer: peer.name, peer_milliseconds: other!, peer_tokens_per_second: rate(other!) },
+      ...{ peer_cores: peer.busyCores(), peer_error: different / ids.length, ratio: other! / ours! },
+    })
+  }
+}
+
+/** The texts over again until there are enough characters, or just the first of them that are enough. */
+function repeated(texts: readonly string[], characters: number): string[] {
+  const out: string[] = []
+  for (let i = 0, sum = 0; sum < characters && texts.length > 0; i++) {
+    out.push(texts[i % texts.length]!)
+    sum += out.at(-1)!.length + 1
+  }
+  return out
+}
+
+/** The part of some texts whose ids are not those of the definition. Letter cases and accents are left out: models differ in them. */
+export function wrongTexts(tokenizer: Tokenizer, texts: readonly string[]): number {
+  const ids = new Map<string, number>()
+  for (let id = 0; id < tokenizer.vocabularySize; id++) {
+    const token = tokenOf(tokenizer, id)
+    if (token !== undefined) ids.set(token, id)
+  }
+  const plain = sampled(texts.length, 64).map(i => texts[i]!.toLowerCase().replace(/[^ -~]/g, ' '))
+  const { ids: found, offsets } = tokenizer.encode(plain, { addSpecialTokens: false })
+  const wrong = plain.filter((text, i) => {
+    const expected = splitWords(text, false).flatMap(word => longestTokens(word, ids, tokenizer.special.unk ?? -1))
+    const own = found.subarray(offsets[i]!, offsets[i + 1]!)
+    return own.length !== expected.length || expected.some((id, t) => id !== own[t])
+  })
+  return wrong.length / plain.length
+}
+
+// A vocabulary may have holes.
+function tokenOf(tokenizer: Tokenizer, id: number): string | undefined {
+  try {
+    return tokenizer.tokenOf(id)
+  } catch {
+    return undefined
+  }
+}
+
+/** WordPiece (Wu et al. 2016, as BERT has it) of one word. */
+function longestTokens(word: string, ids: ReadonlyMap<string, number>, unknown: number): number[] {
+  if (word.length > 100) return [unknown]
+  const out: number[] = []
+  for (let start = 0; start < word.length; ) {
+    let end = word.length
+    const piece = () => (start > 0 ? '##' : '') + word.slice(start, end)
+    while (end > start && !ids.has(piece())) end--
+    if (end === start) return [unknown]
+    out.push(ids.get(piece())!)
+    start = end
+  }
+  return out
+}
