@@ -1,7 +1,7 @@
 // Options that several commands share; each has one meaning.
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type OpenedBackend, openBackend } from '../run/backend.js'
-import type { Phase } from '../run/run.js'
+import type { Phase } from '../run/hooks.js'
 import { interruption, usageError } from './errors.js'
 import { createProgress, type Progress, stderrOutput } from './progress.js'
 

@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander'
 import { loadRecipe } from '../recipe/load.js'
 import type { Recipe } from '../recipe/schema.js'
+import type { TestScores } from '../run/record.js'
 import { type RunResult, runExperiment } from '../run/run.js'
 import { exists, isFolder, join, listFolder, packageFolder } from '../runtime/files.js'
 import { usageError } from './errors.js'
@@ -20,6 +21,7 @@ import { didYouMean } from './suggest.js'
 interface RunOptions {
   readonly set?: string[]
   readonly resume?: boolean
+  readonly quick?: boolean
   readonly backend?: 'auto' | 'webgpu' | 'wasm'
   readonly adapter?: string
   readonly threads?: number
@@ -43,6 +45,7 @@ const withRecipe = (command: Command): Command =>
       .option('--seed <n>', "of shuffling, drawing and dropout (the recipe's)", seed)
       .option('--out <folder>', 'where the folder of the run is made (runs)')
       .option('--name <name>', "the run's name (the recipe's)")
+      .option('--quick', "with the recipe's [quick] settings: less of everything, to see that it works")
       .option('--resume', 'go on from the last checkpoint of this run')
       .hook('preAction', (_, action) => checkAdapter(action.opts())),
   )
@@ -67,7 +70,7 @@ async function openRecipe(given: string | undefined, options: RunOptions): Promi
     throw usageError(`--set ${stray}: expected key=value`)
   const path = given ?? stray
   const recipes = join(await packageFolder(), 'recipes')
-  const file = path ?? join(recipes, 'mini.toml')
+  const file = path ?? join(recipes, 'primer.toml')
   if (!(await exists(file))) {
     const known = (await listFolder(recipes)).map(name => join('recipes', name))
     throw usageError(`there is no recipe ${file}${didYouMean(file, known)}`)
@@ -82,7 +85,7 @@ async function openRecipe(given: string | undefined, options: RunOptions): Promi
     ...(options.out ? [`out=${quoted(options.out)}`] : []),
     ...(options.name ? [`name=${quoted(options.name)}`] : []),
   ]
-  const recipe = await loadRecipe(file, [...overrides, ...shortcuts])
+  const recipe = await loadRecipe(file, [...overrides, ...shortcuts], { quick: options.quick ?? false })
   return { ...recipe, out: recipe.out ?? 'runs' }
 }
 
@@ -106,9 +109,16 @@ async function runRecipe(
     trainOnly,
   })
   shown.end()
-  if (trainOnly && options.json) return printJson(result.training ?? {})
+  const [own, ...variants] = result.trainings
+  if (trainOnly && options.json) return printJson(own?.summary ?? {})
   if (options.json)
-    return printJson({ folder: result.folder, report: result.report, tests: result.tests, training: result.training })
+    return printJson({
+      ...{ folder: result.folder, report: result.report, tests: result.tests, groups: result.groups },
+      training: own?.summary,
+      ...(variants.length > 0 && {
+        variants: Object.fromEntries(variants.map(({ training, summary }) => [training.key, summary])),
+      }),
+    })
   process.stdout.write(trainOnly ? trainingText(result) : resultText(result))
 }
 
@@ -119,22 +129,51 @@ function commandToRepeat(words: readonly string[]): string {
   return ['wgpu-retrieve', ...said].map(quote).join(' ')
 }
 
-const percent = (value: number | undefined): string => (value === undefined ? '' : value.toFixed(4)).padStart(8)
+const score = (value: number | undefined): string => (value === undefined ? '' : value.toFixed(4)).padStart(8)
 
-function resultText({ tests, folder, report }: RunResult): string {
-  const lines = tests.flatMap(({ name, queries, documents, before, after }) => [
-    `${name}: ${queries} queries, ${documents} documents`,
-    `${' '.repeat(18)}${before ? '  before' : ''}${after ? '   after' : ''}`,
-    ...Object.keys(after ?? before ?? {}).map(
-      measure =>
-        `  ${measure.padEnd(16)}${before ? percent(before[measure]) : ''}${after ? percent(after[measure]) : ''}`,
-    ),
-  ])
-  return `${[...lines, '', `folder: ${folder}`, `report: ${report}`].join('\n')}\n`
+/** A table a group of tests, a line a system; one test by itself with all its measures. Fits 40 columns. */
+function resultText(result: RunResult): string {
+  const { tests, folder, report } = result
+  const lines = tests.length === 1 ? testLines(tests[0]!, result) : groupLines(result)
+  return `${[...lines, `folder: ${folder}`, `report: ${report}`].join('\n')}\n`
 }
 
-function trainingText({ training, folder }: RunResult): string {
-  if (!training) return `nothing was trained: the recipe has no [train]\nfolder: ${folder}\n`
-  const { loss, steps, tokens_per_second: rate } = training
-  return `${steps} steps, loss ${loss[0]?.toFixed(4)} → ${loss.at(-1)?.toFixed(4)}, ${Math.round(rate)} tokens/s\nfolder: ${folder}\n`
+function testLines({ name, queries, documents, systems }: TestScores, result: RunResult): string[] {
+  const scores = result.systems.map(({ key }) => systems[key]!)
+  const heads = result.systems.map(({ key, label }) => (key === 'before' ? 'before' : label).slice(0, 7).padStart(8))
+  return [
+    `${name}: ${queries} queries, ${documents} documents`,
+    ...(heads.length > 1 ? [`${' '.repeat(18)}${heads.join('')}`] : []),
+    ...Object.keys(scores[0] ?? {}).map(
+      measure => `  ${measure.padEnd(16)}${scores.map(each => score(each[measure])).join('')}`,
+    ),
+    '',
+  ]
+}
+
+function groupLines({ groups, systems }: RunResult): string[] {
+  const measures = [...new Set(groups.map(({ measure }) => measure))]
+  const names: Record<string, string> = { in: 'in domain', out: 'out of domain', all: 'all tests' }
+  return [...new Set(groups.map(({ group }) => group))].flatMap(group => [
+    `${(names[group] ?? group).padEnd(16)}${measures.map(measure => shortMeasure(measure).padStart(8)).join('')}`,
+    ...systems.map(({ key, label }) => {
+      const cells = measures.map(measure =>
+        score(groups.find(each => each.system === key && each.group === group && each.measure === measure)?.mean),
+      )
+      return `  ${label.slice(0, 14).padEnd(14)}${cells.join('')}`
+    }),
+    '',
+  ])
+}
+
+/** ndcg_at_10 → nDCG@10 */
+const shortMeasure = (name: string) => name.replace('_at_', '@').replace('ndcg', 'nDCG').replace('recall', 'R')
+
+function trainingText({ trainings, folder }: RunResult): string {
+  if (trainings.length === 0) return `nothing was trained: the recipe has no [train]\nfolder: ${folder}\n`
+  const lines = trainings.map(({ training: { label }, summary: { loss, steps, tokens_per_second: rate } }) => {
+    const name = trainings.length > 1 ? `${label}: ` : ''
+    return `${name}${steps} steps, loss ${loss[0]?.toFixed(4)} → ${loss.at(-1)?.toFixed(4)}, ${Math.round(rate)} tokens/s\n`
+  })
+  return `${lines.join('')}folder: ${folder}\n`
 }

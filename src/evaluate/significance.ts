@@ -21,23 +21,36 @@ export interface BootstrapInterval {
   readonly high: number
 }
 
+export interface BootstrapOptions {
+  readonly confidence?: number
+  readonly rounds?: number
+  readonly seed?: number
+}
+
 /** The percentile interval of the mean over queries: `rounds` resamples with replacement. */
-export function bootstrapInterval(
-  values: readonly number[],
-  { confidence = 0.95, rounds = 1000, seed = 1 }: { confidence?: number; rounds?: number; seed?: number } = {},
+export const bootstrapInterval = (values: readonly number[], options: BootstrapOptions = {}): BootstrapInterval =>
+  stratifiedInterval([values], options)
+
+/** The same for a mean of means over several test sets: each is resampled on its own. */
+export function stratifiedInterval(
+  strata: readonly (readonly number[])[],
+  { confidence = 0.95, rounds = 1000, seed = 1 }: BootstrapOptions = {},
 ): BootstrapInterval {
-  if (values.length === 0) throw new Error('a bootstrap interval needs at least one query')
+  if (strata.length === 0 || strata.some(values => values.length === 0))
+    throw new Error('a bootstrap interval needs at least one query')
   if (!(confidence > 0 && confidence < 1)) throw new Error(`confidence must lie between 0 and 1, found ${confidence}`)
   const next = randomWords(seed)
   const means = new Float64Array(rounds)
   for (let round = 0; round < rounds; round++) {
-    let sum = 0
-    for (let i = 0; i < values.length; i++) sum += values[Math.floor((next() / 2 ** 32) * values.length)]!
-    means[round] = sum / values.length
+    for (const values of strata) {
+      let sum = 0
+      for (let i = 0; i < values.length; i++) sum += values[Math.floor((next() / 2 ** 32) * values.length)]!
+      means[round]! += sum / values.length / strata.length
+    }
   }
   means.sort()
   const tail = (1 - confidence) / 2
-  return { mean: mean(values), low: quantile(means, tail), high: quantile(means, 1 - tail) }
+  return { mean: mean(strata.map(mean)), low: quantile(means, tail), high: quantile(means, 1 - tail) }
 }
 
 /** Linear interpolation between order statistics (Hyndman & Fan's type 7). */

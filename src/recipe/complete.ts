@@ -1,9 +1,11 @@
 // A recipe's record made whole: defaults that depend on other keys, and the contradictions that no single key can show.
 import * as v from 'valibot'
+import { isBuiltin } from '../data/builtin.js'
 import { parseMeasure } from '../evaluate/measures.js'
 import { baseName, resolve } from '../runtime/files.js'
-import { display, isTable, type Problem, recipeError, unknownKeys, valueProblems } from './problems.js'
-import { type ParsedRecipe, type Recipe, recipeSchema } from './schema.js'
+import { type Table, withTable } from './merge.js'
+import { display, isRecipeError, isTable, type Problem, recipeError, unknownKeys, valueProblems } from './problems.js'
+import { type ParsedRecipe, type Recipe, recipeSchema, type Variant } from './schema.js'
 
 export interface CompleteOptions {
   /** What relative paths start from; default: the working directory. */
@@ -15,9 +17,9 @@ export interface CompleteOptions {
 }
 
 /** Where a recipe holds paths; `*` stands for each item of a list. */
-const PATHS = ['out', 'model.path', 'model.tokenizer', 'data.train', 'data.dev.path', 'data.tests.*.path'].map(path =>
-  path.split('.'),
-)
+const PATHS = [
+  ...['out', 'model.path', 'model.tokenizer', 'data.train', 'data.train.*', 'data.dev.*.path', 'data.tests.*.path'],
+].map(path => path.split('.'))
 
 /** A copy in which every path has gone through `change`. Whatever is not where a path should be stays as it is. */
 export function mapPaths<T>(input: T, change: (path: string) => string): T {
@@ -26,7 +28,7 @@ export function mapPaths<T>(input: T, change: (path: string) => string): T {
 
 function mapAt(value: unknown, keys: readonly string[], change: (path: string) => string): unknown {
   const [key, ...rest] = keys
-  if (key === undefined) return typeof value === 'string' && value !== '' ? change(value) : value
+  if (key === undefined) return typeof value === 'string' && value !== '' && !isBuiltin(value) ? change(value) : value
   if (key === '*') return Array.isArray(value) ? value.map(item => mapAt(item, rest, change)) : value
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return value
   return { ...value, [key]: mapAt((value as Record<string, unknown>)[key], rest, change) }
@@ -48,7 +50,25 @@ export function completeRecipe(input: unknown, options: CompleteOptions = {}): R
   )
   const contradictions = findContradictions(recipe, result.output)
   if (contradictions.length > 0) throw recipeError(source, contradictions)
-  return recipe
+  return { ...recipe, variants: completeVariants(named as Table, result.output, { folder, name, source }) }
+}
+
+/** Each variant is the whole recipe with its own keys on top. */
+function completeVariants(input: Table, parsed: ParsedRecipe, options: Required<CompleteOptions>): Variant[] {
+  const given = parsed.variants.length > 0 ? (input.variants as { train?: Table; lora?: Table }[]) : []
+  return given.map(({ train = {}, lora = {} }, i) => {
+    const changed = withTable({ ...input, variants: [] }, { train, ...(Object.keys(lora).length > 0 && { lora }) })
+    try {
+      const { train: own, lora: adapter } = completeRecipe(changed, options)
+      return { name: parsed.variants[i]!.name, train: own!, ...(adapter && { lora: adapter }) }
+    } catch (error) {
+      if (!isRecipeError(error)) throw error
+      throw recipeError(
+        options.source,
+        error.problems.map(({ key, message }) => ({ key: `variants.${i}.${key}`, message })),
+      )
+    }
+  })
 }
 
 const DEFAULT_MEASURES = ['ndcg_at_10', 'ndcg_at_100', 'map_at_100', 'mrr_at_10', 'recall_at_10', 'recall_at_100']
@@ -56,6 +76,8 @@ const LEARNING_RATES = { lora: 2e-4, full: 2e-5 }
 
 function fillIn(parsed: ParsedRecipe, name: string): Recipe {
   const { train, lora, eval: evaluation, ...rest } = parsed
+  const { train: trainData, ...otherData } = parsed.data
+  const trainedOn = trainData === undefined ? [] : [trainData].flat()
   const { random, ...model } = parsed.model
   const maxLength = model.max_length ?? Math.min(256, random?.max_positions ?? 256)
   const reached = DEFAULT_MEASURES.filter(measure => parseMeasure(measure).cut <= evaluation.k)
@@ -71,9 +93,15 @@ function fillIn(parsed: ParsedRecipe, name: string): Recipe {
         random: { ...random, intermediate: random.intermediate ?? 4 * random.hidden, seed: random.seed ?? parsed.seed },
       }),
     },
+    variants: [],
     data: {
-      ...parsed.data,
-      tests: parsed.data.tests.map(test => ({ ...test, name: test.name ?? baseName(test.path) })),
+      ...otherData,
+      ...(trainedOn.length > 0 && { train: trainedOn }),
+      tests: parsed.data.tests.map(test => ({
+        ...test,
+        name: test.name ?? baseName(test.path.replace(/^builtin:/, '')),
+        domain: test.domain ?? (trainedOn.includes(test.path) ? 'in' : 'out'),
+      })),
     },
     ...(train && {
       train: {
@@ -98,6 +126,7 @@ function findContradictions(recipe: Recipe, given: ParsedRecipe): Problem[] {
     ...modelProblems(recipe),
     ...dataProblems(recipe, given),
     ...trainProblems(recipe),
+    ...variantProblems(recipe, given),
     ...evalProblems(recipe),
   ]
 }
@@ -131,18 +160,28 @@ function* modelProblems({ model }: Recipe): Generator<Problem> {
   }
 }
 
-function* dataProblems({ data, train }: Recipe, given: ParsedRecipe): Generator<Problem> {
-  if (data.train !== undefined && data.builtin) {
-    yield problem('data', 'has both train and builtin, which each give training pairs; leave one of them out')
+function* variantProblems({ train }: Recipe, { variants }: ParsedRecipe): Generator<Problem> {
+  if (variants.length > 0 && !train) yield problem('variants', 'are further trainings; add [train], or leave them out')
+  const names = variants.map(({ name }) => name)
+  for (const [i, name] of names.entries()) {
+    const taken = [train?.method, ...RESERVED, ...names.slice(0, i)]
+    if (taken.includes(name))
+      yield problem(`variants.${i}.name`, `${display(name)} already names another column of the tables; choose another`)
   }
+}
+
+/** What the other columns and files are called. */
+const RESERVED = ['bm25', 'before', 'after', 'all']
+
+function* dataProblems({ data, train }: Recipe, given: ParsedRecipe): Generator<Problem> {
   if (data.train !== undefined && !train) {
     yield problem('train', 'missing; give [train] epochs or steps, or leave data.train out to score the tests only')
   }
-  if (train && data.train === undefined && !data.builtin) {
+  if (train && data.train === undefined) {
     yield problem('data.train', 'missing; expected a BEIR folder or a train.jsonl for [train] to train on')
   }
   if (!train && given.lora) yield problem('lora', 'is for training; add [train], or leave [lora] out')
-  if (!train && data.train === undefined && data.tests.length === 0 && !data.builtin) {
+  if (!train && data.train === undefined && data.tests.length === 0) {
     yield problem('data', 'has nothing to do: give tests to score, or train (with [train]) to train on')
   }
   const names = data.tests.map(test => test.name)
@@ -187,9 +226,8 @@ function* trainProblems({ train, data, model }: Recipe): Generator<Problem> {
   if (train.min_factor > 0 && train.schedule !== 'cosine') {
     yield problem('train.min_factor', `is for schedule = "cosine", found schedule = ${display(train.schedule)}`)
   }
-  // The collection in the package has a dev split.
-  const hasDev = data.dev !== undefined || data.builtin !== ''
-  const dev = 'add [data] dev = { path = "…", split = "dev" }, or leave it out'
+  const hasDev = (data.dev ?? []).length > 0
+  const dev = 'add [data] dev = [{ path = "…", split = "dev" }], or leave it out'
   if (!hasDev && early_stopping) yield problem('train.early_stopping', `needs a dev split; ${dev}`)
   if (!hasDev && eval_every !== undefined) yield problem('train.eval_every', `needs a dev split; ${dev}`)
   if (hasDev && early_stopping && eval_every === undefined) {

@@ -2,22 +2,29 @@
 import { parse, stringify, TomlError } from 'smol-toml'
 import { baseName, dirname, readText, relative, resolve } from '../runtime/files.js'
 import { completeRecipe, mapPaths } from './complete.js'
-import { type Problem, recipeError, typeAt, unknownKeys } from './problems.js'
+import { type Change, type Table, withChanges, withTable } from './merge.js'
+import { display, isTable, type Problem, recipeError, typeAt, unknownKeys } from './problems.js'
 import { type Recipe, recipeSchema } from './schema.js'
-
-type Table = Record<string, unknown>
 
 /**
  * Reads, checks and completes a recipe. `overrides`: `key=value` with a dotted key and a TOML value, or a bare word for a string.
  * Relative paths start from the recipe's folder, those in an override from the working directory. An override takes the place of
- * a key in the file that excludes it: `train.steps=10` that of `epochs`. Throws a RecipeError that names every mistake.
+ * a key in the file that excludes it: `train.steps=10` that of `epochs`. `quick`: with the keys of the file's [quick] on top, below
+ * the overrides. Throws a RecipeError that names every mistake.
  */
-export async function loadRecipe(path: string, overrides: readonly string[] = []): Promise<Recipe> {
-  const file = parseRecipe(await readText(path), path)
+export async function loadRecipe(
+  path: string,
+  overrides: readonly string[] = [],
+  { quick = false }: { readonly quick?: boolean } = {},
+): Promise<Recipe> {
+  const { quick: changes, ...file } = parseRecipe(await readText(path), path)
+  const wrong = quickProblems(changes, quick)
+  if (wrong.length > 0) throw recipeError(path, wrong)
   const folder = dirname(resolve(path))
+  const asked = quick ? withTable(file, changes as Table) : file
   return completeRecipe(
     applyOverrides(
-      mapPaths(file, value => resolve(folder, value)),
+      mapPaths(asked, value => resolve(folder, value)),
       overrides,
     ),
     {
@@ -25,6 +32,15 @@ export async function loadRecipe(path: string, overrides: readonly string[] = []
       name: baseName(path).replace(/\.toml$/i, ''),
     },
   )
+}
+
+function quickProblems(changes: unknown, asked: boolean): Problem[] {
+  if (changes === undefined)
+    return asked
+      ? [{ key: 'quick', message: 'missing; --quick needs the keys to change, such as [quick] train.steps' }]
+      : []
+  if (!isTable(changes)) return [{ key: 'quick', message: `expected a table of keys, found ${display(changes)}` }]
+  return unknownKeys(recipeSchema, changes).map(({ key, message }) => ({ key: `quick.${key}`, message }))
 }
 
 /**
@@ -53,39 +69,10 @@ function parseRecipe(text: string, source: string): Table {
 }
 
 /** A copy of a recipe given as data with `key=value` overrides on top; paths in them become absolute. */
-export function applyOverrides(recipe: Table, overrides: readonly string[]): Table {
-  const changes = overrides.map(parseOverride)
-  let result = recipe
-  for (const { keys } of changes) for (const key of excludedBy(keys)) result = without(result, key.split('.'))
-  for (const { keys, value } of changes) {
-    const change = mapPaths(keys.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as Table, path =>
-      resolve(path),
-    )
-    result = merge(result, change, keys)
-  }
-  return result
-}
+export const applyOverrides = (recipe: Table, overrides: readonly string[]): Table =>
+  withChanges(recipe, overrides.map(parseOverride))
 
-/** What an override replaces although it has another name. */
-const EXCLUDES: Readonly<Record<string, readonly string[]>> = {
-  'train.epochs': ['train.steps'],
-  'train.steps': ['train.epochs'],
-  'train.warmup_steps': ['train.warmup_ratio'],
-  'train.warmup_ratio': ['train.warmup_steps'],
-  'model.path': ['model.random', 'model.tokenizer'],
-  'model.random': ['model.path'],
-  'data.train': ['data.builtin'],
-  'data.builtin': ['data.train'],
-}
-
-const excludedBy = (keys: readonly string[]) => keys.flatMap((_, i) => EXCLUDES[keys.slice(0, i + 1).join('.')] ?? [])
-
-interface Override {
-  readonly keys: readonly string[]
-  readonly value: unknown
-}
-
-function parseOverride(text: string): Override {
+function parseOverride(text: string): Change {
   const source = `--set ${text}`
   const fail = (message: string) => recipeError(source, [{ key: '', message }])
   const [, name = '', written = ''] = /^\s*([\w-]+(?:\.[\w-]+)*)\s*=([\s\S]*)$/.exec(text) ?? []
@@ -99,12 +86,16 @@ function parseOverride(text: string): Override {
     const list = keys.slice(0, listed).join('.')
     throw fail(`${list} is a list, which is set as a whole: ${list}=[{ path = "…" }]`)
   }
-  const unknown: Problem[] = unknownKeys(
-    recipeSchema,
-    keys.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value),
-  )
+  const table = keys.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as Table
+  const unknown: Problem[] = unknownKeys(recipeSchema, table)
   if (unknown.length > 0) throw recipeError(source, unknown)
-  return { keys, value }
+  return {
+    keys,
+    value: keys.reduce<unknown>(
+      (inner, key) => (inner as Table)[key],
+      mapPaths(table, path => resolve(path)),
+    ),
+  }
 }
 
 /** A TOML value; what is none is a bare word, unless it begins like one. Where a string belongs, a number or a date is its text. */
@@ -118,17 +109,4 @@ function parseValue(written: string, isText: boolean): unknown {
     // A bare word, or refused by the caller.
   }
   return bare ? written : undefined
-}
-
-function without(table: Table, [key = '', ...rest]: readonly string[]): Table {
-  if (!Object.hasOwn(table, key)) return table
-  const { [key]: value, ...others } = table
-  return rest.length === 0 || typeof value !== 'object' ? others : { ...table, [key]: without(value as Table, rest) }
-}
-
-function merge(table: Table, change: Table, [key = '', ...rest]: readonly string[]): Table {
-  const below = table[key]
-  const isTable = typeof below === 'object' && below !== null && !Array.isArray(below)
-  if (rest.length === 0) return { ...table, [key]: change[key] }
-  return { ...table, [key]: merge(isTable ? (below as Table) : {}, change[key] as Table, rest) }
 }

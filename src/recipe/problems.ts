@@ -87,7 +87,9 @@ export function unknownKeys(schema: unknown, input: unknown): Problem[] {
 
 function unknownKey(root: SchemaShape, at: SchemaShape, path: string, name: string, value: unknown): Problem {
   const inPath = (key: string) => (path ? `${path}.${key}` : key)
-  const elsewhere = dottedKeys(root).filter(key => key.split('.').at(-1) === name.toLowerCase())
+  const all = dottedKeys(root).filter(key => key.split('.').at(-1) === name.toLowerCase())
+  // A variant repeats the keys of the recipe.
+  const elsewhere = all.filter(key => !all.some(other => key !== other && key.endsWith(`.${other}`)))
   const here = nearest(name, Object.keys(at.entries ?? {}))
   const meant = elsewhere.length > 0 ? elsewhere.join(' or ') : here && inPath(here)
   const expected = `expected one of ${Object.keys(at.entries ?? {}).join(', ')}`

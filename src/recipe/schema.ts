@@ -1,5 +1,6 @@
 // The experiment as data: every key a recipe (TOML) may hold, its type and its default. What a default takes from another key
 // is filled in by complete.ts, which also checks what no single key can say. A schema's message is the phrase after “expected”; a check's is a whole sentence.
+// A recipe file may also hold [quick], the keys that --quick changes: load.ts.
 // Keys keep their TOML spelling in the record, so that a message, a recipe and the code say the same word.
 import * as v from 'valibot'
 import { parseMeasure } from '../evaluate/measures.js'
@@ -88,11 +89,20 @@ const model = v.strictObject({
   normalize: v.optional(flag()),
 })
 
+/** A folder "builtin:NAME" is one of those in the package: builtin:primer/all. */
 const data = v.strictObject({
-  /** A BEIR folder (its train.jsonl, else its train split) or a file of lines {"query", "pos", "neg"}. */
-  train: v.optional(text('a BEIR folder or a train.jsonl')),
-  /** Scored during training: eval_every, early_stopping. */
-  dev: v.optional(v.strictObject(collection('dev'))),
+  /**
+   * BEIR folders (of each its train.jsonl, else its train split) or files of lines {"query", "pos", "neg"}: one, or a list
+   * whose pairs are put together.
+   */
+  train: v.optional(
+    v.union(
+      [text('a BEIR folder or a train.jsonl'), list(text('a BEIR folder or a train.jsonl'), 'a list of folders')],
+      'a BEIR folder or a train.jsonl, or a list of them',
+    ),
+  ),
+  /** Scored during training (eval_every, early_stopping): the mean over all of them. */
+  dev: v.optional(v.array(v.strictObject(collection('dev')), 'a list of { path, split }')),
   /** Scored before and after training. */
   tests: v.optional(
     v.array(
@@ -100,13 +110,13 @@ const data = v.strictObject({
         ...collection('test'),
         /** In tables and file names; default: the last name of the path. */
         name: v.optional(fileName()),
+        /** Whether it is of a kind that was trained on; default: "in" where its path is also one of data.train. */
+        domain: v.optional(choice(['in', 'out'])),
       }),
-      'a list of { path, split, name }',
+      'a list of { path, split, name, domain }',
     ),
     [],
   ),
-  /** "mini": the passages written into this package, to train and to test on. */
-  builtin: v.optional(choice(['', 'mini']), ''),
 })
 
 const train = v.strictObject({
@@ -194,11 +204,23 @@ const evaluation = v.strictObject({
   max_length: v.optional(integer(3)),
   /** Whether the tests are also scored before training. */
   before: v.optional(flag(), true),
+  /** Scored beside the model: "bm25" (k1 0.9, b 0.4). */
+  baselines: v.optional(v.array(choice(['bm25']), 'a list of baselines such as ["bm25"]'), []),
+})
+
+/** Another training from the same start on the same data: what differs from [train] and [lora]. */
+const variant = v.strictObject({
+  /** In tables and file names. */
+  name: fileName(),
+  train: v.optional(v.partial(train), {}),
+  lora: v.optional(v.partial(lora), {}),
 })
 
 export const recipeSchema = v.strictObject({
   /** The folder of the run under `out`; default: the recipe file's name. */
   name: v.optional(fileName()),
+  /** What the run is to find out: a sentence for the report. */
+  question: v.optional(text('a sentence')),
   /** Of shuffling, drawing and dropout. */
   seed: v.optional(v.pipe(integer(0), v.maxValue(LARGEST)), 42),
   backend: v.optional(choice(['auto', 'webgpu', 'wasm']), 'auto'),
@@ -214,6 +236,8 @@ export const recipeSchema = v.strictObject({
   train: v.optional(train),
   /** Read with train.method = "lora"; left out of the record of a full fine-tuning. */
   lora: v.optional(lora),
+  /** Further trainings, compared with that of [train] in one report. */
+  variants: v.optional(v.array(variant, 'a list of { name, train, lora }'), []),
   eval: v.optional(evaluation, {}),
 })
 
@@ -225,19 +249,25 @@ export type ParsedRecipe = Parsed
 
 export type RandomModelSettings = With<NonNullable<ParsedModel['random']>, 'intermediate' | 'seed'>
 export type ModelSettings = Omit<With<ParsedModel, 'max_length'>, 'random'> & { random?: RandomModelSettings }
-export type TestSettings = With<Parsed['data']['tests'][number], 'name'>
-export type DataSettings = Omit<Parsed['data'], 'tests'> & { tests: TestSettings[] }
+export type TestSettings = With<Parsed['data']['tests'][number], 'name' | 'domain'>
+export type DataSettings = Omit<Parsed['data'], 'tests' | 'train'> & { train?: string[]; tests: TestSettings[] }
 export type TrainSettings = With<NonNullable<Parsed['train']>, 'max_length' | 'learning_rate'>
 export type LoraSettings = NonNullable<Parsed['lora']>
 export type EvalSettings = With<Parsed['eval'], 'measures' | 'max_length'>
+export interface Variant {
+  name: string
+  train: TrainSettings
+  lora?: LoraSettings
+}
 
 /**
  * A completed recipe: every default filled in, every path absolute. `train` is absent where nothing is trained; `lora` is there
  * exactly when `train.method` is "lora".
  */
-export type Recipe = Omit<With<Parsed, 'name' | 'out'>, 'model' | 'data' | 'train' | 'eval'> & {
+export type Recipe = Omit<With<Parsed, 'name' | 'out'>, 'model' | 'data' | 'train' | 'variants' | 'eval'> & {
   model: ModelSettings
   data: DataSettings
   train?: TrainSettings
+  variants: Variant[]
   eval: EvalSettings
 }

@@ -21,6 +21,8 @@ export interface EvaluateSettings {
   /** Tokens of a text at most. */
   readonly maxLength: number
   readonly batchTokens?: number
+  /** Vectors by the tokens of their documents, under one encoder: those there are used, others added. */
+  readonly encoded?: Map<PackedBatch, Float32Array>
 }
 
 export interface Progress {
@@ -54,15 +56,18 @@ export interface TokenizedCollection {
   readonly truncated: number
 }
 
+/** `sameDocuments`: another split of the same folder, whose documents are not tokenized again. */
 export function tokenizeCollection(
   tokenizer: Tokenizer,
   settings: SentenceSettings,
   collection: Collection,
   maxLength: number,
+  sameDocuments?: TokenizedCollection,
 ): TokenizedCollection {
+  const queries = tokenizer.encode(inputTexts(settings, 'query', collection.queries.texts), { maxLength })
+  if (sameDocuments) return { ...sameDocuments, collection, queries, truncated: queries.truncated }
   const sorted = sortById(collection.documents)
   const documents = tokenizer.encode(inputTexts(settings, 'document', sorted.texts), { maxLength })
-  const queries = tokenizer.encode(inputTexts(settings, 'query', collection.queries.texts), { maxLength })
   return { collection, documentIds: sorted.ids, documents, queries, truncated: documents.truncated + queries.truncated }
 }
 
@@ -83,7 +88,9 @@ export async function evaluateCollection(
 ): Promise<CollectionScores> {
   const { collection, documents, queries, documentIds } = tokenized
   const k = resultsToFind(settings)
-  const total = documents.ids.length + queries.ids.length
+  const known = settings.encoded?.get(documents)
+  const before = known ? 0 : documents.ids.length
+  const total = before + queries.ids.length
   const started = performance.now()
   const vectors = async (sequences: PackedBatch, before: number) => {
     const report = ({ tokens }: { tokens: number }) => onProgress?.({ done: before + tokens, total, unit: 'tokens' })
@@ -94,8 +101,9 @@ export async function evaluateCollection(
     })
     return similarity === 'cosine' && !encoder.normalize ? normalizeRows(encoded, encoder.config.hidden) : encoded
   }
-  const corpus = await vectors(documents, 0)
-  const asked = await vectors(queries, documents.ids.length)
+  const corpus = known ?? (await vectors(documents, 0))
+  settings.encoded?.set(documents, corpus)
+  const asked = await vectors(queries, before)
   const encodedAt = performance.now()
 
   const found = await searchExact(backend, asked, corpus, encoder.config.hidden, { k, ...(signal && { signal }) })

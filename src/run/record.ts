@@ -1,24 +1,40 @@
-// What a run leaves for others to read: scores with what they depend on, metrics.json, and what the report shows.
+// What a run leaves for programs to read: scores with what they depend on, and metrics.json.
 import type { Backend } from '../backend/backend.js'
 import type { Adapter } from '../model/peft.js'
-import { recipeToToml } from '../recipe/load.js'
 import type { Recipe } from '../recipe/schema.js'
-import { baseName } from '../runtime/files.js'
 import type { StepRecord } from '../train/loop.js'
 import { version } from '../version.js'
-import { type CollectionScores, fingerprint, type TokenizedCollection } from './evaluate.js'
+import { fingerprint } from './evaluate.js'
 import { type ModelSource, promptFor } from './model.js'
-import type { ReportRecord } from './report.js'
+import type { Score } from './report/record.js'
+import type { Test, TestResult } from './tests.js'
 import type { Trained } from './train.js'
+import type { TrainingOutcome } from './trainings.js'
+
+type Scores = Readonly<Record<string, number>>
 
 export interface TestScores {
   readonly name: string
   readonly split: string
+  readonly domain: 'in' | 'out'
   readonly queries: number
   readonly documents: number
-  readonly before?: Readonly<Record<string, number>>
-  readonly after?: Readonly<Record<string, number>>
+  /** By system: bm25, before, after, variants. */
+  readonly systems: Readonly<Record<string, Scores>>
+  /** Those of the model as it was, and after the recipe's own training. */
+  readonly before?: Scores
+  readonly after?: Scores
   readonly fingerprint: string
+}
+
+/** Whatever ranks documents in a run, with what it found of each test. */
+export interface System {
+  /** In files and records. */
+  readonly key: string
+  /** In tables. */
+  readonly label: string
+  readonly kind: 'baseline' | 'untrained' | 'trained'
+  readonly results: readonly TestResult[]
 }
 
 export interface TrainingSummary {
@@ -29,6 +45,7 @@ export interface TrainingSummary {
   /** Of this process. */
   readonly tokens: number
   readonly tokens_per_second: number
+  readonly seconds: number
   /** Parameters, gradients, moments and activations, in bytes. */
   readonly peak_bytes: number
   readonly stopped_early: boolean
@@ -36,25 +53,20 @@ export interface TrainingSummary {
   readonly best_dev_score?: number
 }
 
-/** A collection to score on, tokenized. */
-export interface Test {
-  readonly name: string
-  readonly tokenized: TokenizedCollection
-  readonly dataHash: string
-}
-
 /** Everything that came of a run. */
 export interface Outcome {
   readonly backend: Backend
   readonly reason: string
+  /** What was measured of it. */
+  readonly machine: Readonly<Record<string, string>>
   readonly started: Date
-  readonly seconds: { readonly total: number; readonly training: number }
+  /** Of this process. */
+  readonly seconds: number
   readonly source: ModelSource
+  readonly tests: readonly Test[]
   readonly scores: readonly TestScores[]
-  readonly before: readonly CollectionScores[] | undefined
-  readonly after: readonly CollectionScores[] | undefined
-  readonly trained: Trained | undefined
-  readonly losses: readonly StepRecord[]
+  readonly systems: readonly System[]
+  readonly outcomes: readonly TrainingOutcome[]
   readonly warnings: readonly string[]
 }
 
@@ -80,8 +92,7 @@ export function testScores(
   tests: readonly Test[],
   source: ModelSource,
   recipe: Recipe,
-  before?: readonly CollectionScores[],
-  after?: readonly CollectionScores[],
+  systems: readonly System[],
 ): TestScores[] {
   const { k, protocol, max_length: maxLength } = recipe.eval
   const { settings } = source
@@ -95,15 +106,20 @@ export function testScores(
     similarity: settings.similarity,
     modelHash: source.hash,
   }
-  return tests.map(({ name, tokenized, dataHash }, i) => ({
-    name,
-    split: tokenized.collection.split,
-    queries: tokenized.collection.queries.ids.length,
-    documents: tokenized.documentIds.length,
-    ...(before && { before: before[i]!.scores }),
-    ...(after && { after: after[i]!.scores }),
-    fingerprint: fingerprint({ ...common, dataHash }),
-  }))
+  return tests.map(({ name, domain, tokenized, dataHash }, i) => {
+    const all = Object.fromEntries(systems.map(({ key, results }) => [key, results[i]!.scores]))
+    return {
+      name,
+      split: tokenized.collection.split,
+      domain,
+      queries: tokenized.collection.queries.ids.length,
+      documents: tokenized.documentIds.length,
+      systems: all,
+      ...(all.before && { before: all.before }),
+      ...(all.after && { after: all.after }),
+      fingerprint: fingerprint({ ...common, dataHash }),
+    }
+  })
 }
 
 export function trainingSummary(trained: Trained, losses: readonly StepRecord[]): TrainingSummary {
@@ -114,17 +130,18 @@ export function trainingSummary(trained: Trained, losses: readonly StepRecord[])
     parameters,
     tokens,
     tokens_per_second: seconds > 0 ? tokens / seconds : 0,
+    seconds,
     peak_bytes: peakBytes,
     stopped_early: stoppedEarly,
     ...(bestStep !== undefined && { best_step: bestStep, best_dev_score: bestScore! }),
   }
 }
 
-/** What metrics.json holds. */
-export function metricsRecord(recipe: Recipe, outcome: Outcome) {
-  const { backend, reason, scores, trained, seconds, source, warnings, losses, before, after } = outcome
-  const perQuery = (all: readonly CollectionScores[] | undefined) =>
-    all && Object.fromEntries(all.map((each, i) => [scores[i]!.name, each.perQuery]))
+/** What metrics.json holds. `groups`: means over tests with their intervals. */
+export function metricsRecord(recipe: Recipe, outcome: Outcome, groups: readonly Score[]) {
+  const { backend, reason, scores, outcomes, systems, seconds, source, warnings } = outcome
+  const [own, ...others] = outcomes
+  const byName = <T>(values: readonly T[]) => Object.fromEntries(values.map((value, i) => [scores[i]!.name, value]))
   return {
     version,
     name: recipe.name,
@@ -132,34 +149,13 @@ export function metricsRecord(recipe: Recipe, outcome: Outcome) {
     backend: { kind: backend.kind, description: backend.description, reason },
     model: { name: source.name, hash: source.hash },
     tests: scores,
-    ...(trained && { training: trainingSummary(trained, losses) }),
-    seconds,
+    groups,
+    ...(own && { training: own.summary }),
+    ...(others.length > 0 && {
+      variants: Object.fromEntries(others.map(({ training, summary }) => [training.key, summary])),
+    }),
+    seconds: { total: seconds, training: outcomes.reduce((sum, { summary }) => sum + summary.seconds, 0) },
     warnings,
-    per_query: { before: perQuery(before), after: perQuery(after) },
-  }
-}
-
-/** What the report shows; paths in its recipe are relative to `folder`. */
-export function reportRecord(recipe: Recipe, folder: string, outcome: Outcome, command: string): ReportRecord {
-  const { started, backend, reason, scores, trained, seconds, source, warnings, losses } = outcome
-  return {
-    name: recipe.name,
-    command,
-    version,
-    backend: backend.kind,
-    adapter: reason,
-    started: started.toISOString(),
-    seconds,
-    model: { name: baseName(source.name), parameters: trained?.parameters ?? 0 },
-    recipe: recipeToToml(recipe, folder),
-    tests: scores.map(({ fingerprint: _, ...test }) => test),
-    losses: losses.map(({ step, loss, learning_rate, gradient_norm }) => ({
-      step,
-      loss,
-      learningRate: learning_rate,
-      gradientNorm: gradient_norm,
-    })),
-    tokensPerSecond: trained && trained.seconds > 0 ? trained.tokens / trained.seconds : 0,
-    warnings: [...warnings],
+    per_query: Object.fromEntries(systems.map(({ key, results }) => [key, byName(results.map(each => each.perQuery))])),
   }
 }

@@ -1,5 +1,5 @@
 // What a recipe names, found: collections (the one in the package too), and the model with its tokenizer.
-
+import { collectionFolder } from '../data/builtin.js'
 import { holdsCorpus, loadDocuments } from '../data/collection.js'
 import { hashLines } from '../data/fingerprint.js'
 import { loadPairs } from '../data/pairs.js'
@@ -7,27 +7,25 @@ import { parseConfig } from '../model/config.js'
 import { randomSource } from '../model/load.js'
 import { plainSettings, type Similarity } from '../model/sentence-transformers.js'
 import { type Problem, recipeError } from '../recipe/problems.js'
-import type { Recipe } from '../recipe/schema.js'
-import { join, packageFolder } from '../runtime/files.js'
+import type { Recipe, TestSettings } from '../recipe/schema.js'
 import { createWordPieceTokenizer, loadTokenizer, type Tokenizer } from '../text/tokenizer.js'
 import { makeVocabulary } from '../text/vocabulary.js'
 import { type ModelSource, openModel } from './model.js'
 
 export interface RecipeData {
-  readonly train?: string
-  readonly dev?: { readonly path: string; readonly split: string }
-  readonly tests: readonly { readonly path: string; readonly split: string; readonly name: string }[]
+  readonly train: readonly string[]
+  readonly dev: readonly { readonly path: string; readonly split: string }[]
+  readonly tests: readonly TestSettings[]
 }
 
-/** The recipe's collections; `builtin` fills in what it leaves open. */
+/** The recipe's collections; those in the package found. */
 export async function openRecipeData({ data }: Recipe): Promise<RecipeData> {
-  if (!data.builtin)
-    return { tests: data.tests, ...(data.train && { train: data.train }), ...(data.dev && { dev: data.dev }) }
-  const path = join(await packageFolder(), 'collections', data.builtin)
+  const found = <T extends { readonly path: string }>(each: T) =>
+    collectionFolder(each.path).then(path => ({ ...each, path }))
   return {
-    train: data.train ?? path,
-    dev: data.dev ?? { path, split: 'dev' },
-    tests: data.tests.length > 0 ? data.tests : [{ path, split: 'test', name: data.builtin }],
+    train: await Promise.all((data.train ?? []).map(collectionFolder)),
+    dev: await Promise.all((data.dev ?? []).map(found)),
+    tests: await Promise.all(data.tests.map(found)),
   }
 }
 
@@ -106,12 +104,15 @@ async function openRandomModel(recipe: Recipe, data: RecipeData): Promise<ModelS
   }
 }
 
-/** Words and characters of the training pairs, and of the documents beside them where there are any. */
-async function tokenizerFromTexts({ train }: RecipeData, size: number): Promise<Tokenizer> {
-  if (!train) throw new Error('a random model needs a vocabulary: set model.tokenizer, or data.train to make one from')
+/** From the training pairs, the documents beside them where there are any, and the documents of the tests. */
+async function tokenizerFromTexts({ train, tests }: RecipeData, size: number): Promise<Tokenizer> {
+  if (train.length === 0)
+    throw new Error('a random model needs a vocabulary: set model.tokenizer, or data.train to make one from')
   const texts: string[] = []
-  for (const { query, positives, negatives } of (await loadPairs(train)).pairs)
-    texts.push(query, ...positives, ...negatives)
-  if (await holdsCorpus(train)) texts.push(...(await loadDocuments(train)).texts)
+  for (const path of train)
+    for (const { query, positives, negatives } of (await loadPairs(path)).pairs)
+      texts.push(query, ...positives, ...negatives)
+  for (const path of new Set([...train, ...tests.map(test => test.path)]))
+    if (await holdsCorpus(path)) texts.push(...(await loadDocuments(path)).texts)
   return createWordPieceTokenizer({ vocabulary: makeVocabulary(texts, { size }), lowerCase: true })
 }

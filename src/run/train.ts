@@ -1,7 +1,7 @@
 // Training as a recipe describes it: pairs read and tokenized, the method's parameters placed, the loop run with a dev split and checkpoints.
 import type { Backend } from '../backend/backend.js'
 import { hashLines } from '../data/fingerprint.js'
-import { expandPairs, loadPairs, type TrainingPairs } from '../data/pairs.js'
+import { expandPairs, loadPairs, type TrainingPair } from '../data/pairs.js'
 import { checkSequences, joinBatches, type PackedBatch } from '../model/batch.js'
 import { type LoadedEncoder, type Method, newAdapter } from '../model/load.js'
 import type { LoraSettings, TrainSettings } from '../recipe/schema.js'
@@ -21,9 +21,18 @@ export interface TokenizedPairs {
   readonly hash: string
 }
 
-/** One example for every positive; each distinct text is tokenized once a side. */
-export async function tokenizePairs(path: string, source: ModelSource, maxLength: number): Promise<TokenizedPairs> {
-  const read: TrainingPairs = await loadPairs(path)
+/** Of all files and folders together: one example for every positive; each distinct text is tokenized once a side. */
+export async function tokenizePairs(
+  paths: readonly string[],
+  source: ModelSource,
+  maxLength: number,
+): Promise<TokenizedPairs> {
+  const read = { pairs: [] as TrainingPair[], warnings: [] as string[] }
+  for (const path of paths) {
+    const { pairs, warnings } = await loadPairs(path)
+    for (const pair of pairs) read.pairs.push(pair)
+    read.warnings.push(...warnings)
+  }
   const tokenizer = source.tokenizer as Tokenizer
   const store = { query: new Map<string, number>(), document: new Map<string, number>() }
   const rowOf = (kind: 'query' | 'document', text: string) => {

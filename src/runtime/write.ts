@@ -3,6 +3,7 @@
 import { rmSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { basename, describeFileError, dirname, errorCode, exists, isFolder, join, resolve } from './files.js'
+import { processIsAlive } from './processes.js'
 
 let temporaryCount = 0
 const beside = (path: string) =>
@@ -89,6 +90,25 @@ async function isDevice(path: string): Promise<boolean> {
 
 export async function writeFile(path: string, content: Uint8Array | string): Promise<void> {
   await writeFileWith(path, append => append(content))
+}
+
+/** Makes a file that must not be there yet; false where it is. */
+export async function writeNewFile(path: string, content: string): Promise<boolean> {
+  try {
+    await fs.writeFile(path, content, { flag: 'wx' })
+    return true
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') return false
+    throw describeFileError(error, 'write', path)
+  }
+}
+
+/** Removes what processes that were killed left half-written in a folder. */
+export async function removeLeftovers(folder: string): Promise<void> {
+  for (const name of (await exists(folder)) ? await fs.readdir(folder) : []) {
+    const writer = /^\..+\.(\d+)\.\d+\.part(\.old)?$/.exec(name)?.[1]
+    if (writer && !processIsAlive(Number(writer))) await fs.rm(join(folder, name), { recursive: true, force: true })
+  }
 }
 
 /**

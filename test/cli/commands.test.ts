@@ -267,8 +267,9 @@ test('train --json and run --json', async () => {
     'recipe.toml',
     'report.html',
     'runs',
+    'training.json',
   ])
-  assert.equal(contents(join(runs, 'other/runs')), ['mini.after.trec', 'mini.before.trec'])
+  assert.equal(contents(join(runs, 'other/runs')), ['music.after.trec', 'music.before.trec'])
   assert.match(await done('train', recipe), /^6 steps, loss \d\.\d{4} → \d\.\d{4}, \d+ tokens\/s\nfolder: .*small-2\n$/)
 })
 

@@ -43,7 +43,7 @@ test('Ctrl-C in training keeps a checkpoint and says how to go on; --resume ends
     /\ninterrupted; a checkpoint is kept: .*small\/checkpoint\.safetensors\ngo on with: wgpu-retrieve run .*small\.toml --set train\.steps=600 train\.checkpoint_every=500 train\.batch_size=4 --resume\n$/,
   )
   assert.not.match(stopped.stderr, /error|^ +at /m)
-  assert.equal(contents(folder), ['checkpoint.safetensors', 'log.jsonl', 'recipe.toml'])
+  assert.equal(contents(folder), ['checkpoint.safetensors', 'log.jsonl', 'recipe.toml', 'runs'])
   const step = await checkpointStep(join(folder, 'checkpoint.safetensors'))
   assert.ok(step >= 3 && step < 500, `step ${step}`)
   assert.is(lineCount(join(folder, 'log.jsonl')), step)
@@ -55,7 +55,9 @@ test('Ctrl-C in training keeps a checkpoint and says how to go on; --resume ends
   assert.match(resumed.stderr, new RegExp(`training: full, \\d+ parameters, 600 steps, from step ${step}\n`))
   assert.match(resumed.stderr, new RegExp(`training: ${600 - step} steps in `))
   assert.is(JSON.parse(resumed.stdout).training.steps, 600)
-  assert.equal(contents(folder), ['log.jsonl', 'metrics.json', 'model', 'recipe.toml', 'report.html', 'runs'])
+  assert.equal(contents(folder), [
+    ...['log.jsonl', 'metrics.json', 'model', 'recipe.toml', 'report.html', 'runs', 'training.json'],
+  ])
 })
 
 test('Ctrl-C while a file is encoded leaves no file', async () => {
@@ -110,10 +112,10 @@ test('a loss that is not finite stops the run, names the step and keeps the last
   )
   const step = Number(/error: step (\d+)/.exec(stopped.stderr)![1])
   assert.is(await checkpointStep(path), step)
-  assert.equal(contents(join(runs, 'small')), ['checkpoint.safetensors', 'log.jsonl', 'recipe.toml'])
+  assert.equal(contents(join(runs, 'small')), ['checkpoint.safetensors', 'log.jsonl', 'recipe.toml', 'runs'])
   // Other settings are another run.
   const changed = await attempt('run', recipe, '--resume')
-  refused(changed, 1, /checkpoint\.safetensors belongs to a run with other settings or data/)
+  refused(changed, 1, /small belongs to a run with other settings \(\[train\] differ\)/)
 })
 
 /** A file system of its own with so many bytes, or undefined where none may be mounted. */
@@ -198,7 +200,7 @@ withDisk('no space left in a run: the last checkpoint stays, and with more space
     const stopped = await attempt(...words)
     refused(stopped, 1, /error: cannot write .*small\/checkpoint\.safetensors: no space left on the device/)
     assert.match(stopped.stderr, /\nthe last checkpoint is kept: .*checkpoint\.safetensors/)
-    assert.equal(contents(join(disk, 'small')), ['checkpoint.safetensors', 'log.jsonl', 'recipe.toml'])
+    assert.equal(contents(join(disk, 'small')), ['checkpoint.safetensors', 'log.jsonl', 'recipe.toml', 'runs'])
     assert.is(await checkpointStep(join(disk, 'small/checkpoint.safetensors')), 2)
     execFileSync('mount', ['-o', 'remount,size=4m', disk])
     const resumed = await attempt(...words, '--resume')
@@ -211,12 +213,12 @@ withDisk(
   'no space left for the trained model: no half folder, and the model that is there is not destroyed',
   async () => {
     const { recipe } = smallRecipe()
-    // The checkpoint fits (about 375 kB), the model beside it (another 125) does not.
+    // The checkpoint fits (about 340 kB), the model beside it (another 115) does not.
     await onSmallDisk(440, async disk => {
       const words = ['run', recipe, '--out', disk, '--set', 'train.checkpoint_every=6']
       const stopped = await attempt(...words)
       refused(stopped, 1, /error: cannot write .*small\/model\/model\.safetensors: no space left on the device/)
-      assert.equal(contents(join(disk, 'small')), ['checkpoint.safetensors', 'log.jsonl', 'recipe.toml'])
+      assert.equal(contents(join(disk, 'small')), ['checkpoint.safetensors', 'log.jsonl', 'recipe.toml', 'runs'])
       mkdirSync(join(disk, 'small/model'))
       writeFileSync(join(disk, 'small/model/config.json'), 'good')
       const again = await attempt(...words, '--resume')

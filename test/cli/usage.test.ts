@@ -110,8 +110,8 @@ test('what a run finds out before it trains leaves no folder', async () => {
   const none = join(temporaryFolder(), 'none')
   const folder = folderWith({ 'pairs.jsonl': '{"query":"a","pos":["b"]}\n'.repeat(9), 'cut.jsonl': '{"query":"a"}\n' })
   const cases: [string[], RegExp][] = [
-    [['train.negatives.hard=1'], /128 of 128 training pairs have no hard negatives, but 1 a pair are asked for/],
-    [['train.batch_size=500'], /128 training pairs do not fill one batch of 500; set train\.batch_size to 128 or less/],
+    [['train.negatives.hard=1'], /80 of 80 training pairs have no hard negatives, but 1 a pair are asked for/],
+    [['train.batch_size=500'], /80 training pairs do not fill one batch of 500; set train\.batch_size to 80 or less/],
     [
       ['train.drop_last=false', `data.train=${join(folder, 'pairs.jsonl')}`],
       /the last batch of 9 training pairs in batches of 8 holds a single pair, and InfoNCE needs at least one negative/,

@@ -51,10 +51,10 @@ test('a minimal recipe is completed with the documented defaults', () => {
     out: resolve('runs'),
     model: { path: resolve('/recipes/model'), max_length: 256 },
     data: {
-      train: resolve('/recipes/set'),
-      tests: [{ path: resolve('/recipes/set'), split: 'test', name: 'set' }],
-      builtin: '',
+      train: [resolve('/recipes/set')],
+      tests: [{ path: resolve('/recipes/set'), split: 'test', name: 'set', domain: 'in' }],
     },
+    variants: [],
     train: {
       method: 'lora',
       epochs: 1,
@@ -85,6 +85,7 @@ test('a minimal recipe is completed with the documented defaults', () => {
       batch_tokens: 8192,
       max_length: 256,
       before: true,
+      baselines: [],
     },
   })
 })
@@ -181,7 +182,7 @@ test('wrong types and impossible values name what was expected and found', () =>
   refuses(
     changed({ data: { tests: 'conala' } }),
     'data.tests',
-    /expected a list of \{ path, split, name \}, found "conala"/,
+    /expected a list of \{ path, split, name, domain \}, found "conala"/,
   )
   refuses({ ...minimal, model: 3 }, 'model', /expected a table with path, random, .*, found 3/)
   refuses({ data: minimal.data, train: minimal.train }, 'model', /^missing; expected a table with path/)
@@ -194,7 +195,7 @@ test('wrong types and impossible values name what was expected and found', () =>
     /unknown measure "ndcg@10".*did you mean ndcg_at_10\?/,
   )
   refuses(changed({ model: { path: new Date(0) } }), 'model.path', /found the date 1970-01-01T00/)
-  refuses('text', '', /expected a table with name, seed/)
+  refuses('text', '', /expected a table with name, question, seed/)
 })
 
 test('every mistake is told at once', () => {
@@ -223,7 +224,7 @@ test('contradictions are refused with the reason and the fix', () => {
     'train.early_stopping',
     /needs a dev split; add \[data\] dev/,
   )
-  const dev = { dev: { path: 'set' } }
+  const dev = { dev: [{ path: 'set' }] }
   refuses(
     changed({ data: dev, train: { early_stopping: { patience: 2 } } }),
     'train.early_stopping',
@@ -231,7 +232,7 @@ test('contradictions are refused with the reason and the fix', () => {
   )
   const stopping = completeRecipe(changed({ data: dev, train: { eval_every: 5, early_stopping: { patience: 2 } } }))
   assert.equal(stopping.train?.early_stopping, { patience: 2, metric: 'ndcg_at_10' })
-  assert.is(stopping.data.dev?.split, 'dev')
+  assert.is(stopping.data.dev?.[0]?.split, 'dev')
   refuses(changed({ train: { min_factor: 0.1 } }), 'train.min_factor', /schedule = "cosine"/)
   refuses(
     changed({ eval: { k: 10, measures: ['map', 'recall_at_100'] } }),
@@ -260,14 +261,45 @@ test('what is trained on, with what, must be there once', () => {
     'model.max_length',
     /more than model\.random\.max_positions \(64\)/,
   )
-  refuses(changed({ data: { builtin: 'mini' } }), 'data', /both train and builtin/)
   refuses(changed({ data: { train: undefined } }), 'data.train', /missing; expected a BEIR folder or a train\.jsonl/)
   refuses({ model: { path: 'm' }, data: { train: 'set' } }, 'train', /missing; give \[train\] epochs or steps/)
   refuses({ model: { path: 'm' } }, 'data', /nothing to do/)
   refuses({ model: { path: 'm' }, data: { tests: [{ path: 'a' }] }, lora: {} }, 'lora', /add \[train\]/)
-  assert.is(completeRecipe({ model: { random }, data: { builtin: 'mini' }, train: { steps: 3 } }).data.builtin, 'mini')
   const twice = { tests: [{ path: 'a/en' }, { path: 'b/en' }] }
   refuses(changed({ data: twice }), 'data.tests.1.name', /"en" is also the name of data\.tests\.0/)
+})
+
+test('variants are the recipe with their own keys on top', () => {
+  const variants = [
+    { name: 'full', train: { method: 'full', steps: 3 } },
+    { name: 'wide', lora: { rank: 64 } },
+  ]
+  const recipe = completeRecipe({ ...minimal, variants, lora: { alpha: 8 } })
+  const [full, wide] = recipe.variants
+  assert.equal([full!.train.method, full!.train.steps, full!.train.epochs], ['full', 3, undefined])
+  assert.is(full!.train.learning_rate, 2e-5, 'the default of its method')
+  assert.not.ok('lora' in full!)
+  assert.equal([wide!.train, wide!.lora?.rank, wide!.lora?.alpha], [recipe.train, 64, 8])
+  assert.equal(completeRecipe(recipe), recipe, 'a completed recipe is left as it is')
+  const named = (...names: string[]) => ({ ...minimal, variants: names.map(name => ({ name })) })
+  refuses(named('lora'), 'variants.0.name', /"lora" already names another column/)
+  refuses(named('a', 'a'), 'variants.1.name', /already names another/)
+  refuses(named('before'), 'variants.0.name', /already names another/)
+  refuses({ ...minimal, variants: [{ name: 'x', train: { epochs: 1, steps: 1 } }] }, 'variants.0.train', /has both/)
+  refuses({ ...minimal, variants: [{ name: 'x', train: { epoch: 1 } }] }, 'variants.0.train.epoch', /did you mean/)
+  const scored = { model: minimal.model, data: { tests: minimal.data.tests } }
+  refuses({ ...scored, variants: [{ name: 'x' }] }, 'variants', /further trainings; add \[train\]/)
+})
+
+test('a test is in domain where it is trained on, unless the recipe says otherwise; several sets to train on', () => {
+  const tests = [{ path: 'b' }, { path: 'c' }, { path: 'd', domain: 'in' }]
+  const { data } = completeRecipe({ ...minimal, data: { train: ['a', 'b', 'builtin:primer/law'], tests } })
+  assert.equal(
+    data.tests.map(({ domain }) => domain),
+    ['in', 'out', 'in'],
+  )
+  assert.equal(data.train, [resolve('a'), resolve('b'), 'builtin:primer/law'])
+  refuses(changed({ data: { train: [] } }), 'data.train', /a BEIR folder or a train\.jsonl, or a list of them/)
 })
 
 test.run()

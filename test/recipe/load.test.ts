@@ -11,7 +11,7 @@ const file = {
   model: { path: '../model' },
   data: {
     train: 'set/train.jsonl',
-    dev: { path: 'set' },
+    dev: [{ path: 'set' }],
     tests: [{ path: '/absolute/set', split: 'dev', name: 'dev set' }],
   },
   train: { epochs: 2, warmup_ratio: 0.1, clip: Number.POSITIVE_INFINITY },
@@ -30,15 +30,15 @@ test('paths in a file start from its folder, those in --set from the working dir
   const recipe = await load()
   assert.is(recipe.name, 'tiny')
   assert.is(recipe.model.path, resolve(folder, 'model'))
-  assert.is(recipe.data.train, resolve(folder, 'recipes/set/train.jsonl'))
-  assert.is(recipe.data.dev?.path, resolve(folder, 'recipes/set'))
+  assert.equal(recipe.data.train, [resolve(folder, 'recipes/set/train.jsonl')])
+  assert.is(recipe.data.dev?.[0]?.path, resolve(folder, 'recipes/set'))
   assert.is(recipe.data.tests[0]?.path, resolve('/absolute/set'))
   assert.is(recipe.out, resolve('runs'))
   const changed = await load('model.path=other/model', 'out=elsewhere', 'data.tests=[{ path = "given" }]')
   assert.is(changed.model.path, resolve('other/model'))
   assert.is(changed.out, resolve('elsewhere'))
-  assert.equal(changed.data.tests, [{ path: resolve('given'), split: 'test', name: 'given' }])
-  assert.is(changed.data.dev?.path, resolve(folder, 'recipes/set'))
+  assert.equal(changed.data.tests, [{ path: resolve('given'), split: 'test', name: 'given', domain: 'out' }])
+  assert.is(changed.data.dev?.[0]?.path, resolve(folder, 'recipes/set'))
 })
 
 test('overrides are TOML values, or bare words', async () => {
@@ -112,6 +112,22 @@ test('a completed recipe is read back to the same record, from whichever folder 
   const beside = folderWith({ 'x.toml': recipeToToml(recipe, here) })
   assert.match(recipeToToml(recipe, here), /path = "\.\.\//)
   assert.equal((await loadRecipe(`${beside}/x.toml`)).model, recipe.model, 'folders side by side')
+})
+
+test('[quick] is what --quick puts on top, below the overrides', async () => {
+  const { recipes } = {
+    recipes: folderWith({
+      'with.toml': stringify({ ...file, quick: { train: { steps: 5 }, data: { dev: [{ path: 'small' }] } } }),
+      'wrong.toml': stringify({ ...file, quick: { train: { step: 5 } } }),
+    }),
+  }
+  const quick = await loadRecipe(`${recipes}/with.toml`, ['train.batch_size=2'], { quick: true })
+  assert.equal([quick.train?.steps, quick.train?.epochs, quick.train?.batch_size], [5, undefined, 2])
+  assert.is(quick.data.dev?.[0]?.path, resolve(recipes, 'small'))
+  assert.is((await loadRecipe(`${recipes}/with.toml`)).train?.epochs, 2)
+  assert.is((await loadRecipe(`${recipes}/with.toml`, ['train.steps=7'], { quick: true })).train?.steps, 7)
+  assert.match(await failure(loadRecipe(tiny, [], { quick: true })), /tiny\.toml: quick: missing; --quick needs/)
+  assert.match(await failure(loadRecipe(`${recipes}/wrong.toml`)), /quick\.train\.step: unknown key \(found 5\)/)
 })
 
 test('files that are no recipe: the file, the line and the reason', async () => {

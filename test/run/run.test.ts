@@ -5,16 +5,20 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createWasmBackend } from '../../src/backend/wasm/backend.js'
+import { collectionFolder } from '../../src/data/builtin.js'
 import { loadCollection } from '../../src/data/collection.js'
 import { openSafetensors } from '../../src/data/safetensors.js'
 import { completeRecipe } from '../../src/recipe/complete.js'
 import { loadRecipe } from '../../src/recipe/load.js'
 import { evaluateCollection, tokenizeCollection } from '../../src/run/evaluate.js'
+import type { RunHooks } from '../../src/run/hooks.js'
 import { openModel, placeModel } from '../../src/run/model.js'
-import { type RunHooks, runExperiment } from '../../src/run/run.js'
-import { exists, packageFolder } from '../../src/runtime/files.js'
+import { runExperiment } from '../../src/run/run.js'
+import { exists } from '../../src/runtime/files.js'
 import { failure, temporaryFolder } from '../support/temporary.js'
 
+const music = 'builtin:primer/music'
+const box = { train: music, dev: [{ path: music }], tests: [{ path: music, name: 'music' }] }
 const random = { hidden: 16, layers: 1, heads: 2, max_positions: 48 }
 type Table = Record<string, unknown>
 
@@ -24,7 +28,7 @@ const recipeOf = (out: string, train: Table, more: Table = {}) =>
     out,
     backend: 'wasm',
     model: { random, max_length: 32 },
-    data: { builtin: 'mini' },
+    data: box,
     train: { method: 'full', steps: 6, batch_size: 8, learning_rate: 1e-3, checkpoint_every: 2, ...train },
     ...more,
   })
@@ -49,8 +53,8 @@ test('a run leaves its folder, and the same seed gives the same bits; a second r
     'log.jsonl',
     'model/config.json',
     'model/modules.json',
-    'runs/mini.before.trec',
-    'runs/mini.after.trec',
+    'runs/music.before.trec',
+    'runs/music.after.trec',
   ])
     assert.ok(await exists(join(first.folder, name)), name)
   assert.not.ok(await exists(join(first.folder, 'checkpoint.safetensors')), 'a finished run keeps no checkpoint')
@@ -94,7 +98,7 @@ test('an interrupted run, resumed, ends in the bits of one that was not', async 
   const changed = recipeOf(out, settings, { name: 'changed' })
   await failure(runExperiment(changed, interruptAfter(3)))
   const message = await failure(runExperiment({ ...changed, seed: 7 }, { resume: true }))
-  assert.match(message, /belongs to a run with other settings or data/)
+  assert.match(message, /belongs to a run with other settings \(\[seed\] differ/)
 })
 
 test('LoRA over a saved model: an adapter folder that loads again and scores the same', async () => {
@@ -106,7 +110,7 @@ test('LoRA over a saved model: an adapter folder that loads again and scores the
     out,
     backend: 'wasm',
     model: { path, max_length: 32 },
-    data: { builtin: 'mini' },
+    data: box,
     train: { method: 'lora', steps: 6, batch_size: 8, learning_rate: 1e-2, chunk_size: 5 },
     lora: { rank: 2, alpha: 4 },
   })
@@ -118,7 +122,7 @@ test('LoRA over a saved model: an adapter folder that loads again and scores the
   const source = await openModel(join(adapted.folder, 'model'))
   const backend = await createWasmBackend()
   const loaded = await placeModel(backend, source)
-  const collection = await loadCollection(join(await packageFolder(), 'collections', 'mini'))
+  const collection = await loadCollection(await collectionFolder(music))
   const tokenized = tokenizeCollection(source.tokenizer!, source.settings, collection, 32)
   const { k, protocol, measures } = recipe.eval
   const again = await evaluateCollection(backend, loaded.encoder, 'cosine', tokenized, {
@@ -135,9 +139,10 @@ test('early stopping keeps the best weights', async () => {
   const out = await temporaryFolder()
   const said: string[] = []
   const train = { steps: 200, eval_every: 1, early_stopping: { patience: 2 }, learning_rate: 0.05 }
-  const { training } = await runExperiment(recipeOf(out, train), { warn: line => said.push(line) })
-  assert.ok(training!.stopped_early)
-  assert.is(training!.steps, training!.best_step! + 2)
+  const { trainings } = await runExperiment(recipeOf(out, train), { warn: line => said.push(line) })
+  const training = trainings[0]!.summary
+  assert.ok(training.stopped_early)
+  assert.is(training.steps, training.best_step! + 2)
   assert.ok(said.some(line => /stopped early after step/.test(line)))
 })
 
@@ -160,10 +165,11 @@ test('a loss that is not finite stops the run, names the step and keeps the last
 })
 
 test('training alone leaves the tests out', async () => {
-  const { tests, training } = await runExperiment(recipeOf(await temporaryFolder(), {}), { trainOnly: true })
+  const { tests, trainings } = await runExperiment(recipeOf(await temporaryFolder(), {}), { trainOnly: true })
   assert.equal(tests, [])
-  assert.is(training!.steps, 6)
-  assert.is(training!.loss.length, 6)
-  assert.ok(training!.tokens_per_second > 0 && training!.peak_bytes > 0)
+  const training = trainings[0]!.summary
+  assert.is(training.steps, 6)
+  assert.is(training.loss.length, 6)
+  assert.ok(training.tokens_per_second > 0 && training.peak_bytes > 0)
 })
 test.run()

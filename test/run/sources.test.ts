@@ -12,23 +12,25 @@ const random = { hidden: 8, layers: 1, heads: 2, max_positions: 32 }
 const train = { method: 'full', steps: 1 }
 const vocabulary = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'a', 'b', 'c', 'd', 'e', 'f']
 
-test('the collection in the package fills in what the recipe leaves open', async () => {
-  const recipe = completeRecipe({ model: { random }, data: { builtin: 'mini' }, train })
-  const data = await openRecipeData(recipe)
-  assert.ok(data.train && (await exists(join(data.train, 'corpus.jsonl'))))
-  assert.equal(data.dev, { path: data.train, split: 'dev' })
-  assert.equal(data.tests, [{ path: data.train, split: 'test', name: 'mini' }])
-  const tests = [{ path: '/other', split: 'test', name: 'other' }]
-  const own = completeRecipe({ model: { random }, data: { builtin: 'mini', tests, dev: { path: '/dev' } }, train })
-  const found = await openRecipeData(own)
-  assert.equal([found.tests, found.dev], [tests, { path: '/dev', split: 'dev' }])
+test('the collection in the package is found by name; other paths stay', async () => {
+  const data = { train: ['builtin:primer/music', '/mine'], tests: [{ path: 'builtin:primer/all' }] }
+  const found = await openRecipeData(completeRecipe({ model: { random }, data, train }))
+  assert.ok(await exists(join(found.train[0]!, 'corpus.jsonl')))
+  assert.is(found.train[1], '/mine')
+  assert.ok(await exists(join(found.tests[0]!.path, 'corpus.jsonl')))
+  assert.is(found.tests[0]!.name, 'all')
+  const unknown = completeRecipe({ model: { random }, data: { train: 'builtin:primer/musik' }, train })
+  assert.match(
+    await failure(openRecipeData(unknown)),
+    /no collection builtin:primer\/musik; did you mean builtin:primer\/music\?/,
+  )
 })
 
 test('a random model: its shape, a vocabulary from the training texts, a hash of shape and seed', async () => {
   const folder = folderWith({ 'train.jsonl': '{"query": "red cat", "pos": ["blue dog"], "neg": ["green bird"]}\n' })
   const open = (seed: number) => {
     const recipe = completeRecipe({ model: { random: { ...random, seed } }, data: { train: folder }, train })
-    return openRecipeModel(recipe, { train: folder, tests: [] })
+    return openRecipeModel(recipe, { train: [folder], dev: [], tests: [] })
   }
   const source = await open(1)
   const { config } = source.weights
@@ -49,7 +51,7 @@ test('a folder with what the recipe says of it; what is trained is also what is 
   const settings = async (model: object, more: object) => {
     const data = { tests: [{ path: '/none' }], ...('train' in more && { train: '/pairs.jsonl' }) }
     const recipe = completeRecipe({ model: { path, max_length: 8, ...model }, data, ...more })
-    const source = await openRecipeModel(recipe, { tests: [] })
+    const source = await openRecipeModel(recipe, { train: [], dev: [], tests: [] })
     await source.close()
     const { pooling, normalize, similarity, maxLength } = source.settings
     return [...pooling, normalize, similarity, maxLength]
@@ -65,6 +67,6 @@ test('a folder with what the recipe says of it; what is trained is also what is 
 test('lengths beyond the positions of the model are refused by name', async () => {
   const path = await tinyFolder({ 'vocab.txt': vocabulary.join('\n') })
   const recipe = completeRecipe({ model: { path }, data: { tests: [{ path: '/none' }] }, eval: { max_length: 8 } })
-  assert.match(await failure(openRecipeModel(recipe, { tests: [] })), /model\.max_length.*256.*8/)
+  assert.match(await failure(openRecipeModel(recipe, { train: [], dev: [], tests: [] })), /model\.max_length.*256.*8/)
 })
 test.run()

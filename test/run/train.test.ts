@@ -41,7 +41,7 @@ test('each distinct text is one sequence a side; an example for every positive',
     { query: 'red cat', pos: ['blue dog', 'red cat'], neg: ['dog'] },
     { query: 'red cat', pos: ['blue dog'], neg: [] },
   )
-  const { texts, examples, pairs } = await tokenizePairs(path, sourceWith(), 8)
+  const { texts, examples, pairs } = await tokenizePairs([path], sourceWith(), 8)
   assert.is(pairs, 2)
   const sequence = (row: number) =>
     Array.from(texts.ids.subarray(texts.offsets[row]!, texts.offsets[row + 1]!), id => vocabulary[id]).join(' ')
@@ -58,7 +58,7 @@ test('each distinct text is one sequence a side; an example for every positive',
 test("a pair's own prompt stands before its query in place of the model's; lower case where the folder asks for it", async () => {
   const path = pairsFile({ query: 'CAT', pos: ['DOG'], prompt: 'ask ' }, { query: 'CAT', pos: ['DOG'] })
   const source = sourceWith({ prompts: { query: 'find ', document: 'red ' }, doLowerCase: true })
-  const { texts, examples, hash } = await tokenizePairs(path, source, 8)
+  const { texts, examples, hash } = await tokenizePairs([path], source, 8)
   assert.equal(
     Array.from(texts.ids, id => vocabulary[id]).join(' '),
     '[CLS] ask cat [SEP] [CLS] find cat [SEP] [CLS] red dog [SEP]',
@@ -68,7 +68,7 @@ test("a pair's own prompt stands before its query in place of the model's; lower
     { query: 1, positive: 2, negatives: [] },
   ])
   const plain = await tokenizePairs(
-    pairsFile({ query: 'CAT', pos: ['DOG'] }, { query: 'CAT', pos: ['DOG'] }),
+    [pairsFile({ query: 'CAT', pos: ['DOG'] }, { query: 'CAT', pos: ['DOG'] })],
     source,
     8,
   )
@@ -77,7 +77,7 @@ test("a pair's own prompt stands before its query in place of the model's; lower
 
 test('texts beyond the length are cut and counted', async () => {
   const path = pairsFile({ query: 'red blue red blue red', pos: ['cat'] })
-  const { texts, truncated } = await tokenizePairs(path, sourceWith(), 5)
+  const { texts, truncated } = await tokenizePairs([path], sourceWith(), 5)
   assert.equal([truncated, texts.offsets[1]], [1, 5])
 })
 
@@ -103,7 +103,7 @@ test('batches that cannot be, or hold one pair without negatives, are refused; h
 
   const path = pairsFile({ query: 'cat', pos: ['dog'], neg: ['red'] }, { query: 'dog', pos: ['cat'] })
   const source = sourceWith()
-  const pairs = await tokenizePairs(path, source, 8)
+  const pairs = await tokenizePairs([path], source, 8)
   const check = (train: object) => () =>
     checkTraining(source, pairs, trainOf({ batch_size: 2, ...train }), undefined, 1)
   check({})()
@@ -114,7 +114,7 @@ test('a checkpoint belongs to the settings of the model too', async () => {
   const backend = await createWasmBackend()
   const checkpoint = join(temporaryFolder(), 'checkpoint.safetensors')
   const pairs = await tokenizePairs(
-    pairsFile({ query: 'cat', pos: ['dog'] }, { query: 'red', pos: ['blue'] }),
+    [pairsFile({ query: 'cat', pos: ['dog'] }, { query: 'red', pos: ['blue'] })],
     sourceWith(),
     8,
   )

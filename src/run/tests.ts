@@ -1,0 +1,115 @@
+// The collections a run scores on: loaded, tokenized, and what a system found of them kept as TREC runs, so that a resumed run need not search again.
+import type { Backend } from '../backend/backend.js'
+import { loadCollection } from '../data/collection.js'
+import { hashCollection } from '../data/fingerprint.js'
+import { type Run, readRun, writeRun } from '../data/trec.js'
+import type { PackedBatch } from '../model/batch.js'
+import type { Encoder } from '../model/encoder.js'
+import type { Recipe } from '../recipe/schema.js'
+import { exists } from '../runtime/files.js'
+import {
+  type CollectionScores,
+  evaluateCollection,
+  scoreRun,
+  type TokenizedCollection,
+  tokenizeCollection,
+} from './evaluate.js'
+import { type RunFolder, trecFile } from './folder.js'
+import type { RunHooks } from './hooks.js'
+import type { ModelSource } from './model.js'
+
+/** A collection to score on, tokenized. */
+export interface Test {
+  readonly name: string
+  readonly domain: 'in' | 'out'
+  readonly tokenized: TokenizedCollection
+  readonly dataHash: string
+}
+
+/** What a system found of a test. */
+export type TestResult = Pick<CollectionScores, 'run' | 'scores' | 'perQuery'>
+
+/** In the order given. Splits of one folder share its documents. */
+export async function openTests(
+  source: ModelSource,
+  recipe: Recipe,
+  tests: readonly { path: string; split: string; name?: string; domain?: 'in' | 'out' }[],
+  warn: (line: string) => void,
+): Promise<Test[]> {
+  const opened: Test[] = []
+  const shared = new Map<string, TokenizedCollection>()
+  for (const { path, split, name = 'dev', domain = 'in' } of tests) {
+    const collection = await loadCollection(path, { split })
+    for (const line of collection.warnings) warn(line)
+    const { tokenizer, settings } = source
+    const tokenized = tokenizeCollection(tokenizer!, settings, collection, recipe.eval.max_length, shared.get(path))
+    shared.set(path, tokenized)
+    opened.push({ name, domain, tokenized, dataHash: await hashCollection(collection) })
+  }
+  return opened
+}
+
+/** Every test under one encoder; documents that tests share are encoded once. */
+export async function scoreTests(
+  backend: Backend,
+  encoder: Encoder,
+  source: ModelSource,
+  { eval: settings }: Recipe,
+  tests: readonly Test[],
+  phase: string,
+  { progress, signal }: Pick<RunHooks, 'progress' | 'signal'>,
+): Promise<CollectionScores[]> {
+  const { k, protocol, measures, max_length: maxLength, batch_tokens: batchTokens } = settings
+  const encoded = new Map<PackedBatch, Float32Array>()
+  const sum = (batches: Iterable<PackedBatch>) => Array.from(batches).reduce((total, { ids }) => total + ids.length, 0)
+  const total =
+    sum(new Set(tests.map(({ tokenized }) => tokenized.documents))) +
+    sum(tests.map(({ tokenized }) => tokenized.queries))
+  const name = tests.length === 1 ? `${tests[0]!.name}, ${phase}` : phase
+  const all: CollectionScores[] = []
+  let before = 0
+  for (const { tokenized } of tests) {
+    const scores = await evaluateCollection(
+      backend,
+      encoder,
+      source.settings.similarity,
+      tokenized,
+      { k, protocol, measures, maxLength, batchTokens, encoded },
+      {
+        onProgress: ({ done, unit }) => progress?.({ name, done: before + done, total, unit }),
+        ...(signal && { signal }),
+      },
+    )
+    before += scores.tokens
+    all.push(scores)
+  }
+  return all
+}
+
+/** The results that lie in the folder, scored; else those that `score` gives, which are written there. */
+export async function keptResults(
+  folder: RunFolder,
+  system: string,
+  recipe: Recipe,
+  tests: readonly Test[],
+  score: () => Promise<readonly TestResult[]>,
+): Promise<readonly TestResult[]> {
+  const files = tests.map(({ name }) => trecFile(folder, name, system))
+  const there = await Promise.all(files.map(exists))
+  if (tests.length > 0 && there.every(Boolean)) {
+    const results: TestResult[] = []
+    for (const [i, file] of files.entries()) results.push(await scoreFile(file, recipe, tests[i]!))
+    return results
+  }
+  const results = await score()
+  for (const [i, file] of files.entries()) await writeRun(file, results[i]!.run, { tag: `${recipe.name}.${system}` })
+  return results
+}
+
+async function scoreFile(path: string, { eval: settings }: Recipe, { tokenized }: Test): Promise<TestResult> {
+  const { collection } = tokenized
+  const found = await readRun(path)
+  // A query without results has no lines.
+  const run: Run = new Map(collection.queries.ids.map(id => [id, found.get(id) ?? []]))
+  return { run, ...scoreRun(collection, run, settings) }
+}
