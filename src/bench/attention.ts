@@ -26,7 +26,11 @@ export function attentionCase(kernel: AttentionKernel, tokens: number, shape: Sh
   const tiles = attentionTiles(offsets, TILE_ROWS)
   const rows = sequences * length
   const params = {
-    ...{ tiles: tileCount(tiles), tileRows: TILE_ROWS, heads, headSize: size, softmaxScale: size ** -0.5 },
+    tiles: tileCount(tiles),
+    tileRows: TILE_ROWS,
+    heads,
+    headSize: size,
+    softmaxScale: size ** -0.5,
     ...(rate > 0 ? dropoutParams(rate, 1, 2, 3) : dropoutParams(0, 0, 0, 0)),
   }
   const names = ['q', 'k', 'v', 'out', 'dout', 'dq', 'dk', 'dv']

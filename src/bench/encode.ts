@@ -10,7 +10,7 @@ import { temporaryFolder } from '../runtime/child.js'
 import { join, resolve } from '../runtime/files.js'
 import { writeFile } from '../runtime/write.js'
 import { type BenchInput, idLists, sequenceCount } from './inputs.js'
-import { openPeers, type Peer, type PeerOptions } from './peers.js'
+import { type Peer, type PeerOptions, withPeers } from './peers.js'
 import { readFloats } from './products.js'
 import { referenceVector } from './reference-bert.js'
 import { isSoftware, placeOf, type Report } from './row.js'
@@ -40,29 +40,36 @@ export async function benchEncode(
     const [time] = await takeTurns([() => milliseconds(encode)], options.rounds)
     const tokens = documents.ids.length
     const row = {
-      ...{ name: 'encode', shape: `${sequenceCount(documents)} texts, ${tokens} tokens`, ...placeOf(backend) },
-      ...{ variant: 'f32, packed', verified: error <= TOLERANCE, max_error: error },
+      name: 'encode',
+      shape: `${sequenceCount(documents)} texts, ${tokens} tokens`,
+      ...placeOf(backend),
+      variant: 'f32, packed',
+      verified: error <= TOLERANCE,
+      max_error: error,
       note: label,
     }
     report({ ...row, milliseconds: time!, tokens_per_second: (tokens / time!) * 1000 })
     if (!options.folder) return
-    if (!source.folder) return say('rivals encode with --model only: a random model has no file for them to read')
+    const model = source.folder
+    if (!model) return say('rivals encode with --model only: a random model has no file for them to read')
     const threads = backend.kind === 'wasm' ? (backend as WasmBackend).threads : 1
     const device = backend.kind === 'webgpu' && !isSoftware(backend) ? 'gpu' : 'cpu'
-    for await (const peer of openPeers(options, 'encode', { threads, device }, say)) {
-      const peerError = await peerEncodingError(peer, encoder, source.folder, documents, warm)
+    await withPeers(options, 'encode', { threads, device }, say, async peer => {
+      const peerError = await peerEncodingError(peer, encoder, model, documents, warm)
       const [ours, theirs] = await takeTurns([() => milliseconds(encode), () => peer.time(0)], options.rounds)
       report({
-        ...{ ...row, verified: row.verified && peerError <= PEER_TOLERANCE, milliseconds: ours! },
-        ...{ tokens_per_second: (tokens / ours!) * 1000, peer: peer.name, peer_milliseconds: theirs! },
-        ...{
-          peer_tokens_per_second: (tokens / theirs!) * 1000,
-          peer_cores: peer.busyCores(),
-          peer_error: peerError,
-          ratio: theirs! / ours!,
-        },
+        ...row,
+        verified: row.verified && peerError <= PEER_TOLERANCE,
+        milliseconds: ours!,
+        tokens_per_second: (tokens / ours!) * 1000,
+        peer: peer.name,
+        peer_milliseconds: theirs!,
+        peer_tokens_per_second: (tokens / theirs!) * 1000,
+        peer_cores: peer.busyCores(),
+        peer_error: peerError,
+        ratio: theirs! / ours!,
       })
-    }
+    })
   } finally {
     loaded.release()
   }

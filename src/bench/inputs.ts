@@ -19,8 +19,11 @@ export function randomModel(small: boolean): ModelSource {
   const [hidden, layers, heads] = small ? [64, 2, 2] : [384, 6, 12]
   const sizes = { hidden_size: hidden, num_hidden_layers: layers, num_attention_heads: heads }
   const raw = {
-    ...{ model_type: 'bert', ...sizes, intermediate_size: 4 * hidden! },
-    ...{ vocab_size: RANDOM_VOCABULARY, max_position_embeddings: 512 },
+    model_type: 'bert',
+    ...sizes,
+    intermediate_size: 4 * hidden!,
+    vocab_size: RANDOM_VOCABULARY,
+    max_position_embeddings: 512,
   }
   const config = parseConfig(raw, 'random model')
   return {

@@ -75,8 +75,17 @@ function elementwise(tokens: number): KernelCase[] {
     tensors: noTensors,
   }
   const adam = {
-    ...{ count: tokens * WIDTH, rate: 1e-3, beta1: 0.9, oneMinusBeta1: 0.1, beta2: 0.999, oneMinusBeta2: 0.001 },
-    ...{ epsilon: 1e-8, decay: 0.01, correction1: 10, correction2: 1000, decoupled: 1 },
+    count: tokens * WIDTH,
+    rate: 1e-3,
+    beta1: 0.9,
+    oneMinusBeta1: 0.1,
+    beta2: 0.999,
+    oneMinusBeta2: 0.001,
+    epsilon: 1e-8,
+    decay: 0.01,
+    correction1: 10,
+    correction2: 1000,
+    decoupled: 1,
   }
   return [
     { name: 'gelu_forward', kernel: 'gelu_forward', ...activations, check: checkGeluForward },
@@ -106,30 +115,51 @@ function rowwise(tokens: number): KernelCase[] {
   const [queries, candidates, k] = [64, 5 * tokens, 100]
   return [
     {
-      ...{ ...norm, name: 'layer_norm_forward', params: { ...normParams, ...keeping } },
+      ...norm,
+      name: 'layer_norm_forward',
+      params: { ...normParams, ...keeping },
       tensors: () => ({ keys: undefined }),
     },
     { ...norm, name: 'layer_norm_forward dropout', params: { ...normParams, ...dropping }, tensors: keys },
     {
-      ...{ name: 'layer_norm_backward', kernel: 'layer_norm_backward', shape, params: { ...rows, accumulate: 0 } },
-      ...{ tensors: noTensors, check: checkLayerNormBackward },
+      name: 'layer_norm_backward',
+      kernel: 'layer_norm_backward',
+      shape,
+      params: { ...rows, accumulate: 0 },
+      tensors: noTensors,
+      check: checkLayerNormBackward,
     },
     {
-      ...{ name: 'layer_norm_parameters', kernel: 'layer_norm_parameters', shape, params: rows },
-      ...{ tensors: noTensors, check: checkLayerNormParameters },
+      name: 'layer_norm_parameters',
+      kernel: 'layer_norm_parameters',
+      shape,
+      params: rows,
+      tensors: noTensors,
+      check: checkLayerNormParameters,
     },
     {
-      ...{ name: 'column_sum', kernel: 'column_sum', shape: `${tokens}×${WIDE}`, params: { ...rows, columns: WIDE } },
-      ...{ tensors: noTensors, check: checkColumnSum },
+      name: 'column_sum',
+      kernel: 'column_sum',
+      shape: `${tokens}×${WIDE}`,
+      params: { ...rows, columns: WIDE },
+      tensors: noTensors,
+      check: checkColumnSum,
     },
     {
-      ...{ name: 'dropout', kernel: 'dropout', shape, params: { ...rows, ...dropping } },
-      ...{ tensors: keys, check: checkDropout },
+      name: 'dropout',
+      kernel: 'dropout',
+      shape,
+      params: { ...rows, ...dropping },
+      tensors: keys,
+      check: checkDropout,
     },
     {
-      ...{ name: 'top_k', kernel: 'top_k', shape: `${queries}×${candidates}, k ${k}` },
+      name: 'top_k',
+      kernel: 'top_k',
+      shape: `${queries}×${candidates}, k ${k}`,
       params: { rows: queries, columns: candidates, k, first: 0, fresh: 1 },
-      ...{ tensors: () => ({ indices: new Int32Array(queries * k) }), check: checkTopK },
+      tensors: () => ({ indices: new Int32Array(queries * k) }),
+      check: checkTopK,
     },
   ]
 }

@@ -36,8 +36,13 @@ async function benchKernel(backend: Backend, one: KernelCase, seconds: number, r
     const flops = one.flops ?? kernelSpec(kernel).flops?.(params)
     const bytes = Object.values(before).reduce((sum, data) => sum + data.byteLength, 0)
     report({
-      ...{ name, shape, variant: variantOf(backend, one), ...placeOf(backend) },
-      ...{ verified: error <= TOLERANCE, max_error: error, milliseconds: time },
+      name,
+      shape,
+      variant: variantOf(backend, one),
+      ...placeOf(backend),
+      verified: error <= TOLERANCE,
+      max_error: error,
+      milliseconds: time,
       ...(flops ? { gflops: flops / time / 1e6 } : { gbps: bytes / time / 1e6 }),
     })
   } finally {

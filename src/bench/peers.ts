@@ -2,7 +2,7 @@
 //   {"do": "open", threads, device?}     → {name, threads}         its library's name and version, the threads that it really uses
 //   {"do": "prepare", task, …, out}      → {}                      makes ready, computes once, writes the result to the file `out` (f32)
 //   {"do": "time", seconds}              → {milliseconds, cores}   of one call; the cores that were busy
-import { type Child, startChild } from '../runtime/child.js'
+import { type Child, childError, isChildError, startChild } from '../runtime/child.js'
 import { exists, join, packageFolder } from '../runtime/files.js'
 
 export type PeerTask = 'matmul' | 'encode' | 'train' | 'tokenize'
@@ -48,39 +48,51 @@ export async function installedPeers(): Promise<string | undefined> {
   return (await exists(join(folder, 'node_modules'))) ? folder : undefined
 }
 
-/** Starts the rivals for a task one after another, as they are asked for; one that does not start is told of and left out. */
-export async function* openPeers(
+/** Hands each rival for a task to `use`, one after another; one that fails is told of and left out. */
+export async function withPeers(
   options: PeerOptions,
   task: PeerTask,
   settings: { readonly threads: number; readonly device?: 'cpu' | 'gpu' },
   say: (line: string) => void,
-): AsyncGenerator<Peer> {
+  use: (peer: Peer) => Promise<void>,
+): Promise<void> {
   const { folder, python, only } = options
   if (!folder) return
   for (const { script, words = [], tasks } of scripts) {
     const isPython = script.endsWith('.py')
     const label = [script, ...words].join(' ')
-    if (!tasks.includes(task) || (isPython && !python) || (only && !label.includes(only))) continue
+    const file = join(folder, script)
+    if (!tasks.includes(task) || (isPython && !python) || (only && !label.includes(only)) || !(await exists(file)))
+      continue
     // Those in JavaScript run on the processor.
     if (!isPython && settings.device === 'gpu') continue
-    const environment: Record<string, string> = isPython
-      ? { HF_HUB_OFFLINE: '1', TOKENIZERS_PARALLELISM: 'false', OMP_NUM_THREADS: String(settings.threads) }
-      : {}
-    const child = startChild(isPython ? python! : 'node', [join(folder, script), ...words], environment)
+    const child = startChild(
+      isPython ? python! : 'node',
+      [file, ...words],
+      isPython ? environment(settings.threads) : {},
+    )
     try {
-      const opened = await child.ask({ do: 'open', ...settings })
-      yield peerOf(child, opened)
+      await use(peerOf(child, await child.ask({ do: 'open', ...settings })))
     } catch (error) {
-      say(`${label} is left out: ${(error as Error).message}`)
+      if (!isChildError(error)) throw error
+      say(`${label} is left out: ${error.message}`)
     } finally {
       child.close()
     }
   }
 }
 
+const environment = (threads: number): Record<string, string> => ({
+  HF_HUB_OFFLINE: '1',
+  TOKENIZERS_PARALLELISM: 'false',
+  PYTHONDONTWRITEBYTECODE: '1',
+  OMP_NUM_THREADS: String(threads),
+  MKL_NUM_THREADS: String(threads),
+})
+
 function peerOf(child: Child, { name, threads }: Readonly<Record<string, unknown>>): Peer {
   if (typeof name !== 'string' || typeof threads !== 'number')
-    throw new Error(`expected its name and threads, found ${JSON.stringify({ name, threads })}`)
+    throw childError(`expected its name and threads, found ${JSON.stringify({ name, threads })}`)
   let busy = Number.NaN
   return {
     name,
@@ -89,7 +101,7 @@ function peerOf(child: Child, { name, threads }: Readonly<Record<string, unknown
     async time(seconds) {
       const { milliseconds, cores } = await child.ask({ do: 'time', seconds })
       if (typeof milliseconds !== 'number' || !(milliseconds > 0))
-        throw new Error(`${name}: expected milliseconds, found ${JSON.stringify(milliseconds)}`)
+        throw childError(`${name}: expected milliseconds, found ${JSON.stringify(milliseconds)}`)
       if (typeof cores === 'number') busy = cores
       return milliseconds
     },

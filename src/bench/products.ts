@@ -2,12 +2,13 @@
 import type { Backend } from '../backend/backend.js'
 import { kernelSpec, type Params } from '../backend/kernels.js'
 import { createWasmBackend, type WasmBackend } from '../backend/wasm/backend.js'
+import { counted } from '../data/counted.js'
 import { temporaryFolder } from '../runtime/child.js'
 import { join, readBytes } from '../runtime/files.js'
 import { writeFile } from '../runtime/write.js'
 import { type HostTensors, hostTensors, integersBelow, openCall } from './host.js'
 import type { KernelCase } from './kernel-cases.js'
-import { openPeers, type Peer, type PeerOptions } from './peers.js'
+import { type Peer, type PeerOptions, withPeers } from './peers.js'
 import { placeOf, type Report } from './row.js'
 import { takeTurns } from './timing.js'
 
@@ -19,8 +20,14 @@ export const product = (form: Form, M: number, N: number, K: number): KernelCase
   shape: `${M}×${K}×${N}`,
   kernel: 'matmul',
   params: {
-    ...{ M, N, K, transposeA: form === 'TN' ? 1 : 0, transposeB: form === 'NT' ? 1 : 0 },
-    ...{ accumulate: 0, hasBias: 0, alpha: 1 },
+    M,
+    N,
+    K,
+    transposeA: form === 'TN' ? 1 : 0,
+    transposeB: form === 'NT' ? 1 : 0,
+    accumulate: 0,
+    hasBias: 0,
+    alpha: 1,
   },
   tensors: () => ({ bias: undefined }),
   check: checkProduct,
@@ -65,16 +72,16 @@ export async function compareProducts(
 ): Promise<void> {
   if (backend.kind !== 'wasm') return say('products are compared with other libraries on the wasm backend only')
   const { threads } = backend as WasmBackend
-  for await (const peer of openPeers(options, 'matmul', { threads }, say)) {
+  await withPeers(options, 'matmul', { threads }, say, async peer => {
     const alike = peer.threads === threads ? backend : await createWasmBackend({ threads: peer.threads })
-    if (alike !== backend) say(`${peer.name} uses ${peer.threads} thread here, and so do we beside it`)
+    if (alike !== backend) say(`${peer.name} uses ${counted(peer.threads, 'thread')} here, and so do we beside it`)
     try {
       for (const one of cases.filter(each => each.kernel === 'matmul' && (!isTfjs(peer) || each.name.endsWith('NN'))))
         await compareProduct(alike, one, peer, options, report)
     } finally {
       if (alike !== backend) alike.close()
     }
-  }
+  })
 }
 
 // Its fast kernel takes no transposed operands.
@@ -101,16 +108,19 @@ async function compareProduct(
     const [ours, other] = await takeTurns([() => call.time({ seconds }), () => peer.time(seconds)], rounds)
     const flops = kernelSpec(kernel).flops!(params)
     report({
-      ...{ name, shape, variant: 'against a rival', ...placeOf(backend), max_error: error },
+      name,
+      shape,
+      variant: 'against a rival',
+      ...placeOf(backend),
+      max_error: error,
       verified: error <= PEER_TOLERANCE && peerError <= PEER_TOLERANCE,
-      ...{ milliseconds: ours!, gflops: flops / ours! / 1e6 },
-      ...{
-        peer: peer.name,
-        peer_milliseconds: other!,
-        peer_gflops: flops / other! / 1e6,
-        peer_cores: peer.busyCores(),
-        peer_error: peerError,
-      },
+      milliseconds: ours!,
+      gflops: flops / ours! / 1e6,
+      peer: peer.name,
+      peer_milliseconds: other!,
+      peer_gflops: flops / other! / 1e6,
+      peer_cores: peer.busyCores(),
+      peer_error: peerError,
       ratio: other! / ours!,
     })
   } finally {

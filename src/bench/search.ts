@@ -35,9 +35,15 @@ export async function benchSearch(backend: Backend, seconds: number, report: Rep
   }, 0)
   const time = await timeCalls(async () => void (await search()), { seconds })
   report({
-    ...{ name: 'search', shape: `${queryCount}×${documents}×${WIDTH}, k ${K}`, ...placeOf(backend) },
-    ...{ variant: 'exact', verified: error <= TOLERANCE, max_error: error, milliseconds: time },
-    ...{ gflops: (2 * queryCount * documents * WIDTH) / time / 1e6, queries_per_second: (queryCount / time) * 1000 },
+    name: 'search',
+    shape: `${queryCount}×${documents}×${WIDTH}, k ${K}`,
+    ...placeOf(backend),
+    variant: 'exact',
+    verified: error <= TOLERANCE,
+    max_error: error,
+    milliseconds: time,
+    gflops: (2 * queryCount * documents * WIDTH) / time / 1e6,
+    queries_per_second: (queryCount / time) * 1000,
   })
 }
 

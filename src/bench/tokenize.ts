@@ -1,14 +1,14 @@
 // Tokenization: tokens a second on one thread, checked on some texts against WordPiece as it is defined (the longest token that fits, again and
 // again), and timed beside rivals that have to give the same ids.
-import { loadDocuments } from '../data/collection.js'
+import { holdsCorpus, loadDocuments } from '../data/collection.js'
 import { processorName, temporaryFolder } from '../runtime/child.js'
-import { join, packageFolder, resolve } from '../runtime/files.js'
+import { isFolder, join, listFolder, packageFolder, resolve } from '../runtime/files.js'
 import { writeFile } from '../runtime/write.js'
 import { createWordPieceTokenizer, loadTokenizer, type Tokenizer } from '../text/tokenizer.js'
 import { makeVocabulary, splitWords } from '../text/vocabulary.js'
 import { commit } from '../version.js'
 import { sampled } from './checks.js'
-import { openPeers, type PeerOptions } from './peers.js'
+import { type PeerOptions, withPeers } from './peers.js'
 import { readFloats } from './products.js'
 import type { Report } from './row.js'
 import { milliseconds, takeTurns, timeCalls } from './timing.js'
@@ -29,7 +29,7 @@ export async function benchTokenize(
   say: (line: string) => void,
 ): Promise<void> {
   const { model, data, rounds, seconds, folder } = options
-  const own = await loadDocuments(data ?? join(await packageFolder(), 'collections', 'mini'))
+  const own = await loadDocuments(data ?? (await packagedCollection()))
   const texts = repeated(own.texts, ENOUGH)
   const tokenizer = model
     ? await loadTokenizer(model)
@@ -40,9 +40,15 @@ export async function benchTokenize(
   const time = await timeCalls(encode, { seconds })
   const rate = (ms: number) => (ids.length / ms) * 1000
   const row = {
-    ...{ name: 'tokenize', shape: `${texts.length} texts, ${ids.length} tokens`, backend: 'none' as const },
-    ...{ variant: 'wasm, 1 thread', threads: 1, verified: wrong === 0, max_error: wrong },
-    ...{ adapter: processorName(), commit },
+    name: 'tokenize',
+    shape: `${texts.length} texts, ${ids.length} tokens`,
+    backend: 'none' as const,
+    variant: 'wasm, 1 thread',
+    threads: 1,
+    verified: wrong === 0,
+    max_error: wrong,
+    adapter: processorName(),
+    commit,
     note: `${model ?? 'a vocabulary'} on ${data ?? 'the passages of the package'}${data ? '' : ', repeated'}`,
   }
   report({ ...row, milliseconds: time, tokens_per_second: rate(time) })
@@ -50,7 +56,7 @@ export async function benchTokenize(
   if (!model) return say('rivals tokenize with --model only')
   const files = await temporaryFolder()
   await writeFile(join(files, 'texts.json'), JSON.stringify(texts))
-  for await (const peer of openPeers(options, 'tokenize', { threads: 1 }, say)) {
+  await withPeers(options, 'tokenize', { threads: 1 }, say, async peer => {
     const out = join(files, 'ids.f32')
     await peer.prepare({ task: 'tokenize', model: resolve(model), texts: join(files, 'texts.json'), out })
     const theirs = await readFloats(out)
@@ -60,11 +66,29 @@ export async function benchTokenize(
     )
     const [ours, other] = await takeTurns([() => milliseconds(encode), () => peer.time(0)], rounds)
     report({
-      ...{ ...row, verified: row.verified && different === 0, milliseconds: ours!, tokens_per_second: rate(ours!) },
-      ...{ peer: peer.name, peer_milliseconds: other!, peer_tokens_per_second: rate(other!) },
-      ...{ peer_cores: peer.busyCores(), peer_error: different / ids.length, ratio: other! / ours! },
+      ...row,
+      verified: row.verified && different === 0,
+      milliseconds: ours!,
+      tokens_per_second: rate(ours!),
+      peer: peer.name,
+      peer_milliseconds: other!,
+      peer_tokens_per_second: rate(other!),
+      peer_cores: peer.busyCores(),
+      peer_error: different / ids.length,
+      ratio: other! / ours!,
     })
+  })
+}
+
+/** A collection of the package: the first folder of collections/, or of a folder in it, that holds documents. */
+async function packagedCollection(): Promise<string> {
+  const root = join(await packageFolder(), 'collections')
+  for (const name of await listFolder(root)) {
+    const folder = join(root, name)
+    const inside = (await isFolder(folder)) ? (await listFolder(folder)).map(each => join(folder, each)) : []
+    for (const candidate of [folder, ...inside]) if (await holdsCorpus(candidate)) return candidate
   }
+  throw new Error(`${root} holds no collection; install the package anew, or name one with --data`)
 }
 
 /** The texts over again until there are enough characters, or just the first of them that are enough. */

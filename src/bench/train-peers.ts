@@ -5,7 +5,7 @@ import { join, resolve } from '../runtime/files.js'
 import { writeFile } from '../runtime/write.js'
 import type { ContrastiveBatch } from '../train/contrastive.js'
 import { idLists } from './inputs.js'
-import { openPeers, type PeerOptions } from './peers.js'
+import { type PeerOptions, withPeers } from './peers.js'
 import { readFloats } from './products.js'
 import type { BenchRow, Report } from './row.js'
 import { milliseconds, takeTurns } from './timing.js'
@@ -40,7 +40,7 @@ export async function compareTraining(
   report: Report,
   say: (line: string) => void,
 ): Promise<void> {
-  for await (const peer of openPeers(options, 'train', place, say)) {
+  await withPeers(options, 'train', place, say, async peer => {
     const files = await temporaryFolder()
     const [ids, out] = [join(files, 'ids.json'), join(files, 'check.f32')]
     const { method, temperature, rate, lora } = task
@@ -52,14 +52,16 @@ export async function compareTraining(
     const error = errors.reduce((most, each) => (each <= most ? most : each), 0)
     const [mine, theirs] = await takeTurns([() => milliseconds(step), () => peer.time(0)], options.rounds)
     report({
-      ...{ ...row, verified: row.verified && error <= TOLERANCE, milliseconds: mine! },
-      ...{ tokens_per_second: (tokens / mine!) * 1000, peer: peer.name, peer_milliseconds: theirs! },
-      ...{
-        peer_tokens_per_second: (tokens / theirs!) * 1000,
-        peer_cores: peer.busyCores(),
-        peer_error: error,
-        ratio: theirs! / mine!,
-      },
+      ...row,
+      verified: row.verified && error <= TOLERANCE,
+      milliseconds: mine!,
+      tokens_per_second: (tokens / mine!) * 1000,
+      peer: peer.name,
+      peer_milliseconds: theirs!,
+      peer_tokens_per_second: (tokens / theirs!) * 1000,
+      peer_cores: peer.busyCores(),
+      peer_error: error,
+      ratio: theirs! / mine!,
     })
-  }
+  })
 }

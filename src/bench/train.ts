@@ -67,8 +67,13 @@ export async function benchTrain(
       const checked = await checkStep(backend, loaded, { ...settings, dropout: 0 }, check)
       const errors = [checked.lossError, checked.slopeError]
       const row = {
-        ...{ name: `train ${method}`, shape: `${batches.length}×${size.pairs} pairs, ${tokens} tokens` },
-        ...{ ...placeOf(backend), variant: 'f32, packed', max_error: errors[0]!, gradient_error: errors[1]!, note },
+        name: `train ${method}`,
+        shape: `${batches.length}×${size.pairs} pairs, ${tokens} tokens`,
+        ...placeOf(backend),
+        variant: 'f32, packed',
+        max_error: errors[0]!,
+        gradient_error: errors[1]!,
+        note,
         verified: errors[0]! <= LOSS_TOLERANCE && errors[1]! <= SLOPE_TOLERANCE,
       }
       const trainer = createContrastiveTrainer(backend, settings)
@@ -102,7 +107,11 @@ const deviceOf = (backend: Backend): 'cpu' | 'gpu' =>
   backend.kind === 'webgpu' && !isSoftware(backend) ? 'gpu' : 'cpu'
 
 const settingsOf = ({ encoder, trainable }: LoadedEncoder): ContrastiveSettings => ({
-  ...{ query: encoder, passage: encoder, trainable: trainable!, temperature: TEMPERATURE, optimizer: defaultOptimizer },
+  query: encoder,
+  passage: encoder,
+  trainable: trainable!,
+  temperature: TEMPERATURE,
+  optimizer: defaultOptimizer,
 })
 
 /** A call takes a step on every batch. */
@@ -124,7 +133,8 @@ const firstOf = (batch: PackedBatch, count: number): PackedBatch =>
   )
 
 const batchOf = (query: PackedBatch, passage: PackedBatch): ContrastiveBatch => ({
-  ...{ query, passage },
+  query,
+  passage,
   ...candidatesOf(sequenceCount(query), 1, true),
 })
 
@@ -197,7 +207,8 @@ export async function checkStep(
     const p = await encodeSequences(backend, encoder, batch.passage)
     const expected = infoNce(q, p, encoder.config.hidden, settings.temperature)
     return {
-      ...{ loss, gradientNorm: Math.sqrt(squares) },
+      loss,
+      gradientNorm: Math.sqrt(squares),
       lossError: Math.abs(loss - expected) / expected,
       slopeError: Math.abs(difference - CHANGE) / CHANGE,
     }

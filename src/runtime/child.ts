@@ -12,15 +12,26 @@ export interface Child {
   close(): void
 }
 
+/** What went wrong with a child, not with us. */
+export interface ChildError extends Error {
+  readonly name: 'ChildError'
+}
+
+export const childError = (message: string): ChildError =>
+  Object.assign(new Error(message), { name: 'ChildError' as const })
+
+export const isChildError = (error: unknown): error is ChildError =>
+  error instanceof Error && error.name === 'ChildError'
+
 /** `command` as the shell would find it; "node" is the running one. What it writes to stderr is told where it ends. */
 export function startChild(command: string, words: readonly string[], env: Readonly<Record<string, string>>): Child {
   const child = spawn(command === 'node' ? process.execPath : command, words, { env: { ...process.env, ...env } })
   const name = [command, ...words].join(' ')
   let waiting: { resolve(line: string): void; reject(error: Error): void } | undefined
-  let failure: Error | undefined
+  let failure: ChildError | undefined
   let complaints = ''
   const fail = (reason: string) => {
-    failure ??= new Error(`${name} ${reason}${complaints && `: ${complaints.trim().slice(-2000)}`}`)
+    failure ??= childError(`${name} ${reason}${complaints && `: ${complaints.trim().slice(-2000)}`}`)
     waiting?.reject(failure)
     waiting = undefined
   }
@@ -44,7 +55,7 @@ export function startChild(command: string, words: readonly string[], env: Reado
         child.stdin.write(`${JSON.stringify(request)}\n`)
       })
       const answer = JSON.parse(line) as Record<string, unknown>
-      if (typeof answer.error === 'string') throw new Error(`${name}: ${answer.error}`)
+      if (typeof answer.error === 'string') throw childError(`${name}: ${answer.error}`)
       return answer
     },
     close: () => void child.kill(),
