@@ -1,38 +1,17 @@
 // How training went: loss, score on the dev split, learning rate and gradient norm of every trained system.
-import type { TopLevelSpec } from 'vega-lite'
 import { type Html, html } from './html.js'
+import { colorOf, dashOf, type LineKind, lineSpecification, type Series } from './lines.js'
 import type { ComparisonRecord, Curve, CurveStep } from './record.js'
-import { type Point, runningMean, thinned } from './series.js'
 import { drawChart } from './vega.js'
 import { counted, measureTitle } from './words.js'
 
-const MOST_POINTS = 1200
-const COLORS = ['var(--c0)', 'var(--c1)', 'var(--c2)', 'var(--c3)', 'var(--c4)', 'var(--c5)']
-const DASHES = [
-  [1, 0],
-  [7, 3],
-  [2, 2],
-  [10, 3, 2, 3],
-  [4, 4],
-  [12, 4],
-]
-
-interface Series {
-  readonly system: string
-  readonly points: readonly Point[]
-  /** How many values were not finite. */
-  readonly left: number
-}
-
-interface Kind {
+interface Kind extends LineKind {
   readonly title: string
   readonly caption: string
-  /** Raw values as faint points or as a faint line, with a running mean over them; or one line with a point at each value. */
-  readonly drawn: 'points' | 'line' | 'plain' | 'marked'
-  readonly height: number
-  readonly fromZero: boolean
-  readonly format: string
 }
+
+/** Of the plot, in pixels. */
+const TALL = 262
 
 export async function trainingCharts({ curves }: ComparisonRecord): Promise<Html> {
   const systems = curves.map(curve => curve.system)
@@ -71,9 +50,12 @@ export async function trainingCharts({ curves }: ComparisonRecord): Promise<Html
     ],
   ]
   const shown = charts.filter(([, series]) => series.some(({ points, left }) => points.length + left > 0))
-  return html`${systems.length > 1 ? key(systems) : html`<p class="note">${systems[0]}</p>`}
-<div class="pair">
-${await Promise.all(shown.map(([kind, series]) => figure(kind, series, systems)))}
+  // Three stand as one beside two.
+  const three = shown.length === 3
+  const drawn = shown.map(([kind, series], i) => figure(kind, series, three && i === 0 ? TALL : kind.height))
+  return html`${systems.length > 1 ? key(systems) : ''}
+<div class="pair ${three ? 'three' : ''}">
+${await Promise.all(drawn)}
 </div>`
 }
 
@@ -86,10 +68,6 @@ function seriesOf({ system, steps }: Curve, value: (step: CurveStep) => number |
   return { system, points, left: given.length - points.length }
 }
 
-const colorOf = (i: number) => COLORS[i % COLORS.length]!
-// A colour that comes a second time comes with another dash.
-const dashOf = (i: number) => DASHES[(i + Math.floor(i / COLORS.length)) % DASHES.length]!
-
 const key = (systems: readonly string[]) => html`<ul class="key">
 ${systems.map(
   (system, i) =>
@@ -97,7 +75,7 @@ ${systems.map(
 `,
 )}</ul>`
 
-async function figure(kind: Kind, series: readonly Series[], systems: readonly string[]): Promise<Html> {
+async function figure(kind: Kind, series: readonly Series[], height: number): Promise<Html> {
   const left = series.reduce((count, each) => count + each.left, 0)
   const skipped = left === 0 ? '' : `${counted(left, 'value')} not finite, left out`
   const drawn = series.some(each => each.points.length > 0)
@@ -110,9 +88,13 @@ async function figure(kind: Kind, series: readonly Series[], systems: readonly s
   })
   const log = drawn && kind.drawn !== 'plain' && isSteep(series)
   const captions = [kind.caption, log ? 'logarithmic axis' : '', skipped].filter(Boolean).join('; ')
-  const size = { width: 306, height: kind.height, margins: { left: 46, right: 12, top: 8, bottom: 26 } }
+  const size = { width: 306, height, margins: { left: 46, right: 12, top: 8, bottom: 26 } }
   const chart = drawn
-    ? await drawChart(specification(kind, series, systems, log), size, `${kind.title} by step. ${ends.join('; ')}`)
+    ? await drawChart(
+        lineSpecification({ ...kind, height }, series, log),
+        size,
+        `${kind.title} by step. ${ends.join('; ')}`,
+      )
     : html`<p>No finite values.</p>`
   return html`<figure>
 <figcaption><strong>${kind.title}</strong>${captions ? html` <small>${captions}</small>` : ''}</figcaption>
@@ -124,59 +106,4 @@ ${chart}
 function isSteep(series: readonly Series[]): boolean {
   const values = series.flatMap(each => each.points.map(point => point.y)).sort((a, b) => a - b)
   return values[0]! > 0 && values.at(-1)! > 20 * values[Math.floor(values.length / 2)]!
-}
-
-function specification(kind: Kind, series: readonly Series[], systems: readonly string[], log: boolean): TopLevelSpec {
-  const most = MOST_POINTS / series.length
-  const smooth = (points: readonly Point[]) => (kind.drawn === 'points' || kind.drawn === 'line') && points.length >= 40
-  const rows = (part: 'raw' | 'mean') =>
-    series.flatMap(({ system, points }) => {
-      if (part === 'mean')
-        return smooth(points) ? thinned(runningMean(points), 200).map(row => ({ system, ...row })) : []
-      return thinned(points, most).map(row => ({ system, ...row, alone: !smooth(points) }))
-    })
-  const x = {
-    field: 'x',
-    type: 'quantitative',
-    scale: { nice: false, zero: false },
-    axis: { title: null, tickCount: 4, tickMinStep: 1, format: ',d', grid: false, labelFlush: 12 },
-  } as const
-  const y = {
-    field: 'y',
-    type: 'quantitative',
-    scale: log ? ({ type: 'log', nice: true } as const) : { zero: kind.fromZero, nice: 4 },
-    axis: { title: null, tickCount: 4, format: kind.format },
-  } as const
-  const color = {
-    field: 'system',
-    type: 'nominal',
-    scale: { domain: [...systems], range: systems.map((_, i) => colorOf(i)) },
-    legend: null,
-  } as const
-  const strokeDash = {
-    field: 'system',
-    type: 'nominal',
-    scale: { domain: [...systems], range: systems.map((_, i) => [...dashOf(i)]) },
-    legend: null,
-  } as const
-  const lines = { x, y, color, strokeDash }
-  const raw = { values: rows('raw') }
-  const alone = [{ filter: 'datum.alone' }]
-  return {
-    layer: [
-      kind.drawn === 'points'
-        ? { data: raw, mark: { type: 'circle', size: 6, opacity: 0.3 }, encoding: { x, y, color } }
-        : {
-            data: raw,
-            transform: [{ filter: '!datum.alone' }],
-            mark: { type: 'line', strokeWidth: 1, opacity: 0.3 },
-            encoding: { x, y, color },
-          },
-      { data: raw, transform: alone, mark: { type: 'line', strokeWidth: 2 }, encoding: lines },
-      ...(kind.drawn === 'marked'
-        ? [{ data: raw, mark: { type: 'circle', size: 28, opacity: 1 } as const, encoding: { x, y, color } }]
-        : []),
-      { data: { values: rows('mean') }, mark: { type: 'line', strokeWidth: 2 }, encoding: lines },
-    ],
-  }
 }

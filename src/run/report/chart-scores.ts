@@ -1,20 +1,16 @@
-// The main measure of every system: a mark with its interval, one row each, the groups below each other on one axis.
+// The main measure of every system: a mark with its interval, a row each, the groups below each other on one axis.
 import type { TopLevelSpec } from 'vega-lite'
 import type { PositionFieldDef } from 'vega-lite/types_unstable/channeldef.js'
 import { type Html, html } from './html.js'
+import { MARKS } from './marks.js'
 import type { ComparisonRecord, System } from './record.js'
 import { scoreOf } from './summary.js'
+import { groupTitle } from './tables.js'
 import { drawChart } from './vega.js'
-import { capital, intervalText, measureTitle, scoreText } from './words.js'
-
-/** Told apart by shape and filling, not by colour alone. */
-export const MARKS = {
-  baseline: { shape: 'square', fill: 'var(--page)', color: 'var(--soft)', title: 'baseline' },
-  untrained: { shape: 'circle', fill: 'var(--page)', color: 'var(--soft)', title: 'before training' },
-  trained: { shape: 'circle', fill: 'var(--accent)', color: 'var(--accent)', title: 'after training' },
-} as const
+import { cutTo, intervalText, measureTitle, scoreText } from './words.js'
 
 interface Row {
+  /** Of the row's upper edge, in rows from the top. */
   readonly y: number
   readonly heading?: string
   readonly name?: string
@@ -23,19 +19,36 @@ interface Row {
   readonly low?: number
   readonly high?: number
   readonly value?: string
+  readonly interval?: string
 }
 
+/** In pixels. */
 interface Layout {
+  /** Of the plot. */
   readonly width: number
   readonly rowHeight: number
   readonly left: number
   readonly right: number
   /** Whether name and value stand above the mark instead of beside it. */
   readonly above: boolean
+  /** The longest name that is written out; the label and the tables have all of it. */
+  readonly characters: number
 }
 
-const WIDE: Layout = { width: 430, rowHeight: 27, left: 210, right: 150, above: false }
-const NARROW: Layout = { width: 324, rowHeight: 42, left: 8, right: 8, above: true }
+const FULL_WIDTH = 800
+const INTERVAL = 92
+const VALUE = 56
+const NARROW: Layout = { width: 324, rowHeight: 48, left: 8, right: 8, above: true, characters: 26 }
+
+/** Names at the left as wide as the longest; a character is about 7 pixels wide. */
+function wideLayout(rows: readonly Row[]): Layout {
+  const characters = Math.min(40, Math.max(...rows.map(row => row.name?.length ?? 0)))
+  const left = Math.max(90, 7 * characters + 24)
+  const right = VALUE + (hasIntervals(rows) ? INTERVAL : 0)
+  return { width: FULL_WIDTH - left - right, rowHeight: 28, left, right, above: false, characters }
+}
+
+const hasIntervals = (rows: readonly Row[]) => rows.some(row => row.interval)
 
 export async function scoreChart(record: ComparisonRecord): Promise<Html> {
   const measure = record.measures[0]
@@ -43,11 +56,16 @@ export async function scoreChart(record: ComparisonRecord): Promise<Html> {
   const rows = chartRows(record, measure)
   if (!rows.some(row => row.mean !== undefined)) return html``
   const label = `${measureTitle(measure)} of each system. ${rows
-    .map(({ heading, name, value }) => (heading ? `${heading}:` : `${name} ${value};`))
+    .map(({ heading, name, value, interval }) => heading ?? `${name} ${value}${interval ? ` (${interval})` : ''};`)
     .join(' ')}`
-  const [wide, narrow] = await Promise.all([draw(rows, measure, WIDE, label), draw(rows, measure, NARROW, label)])
+  const draw = (layout: Layout) => {
+    const { width, rowHeight, left, right } = layout
+    const size = { width, height: rows.length * rowHeight, margins: { left, right, top: 4, bottom: 24 } }
+    return drawChart(specification(rows, layout), size, label)
+  }
+  const [wide, narrow] = await Promise.all([draw(wideLayout(rows)), draw(NARROW)])
   return html`<figure>
-<figcaption><strong>${measureTitle(measure)}</strong> of each system, with its 95 % interval over queries</figcaption>
+<figcaption><strong>${measureTitle(measure)}</strong>${hasIntervals(rows) ? ' with 95 % intervals' : ''}</figcaption>
 <div class="wide">${wide}</div>
 <div class="narrow">${narrow}</div>
 </figure>`
@@ -57,84 +75,82 @@ export async function scoreChart(record: ComparisonRecord): Promise<Html> {
 function chartRows(record: ComparisonRecord, measure: string): Row[] {
   const rows: Row[] = []
   for (const group of record.groups) {
-    if (record.groups.length > 1) rows.push({ y: rows.length, heading: capital(group.title) })
+    if (record.groups.length > 1) rows.push({ y: rows.length, heading: groupTitle(group) })
     for (const { name, kind } of record.systems) {
       const score = scoreOf(record, name, group.name, measure)
       if (!score || !Number.isFinite(score.mean)) continue
       const interval = intervalText(score.low, score.high)
       rows.push({
-        y: rows.length,
-        name,
-        kind,
-        mean: score.mean,
-        ...(interval && { low: score.low, high: score.high }),
-        value: `${scoreText(score.mean)}${interval && `  ${interval}`}`,
+        ...{ y: rows.length, name, kind, mean: score.mean, value: scoreText(score.mean) },
+        ...(interval && { low: score.low, high: score.high, interval }),
       })
     }
   }
   return rows
 }
 
-function draw(rows: readonly Row[], measure: string, layout: Layout, label: string): Promise<Html> {
-  const { width, rowHeight, left, right } = layout
-  const height = rows.length * rowHeight
-  const margins = { left, right, top: 4, bottom: 40 }
-  return drawChart(specification(rows, measure, layout), { width, height, margins }, label)
-}
-
-function specification(rows: readonly Row[], measure: string, { width, left, right, above }: Layout): TopLevelSpec {
-  const highest = Math.max(...rows.map(row => Math.max(row.mean ?? 0, row.high ?? 0)), 0.05)
-  const lowest = Math.min(0, ...rows.map(row => Math.min(row.mean ?? 0, row.low ?? 0)))
-  const domain = [lowest, Math.min(Math.max(1, highest), highest * 1.05)]
+function specification(rows: readonly Row[], layout: Layout): TopLevelSpec {
+  const { above } = layout
+  const [low, high] = [rows.map(row => row.low ?? row.mean ?? 0), rows.map(row => row.high ?? row.mean ?? 0)]
+  const domain = [Math.min(0, ...low), Math.max(0.05, ...high)]
   const x = (field: string): PositionFieldDef<string> => ({
     field,
     type: 'quantitative',
     scale: { domain, nice: true },
-    axis: { title: measureTitle(measure), tickCount: 5, orient: 'bottom' },
+    axis: { title: null, tickCount: above ? 4 : 6, format: '.2~f', labelFlush: false },
   })
-  // Rows are numbered from the top; a mark stands in the middle of its row, or below its name.
-  const y: PositionFieldDef<string> = {
-    field: 'y',
-    type: 'quantitative',
-    scale: { domain: [rows.length, 0], nice: false, zero: false },
-    axis: null,
-  }
-  const at = (place: number) => ({ calculate: `datum.y + ${place}`, as: 'y' }) as const
-  const mark = at(above ? 0.72 : 0.5)
-  const text = at(above ? 0.3 : 0.5)
+  const y = vertical(rows.length)
   const byKind = (look: 'shape' | 'fill' | 'color') => ({
     field: 'kind',
     type: 'nominal' as const,
     scale: { domain: Object.keys(MARKS), range: Object.values(MARKS).map(each => each[look]) },
     legend: null,
   })
-  const textLayer = (field: 'name' | 'heading' | 'value', align: 'left' | 'right', place: number, bold = false) => ({
-    transform: [{ filter: `isValid(datum.${field})` }, field === 'heading' ? at(above ? 0.6 : 0.55) : text],
-    mark: { type: 'text', align, fontWeight: bold ? 600 : 400, limit: above ? width * 0.6 : left - 14 } as const,
-    encoding: { text: { field, type: 'nominal' } as const, x: { value: place }, y },
-  })
+  const looks = { color: byKind('color'), shape: byKind('shape'), fill: byKind('fill') }
+  const place = moved(above ? 0.66 : 0.5)
   return {
-    data: { values: rows.map(row => ({ ...row })) },
+    data: {
+      values: rows.map(row => ({ ...row, name: row.name === undefined ? null : cutTo(row.name, layout.characters) })),
+    },
     layer: [
       {
-        transform: [{ filter: 'isValid(datum.low)' }, mark],
+        transform: [{ filter: 'isValid(datum.low)' }, place],
         mark: { type: 'rule', strokeWidth: 3, opacity: 0.55 },
-        encoding: { x: x('low'), x2: { field: 'high' }, y, color: byKind('color') },
+        encoding: { x: x('low'), x2: { field: 'high' }, y, color: looks.color },
       },
       {
-        transform: [{ filter: 'isValid(datum.mean)' }, mark],
-        mark: { type: 'point', size: 75, strokeWidth: 2, opacity: 1 },
-        encoding: {
-          x: x('mean'),
-          y,
-          color: byKind('color'),
-          shape: byKind('shape'),
-          fill: byKind('fill'),
-        },
+        transform: [{ filter: 'isValid(datum.mean)' }, place],
+        mark: { type: 'point', size: 80, strokeWidth: 2, opacity: 1 },
+        encoding: { x: x('mean'), y, ...looks },
       },
-      textLayer('heading', 'left', above ? 0 : -left, true),
-      textLayer('name', 'left', above ? 0 : -left),
-      textLayer('value', 'right', above ? width : width + right),
+      ...texts(rows, layout),
     ],
   }
+}
+
+/** Rows are numbered from the top. */
+const vertical = (count: number): PositionFieldDef<string> => ({
+  field: 'y',
+  type: 'quantitative',
+  scale: { domain: [count, 0], nice: false, zero: false },
+  axis: null,
+})
+
+const moved = (place: number) => ({ calculate: `datum.y + ${place}`, as: 'y' })
+
+function texts(rows: readonly Row[], { above, width, left, right }: Layout) {
+  const [start, end] = above ? [0, width] : [-left, width + right]
+  const layer = (field: 'heading' | 'name' | 'value' | 'interval', x: number, look: object, place: number) => ({
+    transform: [{ filter: `isValid(datum.${field})` }, moved(place)],
+    mark: { type: 'text' as const, align: x === start ? ('left' as const) : ('right' as const), ...look },
+    encoding: { text: { field, type: 'nominal' as const }, x: { value: x }, y: vertical(rows.length) },
+  })
+  const bold = { fontWeight: 600 }
+  const beside = above ? 0.32 : 0.5
+  return [
+    layer('heading', start, bold, 0.58),
+    layer('name', start, {}, beside),
+    layer('value', end - (hasIntervals(rows) ? INTERVAL : 0), bold, beside),
+    layer('interval', end, { fill: 'var(--soft)', fontSize: 12 }, beside),
+  ]
 }

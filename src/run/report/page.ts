@@ -3,6 +3,7 @@ import { trainingCharts } from './chart-curves.js'
 import { scoreChart } from './chart-scores.js'
 import { exampleList } from './examples.js'
 import { type Html, html } from './html.js'
+import { markOf } from './marks.js'
 import type { ComparisonRecord, System } from './record.js'
 import { reportStyle } from './style.js'
 import { answer, lead } from './summary.js'
@@ -39,7 +40,7 @@ ${notes.length > 0 ? html`<div class="notes">${notes.map(note => html`<p>${note}
 ${warnings.length > 0 ? section('Warnings', html`<ul>${warnings.map(line => html`<li>${line}</li>`)}</ul>`) : ''}
 ${scored ? section('Result', html`${await scoreChart(record)}${systemList(record)}`) : ''}
 ${scored ? section('All measures', html`${scoreTable(record)}${differenceTable(record)}`) : ''}
-${record.tables.length > 0 ? section('By test set', testTables(record)) : ''}
+${record.tables.length > 0 && record.tests.length > 1 ? section('By test set', testTables(record)) : ''}
 ${curves.some(curve => curve.steps.length > 0) ? section('Training', await trainingCharts(record)) : ''}
 ${examples.length > 0 ? section('Queries', exampleList(record)) : ''}
 ${section('Machine', machine(record))}
@@ -58,17 +59,17 @@ const section = (title: string, content: Html) => html`<section>
 ${content}
 </section>`
 
-const rows = (entries: readonly (readonly [string, string])[], kind = '') => html`<dl class="${kind}">
+const rows = (entries: readonly (readonly [string, string])[]) => html`<dl>
 ${entries.map(
   ([key, value]) => html`<dt>${key}</dt><dd>${value}</dd>
 `,
 )}</dl>`
 
-const systemList = ({ systems }: ComparisonRecord) =>
-  rows(
-    systems.map(system => [system.name, systemText(system)] as const),
-    'systems',
-  )
+const systemList = ({ systems }: ComparisonRecord) => html`<dl class="systems">
+${systems.map(
+  system => html`<dt>${markOf(system.kind)}${system.name}</dt><dd>${systemText(system)}</dd>
+`,
+)}</dl>`
 
 function systemText({ description, parameters, seconds, tokensPerSecond, peakBytes }: System): string {
   const facts = [

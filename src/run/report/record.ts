@@ -35,6 +35,8 @@ export interface ComparisonRecord {
   readonly curves: readonly Curve[]
   /** About ten queries. */
   readonly examples: readonly Example[]
+  /** How they were chosen, a sentence. */
+  readonly exampleChoice?: string
   readonly warnings: readonly string[]
 }
 
@@ -60,7 +62,7 @@ export interface TestSet {
 
 export interface Group {
   readonly name: string
-  /** As it stands after "on": "areas trained on". Headings begin it with a capital. */
+  /** As it stands in a sentence: "in domain", or after "on": "areas trained on". Headings begin it with a capital. */
   readonly title: string
   readonly tests: readonly string[]
   readonly queries: number
@@ -70,6 +72,7 @@ export interface Score {
   readonly system: string
   readonly group: string
   readonly measure: string
+  /** Over the group's test sets, of each one's mean over its queries. */
   readonly mean: number
   /** A 95 % bootstrap interval over queries. */
   readonly low: number

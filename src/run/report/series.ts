@@ -5,14 +5,28 @@ export interface Point {
   readonly y: number
 }
 
-/** Over about a twentieth of the points around each, as many before as after it, so that a falling line is not seen late. */
+/** Over about a twentieth of the points around each; at the ends the straight line through as many, so that none is seen late. */
 export function runningMean(points: readonly Point[]): Point[] {
   const sums = [0]
   for (const { y } of points) sums.push(sums.at(-1)! + y)
+  const reach = Math.ceil(points.length / 40)
+  const last = points.length - 1
   return points.map(({ x }, i) => {
-    const reach = Math.min(Math.ceil(points.length / 40), i, points.length - 1 - i)
-    return { x, y: (sums[i + reach + 1]! - sums[i - reach]!) / (2 * reach + 1) }
+    const [from, to] = [Math.max(0, i - reach), Math.min(last, i + reach)]
+    const mean = (sums[to + 1]! - sums[from]!) / (to - from + 1)
+    return { x, y: to - from === 2 * reach ? mean : mean + slope(points, from, to) * (i - (from + to) / 2) }
   })
+}
+
+/** Least squares over the indices from `from` to `to`. */
+function slope(points: readonly Point[], from: number, to: number): number {
+  const middle = (from + to) / 2
+  let [product, square] = [0, 0]
+  for (let i = from; i <= to; i++) {
+    product += (i - middle) * points[i]!.y
+    square += (i - middle) ** 2
+  }
+  return square === 0 ? 0 : product / square
 }
 
 /** At most about `most`: of each run of neighbours the lowest and the highest, so that no spike is lost; the ends stay. */

@@ -20,10 +20,12 @@ figcaption strong{color:var(--text);font-weight:600}
 svg{display:block;width:100%;height:auto;overflow:visible}
 .narrow{display:none}
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,18rem),1fr));gap:0 2rem}
+.three figure:first-child{grid-row:span 2}
 .key{display:flex;flex-wrap:wrap;gap:.25rem 1.5rem;margin:.5rem 0;padding:0;list-style:none;font-size:.9rem}
 .key svg{display:inline-block;width:2.2rem;height:.8rem;margin-right:.5rem;vertical-align:baseline}
-table{width:100%;margin:0 0 1rem;border-collapse:collapse;font-variant-numeric:tabular-nums}
+table{width:100%;margin:1.5rem 0 1rem;border-collapse:collapse;font-variant-numeric:tabular-nums}
 caption{padding-bottom:.4rem;text-align:left;color:var(--soft)}
+h2+table,h2+div table{margin-top:0}
 tbody,tr{break-inside:avoid}
 th,td{padding:.4rem 0 .4rem .75rem;text-align:right;vertical-align:baseline;border-top:1px solid var(--line);font-weight:400}
 td{white-space:nowrap}
@@ -31,28 +33,30 @@ th:first-child{padding-left:0;text-align:left}
 thead th{color:var(--soft);font-size:.85rem;border-top:0;vertical-align:bottom;overflow-wrap:normal}
 th[scope=rowgroup]{padding-top:1.1rem;font-weight:600}
 th[scope=rowgroup] small{font-weight:400;margin-left:.4rem}
-td small{display:block;line-height:1.2}
+td small{display:inline-block;min-width:6.6rem;line-height:1.2}
 td b{font-weight:650}
-td i{display:inline-block;width:1em;font-style:normal;font-size:.75em;text-align:right}
+td i{font-style:normal;font-size:.7em}
 .up{color:var(--up)}.down{color:var(--down)}
 .wide-table{overflow-x:auto}
 dl{display:grid;grid-template-columns:minmax(7rem,max-content) 1fr;gap:.3rem 1.5rem;margin:0}
 dd{margin:0}
 .systems{grid-template-columns:minmax(0,11rem) 1fr}
+.mark{display:inline-block;width:.8rem;height:.8rem;margin-right:.5rem}
 .systems dt{color:var(--text);font-weight:600}
 details{margin:.25rem 0;border-top:1px solid var(--line)}
 summary{padding:.6rem 0;cursor:pointer}
 summary small{margin-left:.4rem}
-.found{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,15rem),1fr));gap:.75rem 1.75rem;padding-bottom:1rem;font-size:.9rem;line-height:1.4}
-.found h4{margin:0 0 .2rem;font-size:.9rem;font-weight:600}
-.found h4 small{display:block;font-weight:400}
+summary .line{display:block;margin-left:1rem}
+.found{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,17rem),1fr));gap:.75rem 1.75rem;padding-bottom:1rem;font-size:.9rem;line-height:1.4}
+.found h3{margin:0 0 .2rem;font-size:.9rem;font-weight:600}
+.found h3 small{font-weight:400;margin-left:.3rem}
 .found ol{margin:0;padding-left:1.3rem}
 .found li{margin:.2rem 0;color:var(--soft)}
 .found li.relevant{color:var(--text);font-weight:600}
 .found li.relevant::marker{color:var(--up)}
 pre{margin:0;padding:1rem;background:var(--panel);border-radius:.35rem;font:.85rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;white-space:pre-wrap;tab-size:2}
 ul{margin:0;padding-left:1.2rem}
-@media (max-width:38rem){.wide{display:none}.narrow{display:block}}
-@media (max-width:27rem){body{padding:1.5rem 1rem 3rem}th,td{padding-left:.4rem}.answer{font-size:1.15rem}dl{gap:.3rem 1rem}.systems{grid-template-columns:1fr}.systems dd{margin-bottom:.5rem}}
-@media print{@page{size:A4;margin:16mm}html{font-size:9.5pt}body{max-width:none;padding:0}h2{break-after:avoid}pre{border:1px solid var(--line)}.wide{display:block}.narrow{display:none}details{break-inside:avoid}details::details-content{content-visibility:visible;height:auto;display:block}}
+@media (max-width:38rem){table,caption,thead,tbody{display:block}tr{display:grid;grid-template-columns:repeat(var(--columns),minmax(3rem,1fr));border-top:1px solid var(--line);padding:.35rem 0}thead tr{border-top:0}tr th,tr td{padding:0 0 0 .4rem;border-top:0}th:first-child{grid-column:1/-1}thead th:first-child{display:none}thead th{align-self:end}th[scope=rowgroup]{padding-top:.7rem}td small{display:block;min-width:0}.wide{display:none}.narrow{display:block}}
+@media (max-width:27rem){body{padding:1.5rem 1rem 3rem}.answer{font-size:1.15rem}dl{gap:.3rem 1rem}.systems{grid-template-columns:1fr}.systems dd{margin-bottom:.5rem}}
+@media print{@page{size:A4;margin:16mm}html{font-size:9.5pt}body{max-width:none;padding:0}h2{break-after:avoid}pre{border:1px solid var(--line)}.wide{display:block}.narrow{display:none}.query{break-inside:avoid}details::details-content{content-visibility:visible;height:auto;display:block}}
 `

@@ -1,6 +1,6 @@
 // The sentences at the top: what came out, in words from the numbers, and what was run on what.
 import type { Against, ComparisonRecord, Group, Score, System } from './record.js'
-import { counted, day, duration, grouped, listed, measureTitle, sum } from './words.js'
+import { capital, counted, day, duration, grouped, listed, measureTitle, sum } from './words.js'
 
 export const scoreOf = ({ scores }: ComparisonRecord, system: string, group: string, measure: string) =>
   scores.find(each => each.system === system && each.group === group && each.measure === measure)
@@ -14,6 +14,8 @@ export function againstStart(record: ComparisonRecord, score: Score | undefined)
   const start = startingPoint(record)
   return start && score?.against?.find(each => each.system === start.name)
 }
+
+const MOST_OTHERS = 2
 
 /** The trained system with the highest main measure in the first group. */
 export function bestTrained(record: ComparisonRecord): System | undefined {
@@ -42,7 +44,10 @@ export function answer(record: ComparisonRecord): string | undefined {
       clauses.push(`${only && best.name === 'after' ? 'Training' : best.name} ${change}`)
     }
   }
-  for (const system of systems.filter(each => !told.has(each.name))) {
+  // Of what else was trained, a few: the tables have all.
+  const others = systems.filter(system => !told.has(system.name))
+  const few = others.filter(({ kind }) => kind === 'trained').length <= MOST_OTHERS
+  for (const system of others.filter(({ kind }) => few || kind !== 'trained')) {
     const means = groups.map(group => scoreOf(record, system.name, group.name, measure)?.mean)
     if (!means.some(mean => mean !== undefined && Number.isFinite(mean))) continue
     const reached = groups.flatMap((group, i) =>
@@ -52,7 +57,10 @@ export function answer(record: ComparisonRecord): string | undefined {
     )
     clauses.push(`${system.name} reaches ${clauses.length > 0 ? '' : `${measureTitle(measure)} `}${listed(reached)}`)
   }
-  return clauses.length === 0 ? undefined : `${clauses.join('; ')}.`
+  if (clauses.length === 0) return undefined
+  const sentence = clauses.join('; ')
+  // A name as "full" begins a sentence with a capital; one as "e5-small" stays.
+  return `${/^[a-z]+ /.test(sentence) ? capital(sentence) : sentence}.`
 }
 
 /** "lifts nDCG@10 from 0.21 to 0.64 on areas trained on and from 0.20 to 0.31 on areas never seen". */
@@ -77,7 +85,7 @@ function changes(record: ComparisonRecord, after: System, before: System, measur
 
 /** Where there is one group, its title says less than the tests' names. */
 function place({ groups, tests }: ComparisonRecord, group: Group): string {
-  if (groups.length > 1) return `on ${group.title}`
+  if (groups.length > 1) return /^(in|out|on|over|at) /i.test(group.title) ? group.title : `on ${group.title}`
   return group.tests.length === 1 ? `on ${group.tests[0]}` : `over ${counted(tests.length, 'test set')}`
 }
 

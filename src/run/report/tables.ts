@@ -11,18 +11,23 @@ export function scoreTable(record: ComparisonRecord): Html {
   const { groups, measures, systems } = record
   const start = startingPoint(record)
   const tested = start && record.scores.some(score => againstStart(record, score))
-  return html`<table>
+  const averaged = groups.some(group => group.tests.length > 1)
+  return html`<table style="--columns:${measures.length}">
 <thead><tr><th scope="col">System</th>${measures.map(measure => html`<th scope="col">${measureTitle(measure)}</th>`)}</tr></thead>
 ${groups.map(group => groupBody(record, group, systems))}</table>
-<p class="note">Means over queries; below each its 95 % interval (bootstrap over queries).${
+<p class="note">${averaged ? 'Means over test sets, each the mean over its queries' : 'Means over queries'}, the best in bold, with 95 % intervals (bootstrap over queries).${
     tested
       ? html` <span class="up">▲</span> higher, <span class="down">▼</span> lower than ${start.name}: p &lt; ${SIGNIFICANT}, paired randomisation test over queries.`
       : ''
   }</p>`
 }
 
+/** The name of a single test set stays as it is. */
+export const groupTitle = ({ title, tests }: Pick<Group, 'title' | 'tests'>) =>
+  tests.includes(title) ? title : capital(title)
+
 const groupHead = ({ title, tests, queries }: Group, columns: number) =>
-  html`<tr><th scope="rowgroup" colspan="${columns}">${capital(title)} <small>${counted(tests.length, 'test set')}, ${counted(queries, 'query', 'queries')}</small></th></tr>
+  html`<tr><th scope="rowgroup" colspan="${columns}">${groupTitle({ title, tests })} <small>${counted(tests.length, 'test set')}, ${counted(queries, 'query', 'queries')}</small></th></tr>
 `
 
 function groupBody(record: ComparisonRecord, group: Group, systems: readonly System[]): Html {
@@ -46,19 +51,20 @@ function scoreCell(record: ComparisonRecord, score: Score | undefined, best: num
   const against = againstStart(record, score)
   const mark = against && against.p < SIGNIFICANT ? (against.difference > 0 ? 'up' : 'down') : ''
   const glyph = { up: '▲', down: '▼', '': '' }[mark]
-  const sign = mark === '' ? html`<i></i>` : html`<i class="${mark}">${glyph}</i>`
+  const sign = mark === '' ? '' : html`<i class="${mark}">${glyph}</i> `
   const title = against
     ? html` title="${signed(against.difference)} against ${against.system}, ${pText(against.p)}"`
     : html``
   const mean = scoreText(score.mean)
-  return html`<td${title}>${score.mean === best ? html`<b>${mean}</b>` : mean}${sign}<small>${intervalText(score.low, score.high)}</small></td>`
+  return html`<td${title}>${sign}${score.mean === best ? html`<b>${mean}</b>` : mean}<small>${intervalText(score.low, score.high)}</small></td>`
 }
 
-/** The main measure's paired differences; empty where nothing was tested. */
+/** The main measure's paired differences of what was trained from all else; empty where nothing was tested. */
 export function differenceTable(record: ComparisonRecord): Html {
   const { groups, measures, systems, scores } = record
   const measure = measures[0]!
-  const pairs = systems.flatMap(({ name }) => {
+  const trained = systems.filter(system => system.kind === 'trained')
+  const pairs = (trained.length > 0 ? trained : systems).flatMap(({ name }) => {
     const mine = scores.filter(score => score.system === name && score.measure === measure)
     const others = new Set(mine.flatMap(score => score.against?.map(each => each.system) ?? []))
     return [...others].map(other => ({ name, other }))
@@ -68,9 +74,9 @@ export function differenceTable(record: ComparisonRecord): Html {
     const against = scoreOf(record, name, group.name, measure)?.against?.find(each => each.system === other)
     return against ? html`<td>${signed(against.difference)}<small>${pText(against.p)}</small></td>` : html`<td>–</td>`
   }
-  return html`<table>
+  return html`<table style="--columns:${groups.length}">
 <caption>Differences in ${measureTitle(measure)}, the same queries compared</caption>
-<thead><tr><th scope="col">System</th>${groups.map(group => html`<th scope="col">${capital(group.title)}</th>`)}</tr></thead>
+<thead><tr><th scope="col">System</th>${groups.map(group => html`<th scope="col">${groupTitle(group)}</th>`)}</tr></thead>
 <tbody>
 ${pairs.map(
   ({ name, other }) =>
@@ -97,7 +103,7 @@ export function testTable(record: ComparisonRecord, measure: string): Html {
       )}</tr>
 `
     })
-  return html`<div class="wide-table"><table>
+  return html`<div class="wide-table"><table style="--columns:${systems.length}">
 <caption>${measureTitle(measure)}, the best of each test set in bold</caption>
 <thead><tr><th scope="col">Test set</th>${systems.map(({ name }) => html`<th scope="col">${name}</th>`)}</tr></thead>
 ${groups.map(

@@ -10,25 +10,20 @@ export interface Margins {
   readonly bottom: number
 }
 
-export const FONT_SIZE = 12
-
 const CONFIG = {
   font: 'inherit',
   aria: false,
   background: 'none',
   view: { stroke: null },
-  text: { fontSize: FONT_SIZE, fill: 'var(--text)', baseline: 'middle' },
+  text: { fontSize: 13, fill: 'var(--text)', baseline: 'middle' },
   axis: {
     labelColor: 'var(--soft)',
-    labelFontSize: 11,
+    labelFontSize: 12,
     gridColor: 'var(--line)',
     domainColor: 'var(--line)',
     ticks: false,
     domain: false,
     labelPadding: 6,
-    titleColor: 'var(--soft)',
-    titleFontSize: 11,
-    titleFontWeight: 'normal',
   },
 } as const
 

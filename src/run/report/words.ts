@@ -9,6 +9,17 @@ export const listed = (names: readonly string[]) =>
 
 export const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1)
 
+/** By characters, not by halves of them. */
+export function cutTo(text: string, most: number): string {
+  const characters = [...text]
+  return characters.length <= most
+    ? text
+    : `${characters
+        .slice(0, most - 1)
+        .join('')
+        .trimEnd()}…`
+}
+
 /** A key of a record: peak_bytes, peak bytes. */
 export const words = (key: string) => key.replaceAll('_', ' ')
 
