@@ -99,7 +99,7 @@ const checked =
             all.add(after[name]![first + c]!, value)
           })
       }
-    return results.reduce((most, { all }) => (all.error() <= most ? most : all.error()), 0)
+    return results.reduce((most, { all }) => Math.max(most, all.error()), 0)
   }
 
 const checks: Record<AttentionKernel & KernelName, AttentionCheck> = {

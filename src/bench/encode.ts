@@ -127,7 +127,7 @@ export function largestAngle(a: ArrayLike<number>, b: ArrayLike<number>, width: 
       bb += b[i]! * b[i]!
     }
     const angle = 1 - ab / Math.sqrt(aa * bb)
-    largest = angle <= largest ? largest : angle
+    largest = Math.max(largest, angle)
   }
   return largest
 }

@@ -47,8 +47,7 @@ export function checkProduct(before: HostTensors, after: HostTensors, p: Params)
     let sum = 0
     for (let k = 0; k < K; k++) sum += a[transposeA ? k * M + i : i * K + k]! * b[transposeB ? j * K + k : k * N + j]!
     const error = Math.abs(c[i * N + j]! - sum)
-    // NaN must not be lost in a comparison.
-    worst = error <= worst ? worst : error
+    worst = Math.max(worst, error)
     largest = Math.max(largest, Math.abs(sum))
   })
   return worst / largest
@@ -142,7 +141,7 @@ export function largestDifference(ours: Float32Array, theirs: Float32Array): num
   let [worst, largest] = [0, 1e-30]
   for (let i = 0; i < ours.length; i++) {
     const error = Math.abs(ours[i]! - theirs[i]!)
-    worst = error <= worst ? worst : error
+    worst = Math.max(worst, error)
     largest = Math.max(largest, Math.abs(ours[i]!))
   }
   return worst / largest

@@ -31,7 +31,7 @@ export async function benchSearch(backend: Backend, seconds: number, report: Rep
       scores: scores.subarray(query * K, (query + 1) * K),
       rows: rows.subarray(query * K, (query + 1) * K),
     })
-    return each <= worst ? worst : each
+    return Math.max(worst, each)
   }, 0)
   const time = await timeCalls(async () => void (await search()), { seconds })
   report({
@@ -65,6 +65,6 @@ export function searchError(
     const score = exact[row] ?? Number.NaN
     // In order, too: the score at a rank is the score that belongs there.
     const error = Math.max(Math.abs(found.scores[rank]! - score), Math.abs(score - best[rank]!))
-    return error <= worst ? worst : error
+    return Math.max(worst, error)
   }, 0)
 }

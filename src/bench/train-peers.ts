@@ -49,7 +49,7 @@ export async function compareTraining(
     const [loss, gradientNorm] = await readFloats(out)
     const apart = (a: number, b: number) => Math.abs(a - b) / Math.abs(b)
     const errors = [apart(loss!, ours.loss), ...(method === 'full' ? [apart(gradientNorm!, ours.gradientNorm)] : [])]
-    const error = errors.reduce((most, each) => (each <= most ? most : each), 0)
+    const error = errors.reduce((most, each) => Math.max(most, each), 0)
     const [mine, theirs] = await takeTurns([() => milliseconds(step), () => peer.time(0)], options.rounds)
     report({
       ...row,
