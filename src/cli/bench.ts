@@ -3,12 +3,15 @@ import { Argument, Command, Option } from 'commander'
 import type { Backend } from '../backend/backend.js'
 import { benchEncode } from '../bench/encode.js'
 import { benchInput } from '../bench/inputs.js'
+import { kernelCases } from '../bench/kernel-cases.js'
 import { benchKernels } from '../bench/kernels.js'
 import { installedPeers } from '../bench/peers.js'
 import { type BenchRow, formatRow, isSoftware } from '../bench/row.js'
 import { benchSearch } from '../bench/search.js'
 import { benchTokenize } from '../bench/tokenize.js'
 import { benchTrain } from '../bench/train.js'
+import { isFolder } from '../runtime/files.js'
+import { usageError } from './errors.js'
 import {
   type BackendOptions,
   openChosenBackend,
@@ -57,6 +60,10 @@ export const benchCommand = (): Command =>
 
 async function bench(part: Part | undefined, options: BenchOptions): Promise<void> {
   const { json, quiet, peers, peer, python, match, rounds } = options
+  if (peers && !(await isFolder(peers)))
+    throw usageError(`--peers: no such folder: ${peers}; bench/peers/README.md says how to fill one`)
+  if (match && !kernelCases(1).some(({ name }) => name.includes(match)))
+    throw usageError(`--match: no kernel has "${match}" in its name; without it all are run`)
   const progress = openProgress(quiet)
   const say = (line: string) => progress.say(line)
   const rows: BenchRow[] = []
@@ -75,8 +82,10 @@ async function bench(part: Part | undefined, options: BenchOptions): Promise<voi
   if (json) printJson(rows)
   const wrong = rows.filter(row => !row.verified)
   if (wrong.length > 0)
-    throw new Error(`${wrong.length} of ${rows.length} rows are not verified: ${wrong.map(row => row.name).join(', ')}`)
+    throw new Error(`${wrong.length} of ${rows.length} rows are not verified: ${wrong.map(nameOf).join(', ')}`)
 }
+
+const nameOf = ({ name, peer }: BenchRow): string => (peer ? `${name} beside ${peer}` : name)
 
 async function run(
   part: Part,
