@@ -33,6 +33,23 @@ export interface TrainingExample {
   readonly prompt?: string
 }
 
+/** Shorter ones ask nothing. */
+const WORDS_OF_A_SENTENCE = 4
+
+/**
+ * Each sentence of each distinct positive as a query for the whole of it: pairs that cost no labels (the inverse cloze task of Lee et
+ * al. 2019, with the sentence left in its place).
+ */
+export function sentencePairs(pairs: readonly TrainingPair[]): TrainingPair[] {
+  const segmenter = new Intl.Segmenter('en', { granularity: 'sentence' })
+  const documents = new Set(pairs.flatMap(({ positives }) => positives))
+  return [...documents].flatMap(document =>
+    Array.from(segmenter.segment(document), ({ segment }) => segment.trim())
+      .filter(sentence => sentence !== document && sentence.split(/\s+/).length >= WORDS_OF_A_SENTENCE)
+      .map(query => ({ query, positives: [document], negatives: [] })),
+  )
+}
+
 /**
  * The pairs of a JSON Lines file, or of a folder's train.jsonl (`.gz` welcome); a folder without one gives the pairs of
  * its qrels/<split>.tsv. Fails at a bad line, naming it, at a line without positives and where there are no pairs.

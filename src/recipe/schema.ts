@@ -101,6 +101,8 @@ const data = v.strictObject({
       'a BEIR folder or a train.jsonl, or a list of them',
     ),
   ),
+  /** Whether each sentence of a training document is a further query for it (inverse cloze task, Lee et al. 2019). */
+  sentence_queries: v.optional(flag(), false),
   /** Scored during training (eval_every, early_stopping): the mean over all of them. */
   dev: v.optional(v.array(v.strictObject(collection('dev')), 'a list of { path, split }')),
   /** Scored before and after training. */

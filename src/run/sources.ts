@@ -14,6 +14,7 @@ import { type ModelSource, openModel } from './model.js'
 
 export interface RecipeData {
   readonly train: readonly string[]
+  readonly sentenceQueries: boolean
   readonly dev: readonly { readonly path: string; readonly split: string }[]
   readonly tests: readonly TestSettings[]
 }
@@ -23,6 +24,7 @@ export async function openRecipeData({ data }: Recipe): Promise<RecipeData> {
   const found = <T extends { readonly path: string }>(each: T) =>
     collectionFolder(each.path).then(path => ({ ...each, path }))
   return {
+    sentenceQueries: data.sentence_queries,
     train: await Promise.all((data.train ?? []).map(collectionFolder)),
     dev: await Promise.all((data.dev ?? []).map(found)),
     tests: await Promise.all(data.tests.map(found)),

@@ -1,7 +1,7 @@
 // Training as a recipe describes it: pairs read and tokenized, the method's parameters placed, the loop run with a dev split and checkpoints.
 import type { Backend } from '../backend/backend.js'
 import { hashLines } from '../data/fingerprint.js'
-import { expandPairs, loadPairs, type TrainingPair } from '../data/pairs.js'
+import { expandPairs, loadPairs, sentencePairs, type TrainingPair } from '../data/pairs.js'
 import { checkSequences, joinBatches, type PackedBatch } from '../model/batch.js'
 import { type LoadedEncoder, type Method, newAdapter } from '../model/load.js'
 import type { LoraSettings, TrainSettings } from '../recipe/schema.js'
@@ -26,6 +26,7 @@ export async function tokenizePairs(
   paths: readonly string[],
   source: ModelSource,
   maxLength: number,
+  { sentenceQueries = false }: { readonly sentenceQueries?: boolean } = {},
 ): Promise<TokenizedPairs> {
   const read = { pairs: [] as TrainingPair[], warnings: [] as string[] }
   for (const path of paths) {
@@ -33,6 +34,7 @@ export async function tokenizePairs(
     for (const pair of pairs) read.pairs.push(pair)
     read.warnings.push(...warnings)
   }
+  if (sentenceQueries) for (const pair of sentencePairs(read.pairs)) read.pairs.push(pair)
   const tokenizer = source.tokenizer as Tokenizer
   const store = { query: new Map<string, number>(), document: new Map<string, number>() }
   const rowOf = (kind: 'query' | 'document', text: string) => {

@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { expandPairs, loadPairs } from '../../src/data/pairs.js'
+import { expandPairs, loadPairs, sentencePairs } from '../../src/data/pairs.js'
 import { needs } from '../support/shared.js'
 import { failure, folderWith } from '../support/temporary.js'
 
@@ -160,6 +160,21 @@ const scifact = needs('data/scifact')
   const { pairs } = await loadPairs(scifact!)
   assert.is(pairs.length, 809)
   assert.ok(pairs.every(({ negatives }) => negatives.length > 0))
+})
+
+test('sentences of the positives as queries for them', () => {
+  const [a, b] = [
+    'Tides turn. The Moon pulls at the sea, and the Sun a little. So it rises twice a day.',
+    'One sentence of it all.',
+  ]
+  const pairs = [
+    { query: 'why tides', positives: [a, b], negatives: ['x'] },
+    { query: 'sea rising', positives: [a], negatives: [] },
+  ]
+  assert.equal(sentencePairs(pairs), [
+    { query: 'The Moon pulls at the sea, and the Sun a little.', positives: [a], negatives: [] },
+    { query: 'So it rises twice a day.', positives: [a], negatives: [] },
+  ])
 })
 
 test.run()

@@ -52,6 +52,7 @@ test('a minimal recipe is completed with the documented defaults', () => {
     model: { path: resolve('/recipes/model'), max_length: 256 },
     data: {
       train: [resolve('/recipes/set')],
+      sentence_queries: false,
       tests: [{ path: resolve('/recipes/set'), split: 'test', name: 'set', domain: 'in' }],
     },
     variants: [],

@@ -30,7 +30,7 @@ test('a random model: its shape, a vocabulary from the training texts, a hash of
   const folder = folderWith({ 'train.jsonl': '{"query": "red cat", "pos": ["blue dog"], "neg": ["green bird"]}\n' })
   const open = (seed: number) => {
     const recipe = completeRecipe({ model: { random: { ...random, seed } }, data: { train: folder }, train })
-    return openRecipeModel(recipe, { train: [folder], dev: [], tests: [] })
+    return openRecipeModel(recipe, { train: [folder], sentenceQueries: false, dev: [], tests: [] })
   }
   const source = await open(1)
   const { config } = source.weights
@@ -51,7 +51,7 @@ test('a folder with what the recipe says of it; what is trained is also what is 
   const settings = async (model: object, more: object) => {
     const data = { tests: [{ path: '/none' }], ...('train' in more && { train: '/pairs.jsonl' }) }
     const recipe = completeRecipe({ model: { path, max_length: 8, ...model }, data, ...more })
-    const source = await openRecipeModel(recipe, { train: [], dev: [], tests: [] })
+    const source = await openRecipeModel(recipe, { train: [], sentenceQueries: false, dev: [], tests: [] })
     await source.close()
     const { pooling, normalize, similarity, maxLength } = source.settings
     return [...pooling, normalize, similarity, maxLength]
@@ -67,6 +67,6 @@ test('a folder with what the recipe says of it; what is trained is also what is 
 test('lengths beyond the positions of the model are refused by name', async () => {
   const path = await tinyFolder({ 'vocab.txt': vocabulary.join('\n') })
   const recipe = completeRecipe({ model: { path }, data: { tests: [{ path: '/none' }] }, eval: { max_length: 8 } })
-  assert.match(await failure(openRecipeModel(recipe, { train: [], dev: [], tests: [] })), /model\.max_length.*256.*8/)
+  assert.match(await failure(openRecipeModel(recipe, { train: [], sentenceQueries: false, dev: [], tests: [] })), /model\.max_length.*256.*8/)
 })
 test.run()
