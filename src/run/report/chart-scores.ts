@@ -7,7 +7,7 @@ import type { ComparisonRecord, System } from './record.js'
 import { scoreOf } from './summary.js'
 import { groupTitle } from './tables.js'
 import { drawChart } from './vega.js'
-import { cutTo, intervalText, measureTitle, scoreText } from './words.js'
+import { cutTo, intervalText, measureTitle, scoreText, sum } from './words.js'
 
 interface Row {
   /** Of the row's upper edge, in rows from the top. */
@@ -31,21 +31,35 @@ interface Layout {
   readonly right: number
   /** Whether name and value stand above the mark instead of beside it. */
   readonly above: boolean
-  /** The longest name that is written out; the label and the tables have all of it. */
-  readonly characters: number
+  /** Room for a name; the label and the tables have all of a longer one. */
+  readonly name: number
 }
 
 const FULL_WIDTH = 800
 const INTERVAL = 92
 const VALUE = 56
-const NARROW: Layout = { width: 324, rowHeight: 48, left: 8, right: 8, above: true, characters: 26 }
+const NARROW: Layout = { width: 324, rowHeight: 48, left: 8, right: 8, above: true, name: 176 }
 
-/** Names at the left as wide as the longest; a character is about 7 pixels wide. */
+/** Names at the left, as wide as the longest. */
 function wideLayout(rows: readonly Row[]): Layout {
-  const characters = Math.min(40, Math.max(...rows.map(row => row.name?.length ?? 0)))
-  const left = Math.max(90, 7 * characters + 24)
+  const name = Math.min(290, Math.max(70, ...rows.map(row => widthOf(row.name ?? ''))))
+  const left = name + 20
   const right = VALUE + (hasIntervals(rows) ? INTERVAL : 0)
-  return { width: FULL_WIDTH - left - right, rowHeight: 28, left, right, above: false, characters }
+  return { width: FULL_WIDTH - left - right, rowHeight: 28, left, right, above: false, name }
+}
+
+/** About, in pixels: without a canvas nothing measures text. Chinese letters and signs are twice as wide as Latin ones. */
+const widthOf = (text: string) => sum([...text].map(letter => (letter.codePointAt(0)! > 0x2e7f ? 13.5 : 7)))
+
+/** Cut where it is wider than `room`. */
+function fitted(text: string, room: number): string {
+  const letters = [...text].length
+  if (widthOf(text) <= room) return text
+  for (let most = letters; most > 1; most--) {
+    const cut = cutTo(text, most - 1)
+    if (widthOf(cut) <= room + 7) return cut
+  }
+  return '…'
 }
 
 const hasIntervals = (rows: readonly Row[]) => rows.some(row => row.interval)
@@ -110,7 +124,7 @@ function specification(rows: readonly Row[], layout: Layout): TopLevelSpec {
   const place = moved(above ? 0.66 : 0.5)
   return {
     data: {
-      values: rows.map(row => ({ ...row, name: row.name === undefined ? null : cutTo(row.name, layout.characters) })),
+      values: rows.map(row => ({ ...row, name: row.name === undefined ? null : fitted(row.name, layout.name) })),
     },
     layer: [
       {
