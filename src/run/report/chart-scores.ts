@@ -53,13 +53,9 @@ const widthOf = (text: string) => sum([...text].map(letter => (letter.codePointA
 
 /** Cut where it is wider than `room`. */
 function fitted(text: string, room: number): string {
-  const letters = [...text].length
-  if (widthOf(text) <= room) return text
-  for (let most = letters; most > 1; most--) {
-    const cut = cutTo(text, most - 1)
-    if (widthOf(cut) <= room + 7) return cut
-  }
-  return '…'
+  let cut = text
+  for (let most = [...text].length - 1; widthOf(cut) > room && most > 0; most--) cut = cutTo(text, most)
+  return cut
 }
 
 const hasIntervals = (rows: readonly Row[]) => rows.some(row => row.interval)
