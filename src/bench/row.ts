@@ -11,7 +11,7 @@ export interface BenchRow {
   readonly backend: 'webgpu' | 'wasm' | 'none'
   readonly variant: string
   readonly verified: boolean
-  /** Against the f64 reference, as a part of the largest value; 1 minus the least cosine for vectors. */
+  /** Against the f64 reference: as a part of the largest value, or of a vector's length; of ids, the part that is wrong. */
   readonly max_error: number
   /** The median. */
   readonly milliseconds: number

@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createWasmBackend } from '../../src/backend/wasm/backend.js'
-import { encodingError, largestAngle } from '../../src/bench/encode.js'
+import { encodingError, largestAngle, largestDistance } from '../../src/bench/encode.js'
 import { randomDocuments, randomModel } from '../../src/bench/inputs.js'
 import { searchError, unitVectors } from '../../src/bench/search.js'
 import { wrongTexts } from '../../src/bench/tokenize.js'
@@ -22,17 +22,19 @@ test('encoding: BERT in f64 agrees; another pooling does not', async () => {
   const loaded = await placeModel(backend, source)
   const documents = randomDocuments(4)
   const error = await encodingError(backend, loaded.encoder, source, documents)
-  assert.ok(error < 1e-9, `error ${error}`)
+  assert.ok(error < 1e-5, `error ${error}`)
   const wrong = { ...source, settings: { ...source.settings, pooling: ['cls' as const] } }
-  assert.ok((await encodingError(backend, loaded.encoder, wrong, documents)) > 1e-4)
+  assert.ok((await encodingError(backend, loaded.encoder, wrong, documents)) > 1e-2)
   loaded.release()
 })
 
-test('angles: the largest, and none is good where vectors are missing', () => {
+test('angles and distances: the largest, and none is good where vectors are missing', () => {
   assert.is(largestAngle([1, 0, 0, 2], [3, 0, 1, 0], 2), 1)
   assert.ok(Number.isNaN(largestAngle([1, 0], [1, 0, 0, 1], 2)))
   assert.ok(Number.isNaN(largestAngle([], [], 2)))
   assert.ok(Number.isNaN(largestAngle([1, 0, 1, 0], [Number.NaN, 0, 1, 0], 2)))
+  assert.is(largestDistance([3, 4, 1, 2], [3, 4, 1, 0], 2), 2)
+  assert.ok(Number.isNaN(largestDistance([Number.NaN, 4, 1, 2], [3, 4, 1, 0], 2)))
 })
 
 test('search: what is found is the best; anything else is noticed', async () => {
