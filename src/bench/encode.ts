@@ -38,7 +38,10 @@ export async function benchEncode(
     const error = await encodingError(backend, encoder, source, documents)
     const encode = async () => void (await encodeSequences(backend, encoder, documents))
     const warm = await encodeSequences(backend, encoder, documents)
-    const [time] = await takeTurns([() => milliseconds(encode)], options.rounds)
+    const {
+      medians: [time],
+      cores,
+    } = await takeTurns([() => milliseconds(encode)], options.rounds)
     const tokens = documents.ids.length
     const row = {
       name: 'encode',
@@ -49,7 +52,7 @@ export async function benchEncode(
       max_error: error,
       note: label,
     }
-    report({ ...row, milliseconds: time!, tokens_per_second: (tokens / time!) * 1000 })
+    report({ ...row, cores, milliseconds: time!, tokens_per_second: (tokens / time!) * 1000 })
     if (!options.folder) return
     const model = source.folder
     if (!model) return say('rivals encode with --model only: a random model has no file for them to read')
@@ -57,7 +60,10 @@ export async function benchEncode(
     const device = backend.kind === 'webgpu' && !isSoftware(backend) ? 'gpu' : 'cpu'
     await withPeers(options, 'encode', { threads, device }, say, async peer => {
       const peerError = await peerEncodingError(peer, encoder, model, documents, warm)
-      const [ours, theirs] = await takeTurns([() => milliseconds(encode), () => peer.time(0)], options.rounds)
+      const {
+        medians: [ours, theirs],
+        cores,
+      } = await takeTurns([() => milliseconds(encode), () => peer.time(0)], options.rounds)
       report({
         ...row,
         verified: row.verified && peerError <= PEER_TOLERANCE,
@@ -66,6 +72,7 @@ export async function benchEncode(
         peer: peer.name,
         peer_milliseconds: theirs!,
         peer_tokens_per_second: (tokens / theirs!) * 1000,
+        cores,
         peer_cores: peer.busyCores(),
         peer_error: peerError,
         ratio: theirs! / ours!,

@@ -104,7 +104,10 @@ async function compareProduct(
     const theirs = await readFloats(paths.out!)
     const peerError = largestDifference(call.after.c as Float32Array, theirs)
     const error = checkProduct(before, call.after, params)
-    const [ours, other] = await takeTurns([() => call.time({ seconds }), () => peer.time(seconds)], rounds)
+    const {
+      medians: [ours, other],
+      cores,
+    } = await takeTurns([() => call.time({ seconds }), () => peer.time(seconds)], rounds)
     const flops = kernelSpec(kernel).flops!(params)
     report({
       name,
@@ -118,6 +121,7 @@ async function compareProduct(
       peer: peer.name,
       peer_milliseconds: other!,
       peer_gflops: flops / other! / 1e6,
+      cores,
       peer_cores: peer.busyCores(),
       peer_error: peerError,
       ratio: other! / ours!,

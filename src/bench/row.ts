@@ -23,6 +23,8 @@ export interface BenchRow {
   readonly gradient_error?: number
   /** Of the wasm backend, and of the rival. */
   readonly threads?: number
+  /** Cores that we kept busy: well below our threads where something else was running. */
+  readonly cores?: number
   /** Name and version of the rival that took turns with ours for this row. */
   readonly peer?: string
   readonly peer_milliseconds?: number
@@ -71,8 +73,9 @@ export function formatRow(row: BenchRow): string {
   const mark = row.verified ? `error ${row.max_error.toExponential(1)}` : 'NOT VERIFIED'
   const time = `${row.milliseconds.toFixed(row.milliseconds < 100 ? 3 : 0)} ms`
   const ours = `${`${row.name} ${row.shape}`.padEnd(46)} ${time.padStart(11)} ${rateText(row.gflops, row.gbps, row.tokens_per_second).padStart(16)}`
+  const busy = row.cores === undefined ? '' : `, ${row.cores} cores`
   const note = row.note ? `  (${row.note})` : ''
-  if (!row.peer) return `${ours}  ${row.variant.padEnd(18)} ${mark}${note}`
+  if (!row.peer) return `${ours}  ${`${row.variant}${busy}`.padEnd(18)} ${mark}${note}`
   const theirs = rateText(row.peer_gflops, undefined, row.peer_tokens_per_second)
-  return `${ours}  ${(row.ratio ?? 0).toFixed(2)} × ${row.peer} (${theirs}, ${row.peer_cores} cores)  ${mark}${note}`
+  return `${ours}${busy}  ${(row.ratio ?? 0).toFixed(2)} × ${row.peer} (${theirs}, ${row.peer_cores} cores)  ${mark}${note}`
 }

@@ -1,5 +1,6 @@
 // Timing by the clock: a first call that does not count, then calls until enough time has passed; the median of them. Two rivals take turns, so
 // that what else the machine does falls on both.
+import { processorSeconds } from '../runtime/child.js'
 
 export interface TimingOptions {
   /** Repeats until so much time has passed … */
@@ -37,13 +38,25 @@ export async function timeCalls(run: () => Promise<void>, options: TimingOptions
 const PAUSE = 300 // milliseconds
 const pause = () => new Promise(resolve => setTimeout(resolve, PAUSE))
 
-/** The medians of contestants that take turns, round by round: a, b, c, a, b, c …; each returns its own milliseconds. */
-export async function takeTurns(contestants: readonly (() => Promise<number>)[], rounds: number): Promise<number[]> {
+export interface Turns {
+  /** The median of each contestant, in milliseconds. */
+  readonly medians: readonly number[]
+  /** Cores that the first one, ours, kept busy: well below its threads where something else was running. */
+  readonly cores: number
+}
+
+/** Contestants take turns, round by round: a, b, c, a, b, c …; each returns its own milliseconds. */
+export async function takeTurns(contestants: readonly (() => Promise<number>)[], rounds: number): Promise<Turns> {
   const times = contestants.map((): number[] => [])
+  const ours = { busy: 0, seconds: 0 }
   for (let round = 0; round < rounds; round++)
     for (const [i, contestant] of contestants.entries()) {
       if (contestants.length > 1) await pause()
+      const [busy, start] = [processorSeconds(), performance.now()]
       times[i]!.push(await contestant())
+      if (i > 0) continue
+      ours.busy += processorSeconds() - busy
+      ours.seconds += (performance.now() - start) / 1000
     }
-  return times.map(median)
+  return { medians: times.map(median), cores: Math.round((ours.busy / ours.seconds) * 100) / 100 }
 }

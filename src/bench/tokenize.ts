@@ -64,7 +64,10 @@ export async function benchTokenize(
       (count, id, i) => count + (theirs[i] === id ? 0 : 1),
       Math.abs(theirs.length - ids.length),
     )
-    const [ours, other] = await takeTurns([() => milliseconds(encode), () => peer.time(0)], rounds)
+    const {
+      medians: [ours, other],
+      cores,
+    } = await takeTurns([() => milliseconds(encode), () => peer.time(0)], rounds)
     report({
       ...row,
       verified: row.verified && different === 0,
@@ -73,6 +76,7 @@ export async function benchTokenize(
       peer: peer.name,
       peer_milliseconds: other!,
       peer_tokens_per_second: rate(other!),
+      cores,
       peer_cores: peer.busyCores(),
       peer_error: different / ids.length,
       ratio: other! / ours!,

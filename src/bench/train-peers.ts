@@ -50,7 +50,10 @@ export async function compareTraining(
     const apart = (a: number, b: number) => Math.abs(a - b) / Math.abs(b)
     const errors = [apart(loss!, ours.loss), ...(method === 'full' ? [apart(gradientNorm!, ours.gradientNorm)] : [])]
     const error = errors.reduce((most, each) => Math.max(most, each), 0)
-    const [mine, theirs] = await takeTurns([() => milliseconds(step), () => peer.time(0)], options.rounds)
+    const {
+      medians: [mine, theirs],
+      cores,
+    } = await takeTurns([() => milliseconds(step), () => peer.time(0)], options.rounds)
     report({
       ...row,
       verified: row.verified && error <= TOLERANCE,
@@ -59,6 +62,7 @@ export async function compareTraining(
       peer: peer.name,
       peer_milliseconds: theirs!,
       peer_tokens_per_second: (tokens / theirs!) * 1000,
+      cores,
       peer_cores: peer.busyCores(),
       peer_error: error,
       ratio: theirs! / mine!,

@@ -80,8 +80,11 @@ export async function benchTrain(
       try {
         const step = stepper(trainer, batches)
         await step()
-        const [time] = await takeTurns([() => milliseconds(step)], options.rounds)
-        report({ ...row, milliseconds: time!, tokens_per_second: (tokens / time!) * 1000 })
+        const {
+          medians: [time],
+          cores,
+        } = await takeTurns([() => milliseconds(step)], options.rounds)
+        report({ ...row, cores, milliseconds: time!, tokens_per_second: (tokens / time!) * 1000 })
         if (!options.folder || !source.folder) continue
         const place = {
           threads: backend.kind === 'wasm' ? (backend as WasmBackend).threads : 1,

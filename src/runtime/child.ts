@@ -74,4 +74,10 @@ export async function temporaryFolder(): Promise<string> {
   return folder
 }
 
+/** Seconds of processor time that this process's threads have taken together. */
+export function processorSeconds(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1e6
+}
+
 export const processorName = (): string => cpus()[0]?.model.trim() || process.arch
