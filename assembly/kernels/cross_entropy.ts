@@ -3,6 +3,17 @@
 import { at, rowAt, bytes } from './memory'
 import { exp4, max4, sum4 } from './math'
 
+/** Columns with the label of the row's target, other than itself, are no candidates. */
+export function mask_duplicates(targets: usize, labels: usize, scores: usize, rows: u32, columns: u32, begin: u32, end: u32): void {
+  for (let row = begin; row < end; row++) {
+    const line = rowAt(scores, row, columns)
+    const target = load<u32>(rowAt(targets, row, 3))
+    const label = load<i32>(at(labels, target))
+    for (let c: u32 = 0; c < columns; c++)
+      if (load<i32>(at(labels, c)) == label && c != target) store<f32>(at(line, c), -f32.MAX_VALUE)
+  }
+}
+
 export function softmax_cross_entropy_forward(scores: usize, targets: usize, losses: usize, lse: usize, rows: u32, columns: u32, begin: u32, end: u32): void {
   for (let row = begin; row < end; row++) {
     const target = rowAt(targets, row, 3)

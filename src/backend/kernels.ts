@@ -185,6 +185,12 @@ export const kernels = {
     params: { rows: u32, columns: u32, epsilon: f32 },
     units: units('rows'),
   },
+  // scores[row, c] = the lowest f32 where labels[c] is that of the row's target column and c is another: no candidate, p = 0. targets (rows, 3)
+  mask_duplicates: {
+    tensors: { targets: readInt, labels: readInt, scores: update },
+    params: { rows: u32, columns: u32 },
+    units: units('rows'),
+  },
   // targets (rows, 3) = (target, begin, end): losses = lse − scores[target], lse over the columns [begin, end) of scores (rows, columns)
   softmax_cross_entropy_forward: {
     tensors: { scores: read, targets: readInt, losses: write, lse: write },

@@ -43,6 +43,7 @@ const sizes: Sizes = {
   pool_backward: p => ({ dout: p.sequences * p.columns, offsets: p.sequences + 1 }),
   l2_normalize_forward: p => ({ x: matrix(p), y: matrix(p), norms: p.rows }),
   l2_normalize_backward: p => ({ y: matrix(p), norms: p.rows, dy: matrix(p), dx: matrix(p) }),
+  mask_duplicates: p => ({ targets: 3 * p.rows, labels: p.columns, scores: matrix(p) }),
   softmax_cross_entropy_forward: p => ({ scores: matrix(p), targets: 3 * p.rows, losses: p.rows, lse: p.rows }),
   softmax_cross_entropy_backward: p => ({ targets: 3 * p.rows, weights: p.rows, lse: p.rows, scores: matrix(p) }),
   weighted_sum: p => ({ x: p.count, weights: p.count, out: 1 }),

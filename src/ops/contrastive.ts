@@ -41,6 +41,13 @@ export function similarity(trace: Trace, q: Tensor, p: Tensor, temperature: numb
   return scores
 }
 
+/** Columns whose label is that of a row's target are no candidates of the row: the same passage again is no negative. labels (P) i32 */
+export function maskDuplicates(trace: Trace, scores: Tensor, targets: Tensor, labels: Tensor): void {
+  const [rows, columns] = [scores.shape[0]!, scores.shape[1]!]
+  // Masked ones get no gradient from crossEntropy: their share is 0.
+  call(trace, 'mask_duplicates', { targets, labels, scores }, { rows, columns })
+}
+
 /**
  * The rows' losses (Q) of scores (Q, P), whose memory the backward pass turns into their gradient. Σ w l goes to `loss` (1): written, or
  * added where `accumulate` is 1.

@@ -141,6 +141,8 @@ const train = v.strictObject({
       in_batch: v.optional(flag(), true),
       /** Hard negatives drawn for each pair. */
       hard: v.optional(integer(0), 0),
+      /** Whether a query's own document, there again as that of another pair of the batch, is left out of its negatives. */
+      mask_duplicates: v.optional(flag(), false),
     }),
     {},
   ),

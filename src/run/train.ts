@@ -188,6 +188,7 @@ export async function trainModel(
     passage: loaded.encoder,
     trainable,
     temperature: train.temperature,
+    maskDuplicates: train.negatives.mask_duplicates,
     optimizer: {
       beta1: train.betas[0],
       beta2: train.betas[1],

@@ -1,7 +1,7 @@
 // What a contrastive step records: one encoder's chunk forward and backward, and the loss, on a whole batch or on cached representations.
 import { batchInputs, joinBatches, type PackedBatch, selectSequences } from '../model/batch.js'
 import { type Encoder, encode, trainingRates } from '../model/encoder.js'
-import { crossEntropy, similarity } from '../ops/contrastive.js'
+import { crossEntropy, maskDuplicates, similarity } from '../ops/contrastive.js'
 import { splitRows } from '../ops/pooling.js'
 import type { Tensor, Values } from '../tensor/tensor.js'
 import { backward, call, input, runTape, type Trace, temporary } from '../tensor/trace.js'
@@ -54,13 +54,14 @@ export function recordForwardAndLoss(trace: Trace, settings: ContrastiveSettings
   }
 }
 
-function recordLoss(trace: Trace, q: Tensor, p: Tensor, { temperature }: ContrastiveSettings, loss: Tensor): void {
+function recordLoss(trace: Trace, q: Tensor, p: Tensor, settings: ContrastiveSettings, loss: Tensor): void {
   const queries = q.shape[0]!
   const candidates = {
     targets: input(trace, 'targets', [queries, 3]),
     weights: input(trace, 'weights', [queries], 'f32'),
   }
-  const scores = similarity(trace, q, p, temperature, 'scores')
+  const scores = similarity(trace, q, p, settings.temperature, 'scores')
+  if (settings.maskDuplicates) maskDuplicates(trace, scores, candidates.targets, input(trace, 'labels', [p.shape[0]!]))
   crossEntropy(trace, scores, candidates, loss, 'addsToLoss')
 }
 

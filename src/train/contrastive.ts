@@ -37,6 +37,8 @@ export interface ContrastiveBatch {
   readonly targets: Int32Array
   /** (Q): what each query's loss counts; 1/Q for a mean */
   readonly weights: Float32Array
+  /** (P): the same number for the same passage; needed where duplicates are masked. */
+  readonly labels?: Int32Array
 }
 
 export interface ContrastiveSettings {
@@ -45,6 +47,8 @@ export interface ContrastiveSettings {
   readonly passage: Encoder
   readonly trainable: Trainable
   readonly temperature: number
+  /** Whether a query's own passage, there again as another query's, is no negative. */
+  readonly maskDuplicates?: boolean
   readonly optimizer: OptimizerSettings
   /** Sequences of a chunk; absent: the whole batch at once. */
   readonly chunkSize?: number
@@ -111,11 +115,17 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
     if (chunkSize === undefined || sequences <= chunkSize) {
       const arrays = sides.map(side => batchArrays(side.batch, side.prefix, trainsEmbeddings(side.encoder)))
       const values = Object.assign({ ...at, ...lossValues(batch) }, ...arrays.map(a => a.values))
-      const inputs = Object.assign({ targets: batch.targets, weights: batch.weights }, ...arrays.map(a => a.inputs))
+      const inputs = Object.assign(lossInputs(batch), ...arrays.map(a => a.inputs))
       return wholeStep(withUpdate).run(values, inputs)
     }
     await cachedGradients(batch, sides, sequences, at)
     if (withUpdate) await program('update', update).run(at)
+  }
+
+  const lossInputs = ({ targets, weights, labels }: ContrastiveBatch): Record<string, Int32Array | Float32Array> => {
+    if (!settings.maskDuplicates) return { targets, weights }
+    if (!labels) throw new Error('a batch whose duplicates are to be masked needs labels of its passages')
+    return { targets, weights, labels }
   }
 
   // The programs that are bound to the cache go with it.
@@ -156,7 +166,7 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
       program(`cache.forward.${side.prefix}`, trace => void recordChunk(trace, side, settings, reps), false),
     )
     const lossProgram = program('cache.loss', trace => recordCachedLoss(trace, settings, reps, dreps, status.loss))
-    await lossProgram.run({ ...at, ...lossValues(batch) }, { targets: batch.targets, weights: batch.weights })
+    await lossProgram.run({ ...at, ...lossValues(batch) }, lossInputs(batch))
     await eachChunk(side =>
       program(`cache.backward.${side.prefix}`, trace => recordChunkBackward(trace, side, settings, dreps)),
     )

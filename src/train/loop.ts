@@ -204,6 +204,7 @@ function drawBatch(sampler: Sampler, texts: PackedBatch, examples: readonly Exam
     passage: selectSequences(texts, passages),
     targets,
     weights: weights.map(weight => weight / accumulation),
+    labels: Int32Array.from(passages),
   }
   return { batch, epoch, repeated }
 }

@@ -150,6 +150,12 @@ const cases: { readonly [K in KernelName]: readonly Case[] } = {
   ),
   l2_normalize_forward: [{ params: { ...rowsOf, epsilon: 1e-12 } }, { params: { ...rowsOf, epsilon: 6.7 } }],
   l2_normalize_backward: [{ params: { ...rowsOf, epsilon: 0.5 }, tensors: { norms: random.uniform(21, 0.1, 2) } }],
+  mask_duplicates: [
+    {
+      params: { rows: 9, columns: 37 },
+      tensors: { scores: logits, targets, labels: Int32Array.from({ length: 37 }, (_, i) => i % 5) },
+    },
+  ],
   softmax_cross_entropy_forward: [{ params: { rows: 9, columns: 37 }, tensors: { scores: logits, targets } }],
   softmax_cross_entropy_backward: [
     {

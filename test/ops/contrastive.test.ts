@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Backend } from '../../src/backend/backend.js'
-import { crossEntropy, similarity } from '../../src/ops/contrastive.js'
+import { crossEntropy, maskDuplicates, similarity } from '../../src/ops/contrastive.js'
 import { l2Normalize } from '../../src/ops/pooling.js'
 import { frozenTensor, stateTensor } from '../../src/tensor/parameters.js'
 import { createPlan } from '../../src/tensor/plan.js'
@@ -33,6 +33,8 @@ interface Direction {
   readonly from: 'query' | 'passage'
   readonly targets: Int32Array
   readonly weights: Float32Array
+  /** Masks duplicates. */
+  readonly labels?: Int32Array
 }
 
 async function lossAndGradients(
@@ -50,7 +52,7 @@ async function lossAndGradients(
   const sides = { query: unit('query'), passage: unit('passage') }
   const loss = stateTensor(backend, 'loss', [1])
   const inputs: Record<string, Int32Array | Float32Array> = {}
-  const losses = directions.map(({ from, targets, weights }, i) => {
+  const losses = directions.map(({ from, targets, weights, labels }, i) => {
     const other = from === 'query' ? 'passage' : 'query'
     const rows = weights.length
     const candidates = {
@@ -59,6 +61,10 @@ async function lossAndGradients(
     }
     Object.assign(inputs, { [`targets.${i}`]: targets, [`weights.${i}`]: weights })
     const scores = similarity(trace, sides[from], sides[other], temperature, `scores.${i}`)
+    if (labels) {
+      maskDuplicates(trace, scores, candidates.targets, input(trace, `labels.${i}`, [labels.length]))
+      inputs[`labels.${i}`] = labels
+    }
     return crossEntropy(trace, scores, candidates, loss, i === 0 ? 0 : 1)
   })
   losses.forEach((each, i) => {
@@ -135,6 +141,42 @@ for (const backend of await backendsPresent())
         assert.ok(error <= tolerance, `gradient of ${side} is ${error} off`)
       }
     })
+for (const backend of await backendsPresent())
+  test(`${backend.kind}: a passage that is there twice is no negative of its own queries`, async () => {
+    const wave = (rows: number, seed: number) =>
+      Float32Array.from({ length: rows * 32 }, (_, i) => Math.sin(seed * i + 1))
+    const settings: Case = { file: '', similarity: 'cosine', temperature: 0.1, loss: 0 }
+    const [query, passages] = [wave(3, 0.7), wave(3, 1.3)]
+    const at = (row: number) => passages.subarray(row * 32, (row + 1) * 32)
+    const twice = Float32Array.of(...at(0), ...at(1), ...at(0), ...at(2), ...at(1), ...at(0))
+    const whole = candidatesOf(3, 1, true)
+    const once = await lossAndGradients(backend, { query, passage: passages }, settings, [{ from: 'query', ...whole }])
+    const targets = Int32Array.of(0, 0, 6, 4, 0, 6, 3, 0, 6)
+    const labels = Int32Array.of(7, 8, 7, 9, 8, 7)
+    // Each row sees the others' passages as often as they are there: only its own copies are left out.
+    const masked = await lossAndGradients(backend, { query, passage: twice }, settings, [
+      { from: 'query', targets, weights: whole.weights, labels },
+    ])
+    const score = (q: number, p: number) => {
+      const [a, b] = [query.subarray(q * 32, (q + 1) * 32), at(p)]
+      const dot = (x: Float32Array, y: Float32Array) => x.reduce((sum, value, i) => sum + value * y[i]!, 0)
+      return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b)) / 0.1
+    }
+    const copies = [3, 2, 1]
+    const expected = [0, 1, 2].map(q => {
+      const sum = [0, 1, 2].reduce((total, p) => total + (p === q ? 1 : copies[p]!) * Math.exp(score(q, p)), 0)
+      return Math.log(sum) - score(q, q)
+    })
+    assert.ok(maxDifference(masked.losses[0]!, Float32Array.from(expected)) < 1e-5)
+    assert.ok(maxDifference(once.losses[0]!, masked.losses[0]!) > 1e-2, 'copies of others count')
+    const gradient = (row: number) => masked.passage.subarray(row * 32, (row + 1) * 32)
+    const [first, copy] = [gradient(2), gradient(5)]
+    assert.ok(
+      maxDifference(first, copy) < 1e-6 && largest(first) > 1e-4,
+      'copies are negatives of the other queries alike',
+    )
+  })
+
 test('every case of the family is there', () => {
   if (folder) for (const name of names) assert.ok(cases[name], name)
 })

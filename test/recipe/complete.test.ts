@@ -62,7 +62,7 @@ test('a minimal recipe is completed with the documented defaults', () => {
       batch_size: 64,
       accumulation: 1,
       max_length: 256,
-      negatives: { in_batch: true, hard: 0 },
+      negatives: { in_batch: true, hard: 0, mask_duplicates: false },
       loss: 'infonce',
       temperature: 0.05,
       similarity: 'cosine',

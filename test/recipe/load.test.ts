@@ -63,7 +63,7 @@ test('overrides are TOML values, or bare words', async () => {
   )
   assert.equal(
     [train?.batch_size, train?.learning_rate, train?.schedule, train?.betas, train?.negatives, train?.drop_last],
-    [16, 1e-3, 'cosine', [0.8, 0.9], { in_batch: true, hard: 2 }, false],
+    [16, 1e-3, 'cosine', [0.8, 0.9], { in_batch: true, hard: 2, mask_duplicates: false }, false],
   )
   assert.equal(train?.early_stopping, { patience: 3, metric: 'ndcg_at_10' })
   assert.equal(evaluation.measures, ['map', 'mrr_at_10'])
@@ -156,7 +156,7 @@ test("the repository's recipes hold the settings of the published reference poin
     assert.equal([train?.epochs, train?.batch_size, train?.drop_last, train?.temperature], [5, 64, true, 0.05])
     assert.equal([train?.warmup_steps, train?.warmup_offset, train?.schedule, train?.clip], [18, 1, 'linear', 1])
     assert.equal([train?.weight_decay, train?.decay_bias_and_norm, train?.betas], [0.01, true, [0.9, 0.999]])
-    assert.equal([train?.max_length, evaluation.max_length, train?.negatives], [64, 256, { in_batch: true, hard: 0 }])
+    assert.equal([train?.max_length, evaluation.max_length, train?.negatives.in_batch], [64, 256, true])
     assert.equal([model.pooling, model.normalize, train?.similarity], ['mean', true, 'cosine'])
   }
 })

@@ -2,6 +2,15 @@
 import { NORM_CHUNK } from '../../src/backend/kernels.js'
 import type { Reference } from './types.js'
 
+export const mask_duplicates: Reference<'mask_duplicates'> = ({ targets, labels, scores }, { rows, columns }) => {
+  for (let row = 0; row < rows; row++)
+    for (let column = 0; column < columns; column++) {
+      const target = targets[row * 3]!
+      if (column !== target && labels[column] === labels[target])
+        scores[row * columns + column] = -3.4028234663852886e38
+    }
+}
+
 export const softmax_cross_entropy_forward: Reference<'softmax_cross_entropy_forward'> = (
   tensors,
   { rows, columns },

@@ -28,6 +28,7 @@ export const kernelCases: Readonly<Record<KernelName, () => KernelCase[]>> = {
   pool_backward: layers.poolBackwardCases,
   l2_normalize_forward: layers.l2NormalizeForwardCases,
   l2_normalize_backward: layers.l2NormalizeBackwardCases,
+  mask_duplicates: training.maskDuplicatesCases,
   softmax_cross_entropy_forward: training.crossEntropyForwardCases,
   softmax_cross_entropy_backward: training.crossEntropyBackwardCases,
   weighted_sum: training.weightedSumCases,

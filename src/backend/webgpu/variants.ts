@@ -121,6 +121,7 @@ export const variants: Readonly<Record<KernelName, readonly Variant[]>> = {
   pool_backward: elements('pool_backward', p => at(p, 'sequences') * at(p, 'columns'), 64),
   l2_normalize_forward: rows('l2_normalize_forward'),
   l2_normalize_backward: rows('l2_normalize_backward'),
+  mask_duplicates: rows('mask_duplicates'),
   softmax_cross_entropy_forward: rows('softmax_cross_entropy_forward'),
   softmax_cross_entropy_backward: rows('softmax_cross_entropy_backward'),
   weighted_sum: parts('weighted_sum', () => 1),

@@ -47,6 +47,12 @@ const lossCase = ({ name, rows, columns, scores, targets }: Scores): KernelCase 
   return caseOf('softmax_cross_entropy_forward', name, { rows, columns }, tensors, { terms: columns })
 }
 
+export const maskDuplicatesCases = (): KernelCase[] =>
+  scoreTables().map(({ name, rows, columns, scores, targets }) => {
+    const labels = Int32Array.from({ length: columns }, (_, column) => (column * 7) % Math.ceil(columns / 2))
+    return caseOf('mask_duplicates', name, { rows, columns }, { targets, labels, scores })
+  })
+
 export const crossEntropyForwardCases = (): KernelCase[] => scoreTables().map(lossCase)
 
 export const crossEntropyBackwardCases = (): KernelCase[] =>
