@@ -1,7 +1,6 @@
 // Encoding: real tokens a second of many documents, checked on short beginnings of some of them against BERT in f64, and timed beside rivals
 // that encode the same ids and have to give the same vectors.
 import type { Backend } from '../backend/backend.js'
-import type { WasmBackend } from '../backend/wasm/backend.js'
 import { type PackedBatch, selectSequences } from '../model/batch.js'
 import type { Encoder } from '../model/encoder.js'
 import { encodeSequences } from '../retrieve/encode.js'
@@ -13,7 +12,7 @@ import { type BenchInput, idLists, sequenceCount } from './inputs.js'
 import { type Peer, type PeerOptions, withPeers } from './peers.js'
 import { readFloats } from './products.js'
 import { referenceVector } from './reference-bert.js'
-import { isSoftware, placeOf, type Report } from './row.js'
+import { placeOf, type Report, ratesOf, rowBeside, settingsBeside } from './row.js'
 import { milliseconds, takeTurns } from './timing.js'
 
 export interface EncodeBenchOptions extends PeerOptions {
@@ -38,45 +37,30 @@ export async function benchEncode(
     const error = await encodingError(backend, encoder, source, documents)
     const encode = async () => void (await encodeSequences(backend, encoder, documents))
     const warm = await encodeSequences(backend, encoder, documents)
-    const {
-      medians: [time],
-      cores,
-    } = await takeTurns([() => milliseconds(encode)], options.rounds)
-    const tokens = documents.ids.length
+    const { medians, cores } = await takeTurns([() => milliseconds(encode)], options.rounds)
+    const work = { tokens: documents.ids.length }
     const row = {
       name: 'encode',
-      shape: `${sequenceCount(documents)} texts, ${tokens} tokens`,
+      shape: `${sequenceCount(documents)} texts, ${work.tokens} tokens`,
       ...placeOf(backend),
       variant: 'f32, packed',
       verified: error <= TOLERANCE,
       max_error: error,
       note: label,
     }
-    report({ ...row, cores, milliseconds: time!, tokens_per_second: (tokens / time!) * 1000 })
-    if (!options.folder) return
+    report({ ...row, cores, milliseconds: medians[0]!, ...ratesOf(work, medians[0]!) })
     const model = source.folder
-    if (!model) return say('rivals encode with --model only: a random model has no file for them to read')
-    const threads = backend.kind === 'wasm' ? (backend as WasmBackend).threads : 1
-    const device = backend.kind === 'webgpu' && !isSoftware(backend) ? 'gpu' : 'cpu'
-    await withPeers(options, 'encode', { threads, device }, say, async peer => {
-      const peerError = await peerEncodingError(peer, encoder, model, documents, warm)
-      const {
-        medians: [ours, theirs],
-        cores,
-      } = await takeTurns([() => milliseconds(encode), () => peer.time(0)], options.rounds)
-      report({
-        ...row,
-        verified: row.verified && peerError <= PEER_TOLERANCE,
-        milliseconds: ours!,
-        tokens_per_second: (tokens / ours!) * 1000,
-        peer: peer.name,
-        peer_milliseconds: theirs!,
-        peer_tokens_per_second: (tokens / theirs!) * 1000,
-        cores,
-        peer_cores: peer.busyCores(),
-        peer_error: peerError,
-        ratio: theirs! / ours!,
-      })
+    if (!model) {
+      if (options.folder) say('rivals encode with --model only: a random model has no file for them')
+      return
+    }
+    await withPeers(options, 'encode', settingsBeside(backend), say, async peer => {
+      const agreement = {
+        error: await peerEncodingError(peer, encoder, model, documents, warm),
+        tolerance: PEER_TOLERANCE,
+      }
+      const turns = await takeTurns([() => milliseconds(encode), () => peer.time(0)], options.rounds)
+      report(rowBeside(row, peer, turns, agreement, work))
     })
   } finally {
     loaded.release()

@@ -9,7 +9,7 @@ import { writeFile } from '../runtime/write.js'
 import { type HostTensors, hostTensors, integersBelow, openCall } from './host.js'
 import type { KernelCase } from './kernel-cases.js'
 import { type Peer, type PeerOptions, withPeers } from './peers.js'
-import { placeOf, type Report } from './row.js'
+import { placeOf, type Report, rowBeside } from './row.js'
 import { takeTurns } from './timing.js'
 
 export type Form = 'NT' | 'NN' | 'TN'
@@ -53,8 +53,8 @@ export function checkProduct(before: HostTensors, after: HostTensors, p: Params)
   return worst / largest
 }
 
-/** A rival's sums may be in another order. */
-const PEER_TOLERANCE = 1e-5
+/** Of f32 sums in any order. */
+const TOLERANCE = 1e-5
 
 export interface ComparisonOptions extends PeerOptions {
   readonly rounds: number
@@ -102,30 +102,11 @@ async function compareProduct(
     const weight = !params.transposeA
     await peer.prepare({ task: 'matmul', ...params, weight, ...paths })
     const theirs = await readFloats(paths.out!)
-    const peerError = largestDifference(call.after.c as Float32Array, theirs)
+    const agreement = { error: largestDifference(call.after.c as Float32Array, theirs), tolerance: TOLERANCE }
     const error = checkProduct(before, call.after, params)
-    const {
-      medians: [ours, other],
-      cores,
-    } = await takeTurns([() => call.time({ seconds }), () => peer.time(seconds)], rounds)
-    const flops = kernelSpec(kernel).flops!(params)
-    report({
-      name,
-      shape,
-      variant: 'against a rival',
-      ...placeOf(backend),
-      max_error: error,
-      verified: error <= PEER_TOLERANCE && peerError <= PEER_TOLERANCE,
-      milliseconds: ours!,
-      gflops: flops / ours! / 1e6,
-      peer: peer.name,
-      peer_milliseconds: other!,
-      peer_gflops: flops / other! / 1e6,
-      cores,
-      peer_cores: peer.busyCores(),
-      peer_error: peerError,
-      ratio: other! / ours!,
-    })
+    const turns = await takeTurns([() => call.time({ seconds }), () => peer.time(seconds)], rounds)
+    const row = { name, shape, ...placeOf(backend), variant: 'simd', max_error: error, verified: error <= TOLERANCE }
+    report(rowBeside(row, peer, turns, agreement, { flops: kernelSpec(kernel).flops!(params) }))
   } finally {
     call.release()
   }

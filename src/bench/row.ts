@@ -4,6 +4,7 @@ import type { WasmBackend } from '../backend/wasm/backend.js'
 import type { WebGpuBackend } from '../backend/webgpu/backend.js'
 import { processorName } from '../runtime/child.js'
 import { commit } from '../version.js'
+import type { Turns } from './timing.js'
 
 export interface BenchRow {
   readonly name: string
@@ -56,6 +57,12 @@ export function placeOf(backend: Backend): Place {
   return { backend: 'webgpu', adapter: (backend as WebGpuBackend).adapterInfo.name, commit }
 }
 
+/** As rivals are started beside a backend. */
+export const settingsBeside = (backend: Backend): { threads: number; device: 'cpu' | 'gpu' } => ({
+  threads: placeOf(backend).threads ?? 1,
+  device: backend.kind === 'webgpu' && !isSoftware(backend) ? 'gpu' : 'cpu',
+})
+
 /** Small shapes are for these. */
 export const isSoftware = (backend: Backend): boolean =>
   backend.kind === 'webgpu' && (backend as WebGpuBackend).adapterInfo.software
@@ -67,6 +74,42 @@ const rounded = (value: number | undefined, digits: number, unit: string): strin
 
 const rateText = (gflops?: number, gbps?: number, tokens?: number): string =>
   rounded(gflops, 1, 'GFLOP/s') ?? rounded(gbps, 1, 'GB/s') ?? rounded(tokens, 0, 'tokens/s') ?? ''
+
+/** What one call does: for rates. */
+export interface Work {
+  readonly tokens?: number
+  readonly flops?: number
+}
+
+export const ratesOf = ({ tokens, flops }: Work, milliseconds: number) => ({
+  ...(tokens !== undefined && { tokens_per_second: (tokens / milliseconds) * 1000 }),
+  ...(flops !== undefined && { gflops: flops / milliseconds / 1e6 }),
+})
+
+/** Our row beside a rival that took turns with us. `error`: between its result and ours, at most `tolerance`. */
+export function rowBeside(
+  row: Omit<BenchRow, 'milliseconds'>,
+  peer: { readonly name: string; busyCores(): number },
+  { medians, cores }: Turns,
+  { error, tolerance }: { readonly error: number; readonly tolerance: number },
+  work: Work,
+): BenchRow {
+  const [ours, theirs] = [medians[0]!, medians[1]!]
+  const rates = Object.entries(ratesOf(work, theirs)).map(([name, rate]) => [`peer_${name}`, rate])
+  return {
+    ...row,
+    verified: row.verified && error <= tolerance,
+    milliseconds: ours,
+    ...ratesOf(work, ours),
+    cores,
+    peer: peer.name,
+    peer_milliseconds: theirs,
+    ...Object.fromEntries(rates),
+    peer_cores: peer.busyCores(),
+    peer_error: error,
+    ratio: theirs / ours,
+  }
+}
 
 /** A line of the table. */
 export function formatRow(row: BenchRow): string {

@@ -10,7 +10,7 @@ import { commit } from '../version.js'
 import { sampled } from './checks.js'
 import { type PeerOptions, withPeers } from './peers.js'
 import { readFloats } from './products.js'
-import type { Report } from './row.js'
+import { type Report, ratesOf, rowBeside } from './row.js'
 import { milliseconds, takeTurns, timeCalls } from './timing.js'
 
 export interface TokenizeBenchOptions extends PeerOptions {
@@ -38,7 +38,7 @@ export async function benchTokenize(
   const encode = async () => void tokenizer.encode(texts)
   const { ids } = tokenizer.encode(texts)
   const time = await timeCalls(encode, { seconds })
-  const rate = (ms: number) => (ids.length / ms) * 1000
+  const work = { tokens: ids.length }
   const row = {
     name: 'tokenize',
     shape: `${texts.length} texts, ${ids.length} tokens`,
@@ -51,7 +51,7 @@ export async function benchTokenize(
     commit,
     note: `${model ?? 'a vocabulary'} on ${data ?? 'the passages of the package'}${data ? '' : ', repeated'}`,
   }
-  report({ ...row, milliseconds: time, tokens_per_second: rate(time) })
+  report({ ...row, milliseconds: time, ...ratesOf(work, time) })
   if (!folder) return
   if (!model) return say('rivals tokenize with --model only')
   const files = await temporaryFolder()
@@ -64,23 +64,8 @@ export async function benchTokenize(
       (count, id, i) => count + (theirs[i] === id ? 0 : 1),
       Math.abs(theirs.length - ids.length),
     )
-    const {
-      medians: [ours, other],
-      cores,
-    } = await takeTurns([() => milliseconds(encode), () => peer.time(0)], rounds)
-    report({
-      ...row,
-      verified: row.verified && different === 0,
-      milliseconds: ours!,
-      tokens_per_second: rate(ours!),
-      peer: peer.name,
-      peer_milliseconds: other!,
-      peer_tokens_per_second: rate(other!),
-      cores,
-      peer_cores: peer.busyCores(),
-      peer_error: different / ids.length,
-      ratio: other! / ours!,
-    })
+    const turns = await takeTurns([() => milliseconds(encode), () => peer.time(0)], rounds)
+    report(rowBeside(row, peer, turns, { error: different / ids.length, tolerance: 0 }, work))
   })
 }
 

@@ -7,7 +7,7 @@ import type { ContrastiveBatch } from '../train/contrastive.js'
 import { idLists } from './inputs.js'
 import { type PeerOptions, withPeers } from './peers.js'
 import { readFloats } from './products.js'
-import type { BenchRow, Report } from './row.js'
+import { type BenchRow, type Report, rowBeside } from './row.js'
 import { milliseconds, takeTurns } from './timing.js'
 
 export interface TrainingTask {
@@ -50,22 +50,7 @@ export async function compareTraining(
     const apart = (a: number, b: number) => Math.abs(a - b) / Math.abs(b)
     const errors = [apart(loss!, ours.loss), ...(method === 'full' ? [apart(gradientNorm!, ours.gradientNorm)] : [])]
     const error = errors.reduce((most, each) => Math.max(most, each), 0)
-    const {
-      medians: [mine, theirs],
-      cores,
-    } = await takeTurns([() => milliseconds(step), () => peer.time(0)], options.rounds)
-    report({
-      ...row,
-      verified: row.verified && error <= TOLERANCE,
-      milliseconds: mine!,
-      tokens_per_second: (tokens / mine!) * 1000,
-      peer: peer.name,
-      peer_milliseconds: theirs!,
-      peer_tokens_per_second: (tokens / theirs!) * 1000,
-      cores,
-      peer_cores: peer.busyCores(),
-      peer_error: error,
-      ratio: theirs! / mine!,
-    })
+    const turns = await takeTurns([() => milliseconds(step), () => peer.time(0)], options.rounds)
+    report(rowBeside(row, peer, turns, { error, tolerance: TOLERANCE }, { tokens }))
   })
 }

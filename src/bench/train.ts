@@ -1,7 +1,6 @@
 // Training: InfoNCE steps with in-batch negatives and dropout, LoRA and full; real tokens a second. Before that, without dropout: the loss is
 // compared with InfoNCE in f64 over the encoder's vectors, and the gradient with how the loss changes along it.
 import { type Backend, wholeView } from '../backend/backend.js'
-import type { WasmBackend } from '../backend/wasm/backend.js'
 import { loadPairs } from '../data/pairs.js'
 import { type PackedBatch, selectSequences } from '../model/batch.js'
 import { type LoadedEncoder, type Method, newAdapter } from '../model/load.js'
@@ -19,7 +18,7 @@ import {
 import { defaultOptimizer } from '../train/optimizer.js'
 import { randomDocuments, sequenceCount } from './inputs.js'
 import type { PeerOptions } from './peers.js'
-import { isSoftware, placeOf, type Report } from './row.js'
+import { isSoftware, placeOf, type Report, ratesOf, settingsBeside } from './row.js'
 import { milliseconds, takeTurns } from './timing.js'
 import { compareTraining, type TrainingTask } from './train-peers.js'
 
@@ -55,59 +54,52 @@ export async function benchTrain(
     ? await pairBatches(source, options.data!, size.pairs, size.batches)
     : [batchOf(randomDocuments(size.pairs), randomDocuments(size.pairs, 23))]
   const check = batchOf(firstOf(batches[0]!.query, size.checked), firstOf(batches[0]!.passage, size.checked))
-  const tokens = batches.reduce((sum, { query, passage }) => sum + query.ids.length + passage.ids.length, 0)
   const note = `${source.name} on ${real ? options.data : 'random ids'}`
-  for (const method of methods) {
-    const task: TrainingTask = { method, batches, check, temperature: TEMPERATURE, rate: RATE, lora: LORA }
-    const trained: Method =
-      method === 'full' ? { kind: 'full' } : { kind: 'lora', adapter: newAdapter(source.weights.config, LORA, 1) }
-    const loaded = await placeModel(backend, source, trained)
-    const settings = settingsOf(loaded)
-    try {
-      const checked = await checkStep(backend, loaded, { ...settings, dropout: 0 }, check)
-      const errors = [checked.lossError, checked.slopeError]
-      const row = {
-        name: `train ${method}`,
-        shape: `${batches.length}×${size.pairs} pairs, ${tokens} tokens`,
-        ...placeOf(backend),
-        variant: 'f32, packed',
-        max_error: errors[0]!,
-        gradient_error: errors[1]!,
-        note,
-        verified: errors[0]! <= LOSS_TOLERANCE && errors[1]! <= SLOPE_TOLERANCE,
-      }
-      const trainer = createContrastiveTrainer(backend, settings)
-      try {
-        const step = stepper(trainer, batches)
-        await step()
-        const {
-          medians: [time],
-          cores,
-        } = await takeTurns([() => milliseconds(step)], options.rounds)
-        report({ ...row, cores, milliseconds: time!, tokens_per_second: (tokens / time!) * 1000 })
-        if (!options.folder || !source.folder) continue
-        const place = {
-          threads: backend.kind === 'wasm' ? (backend as WasmBackend).threads : 1,
-          device: deviceOf(backend),
-        }
-        await compareTraining(
-          { task, model: source.folder, ours: checked, step, tokens, row },
-          place,
-          options,
-          report,
-          say,
-        )
-      } finally {
-        trainer.release()
-      }
-    } finally {
-      loaded.release()
-    }
-  }
+  const tasks = methods.map(
+    (method): TrainingTask => ({ method, batches, check, temperature: TEMPERATURE, rate: RATE, lora: LORA }),
+  )
+  for (const task of tasks) await benchMethod(backend, source, task, { ...options, note }, report, say)
 }
 
-const deviceOf = (backend: Backend): 'cpu' | 'gpu' =>
-  backend.kind === 'webgpu' && !isSoftware(backend) ? 'gpu' : 'cpu'
+async function benchMethod(
+  backend: Backend,
+  source: ModelSource,
+  task: TrainingTask,
+  { note, ...options }: TrainBenchOptions & { readonly note: string },
+  report: Report,
+  say: (line: string) => void,
+): Promise<void> {
+  const { method, batches } = task
+  const tokens = batches.reduce((sum, { query, passage }) => sum + query.ids.length + passage.ids.length, 0)
+  const trained: Method =
+    method === 'full' ? { kind: 'full' } : { kind: 'lora', adapter: newAdapter(source.weights.config, LORA, 1) }
+  const loaded = await placeModel(backend, source, trained)
+  const settings = settingsOf(loaded)
+  const trainer = createContrastiveTrainer(backend, settings)
+  try {
+    const checked = await checkStep(backend, loaded, { ...settings, dropout: 0 }, task.check)
+    const row = {
+      name: `train ${method}`,
+      shape: `${batches.length}×${sequenceCount(batches[0]!.query)} pairs, ${tokens} tokens`,
+      ...placeOf(backend),
+      variant: 'f32, packed',
+      max_error: checked.lossError,
+      gradient_error: checked.slopeError,
+      verified: checked.lossError <= LOSS_TOLERANCE && checked.slopeError <= SLOPE_TOLERANCE,
+      note,
+    }
+    const step = stepper(trainer, batches)
+    await step()
+    const { medians, cores } = await takeTurns([() => milliseconds(step)], options.rounds)
+    report({ ...row, cores, milliseconds: medians[0]!, ...ratesOf({ tokens }, medians[0]!) })
+    if (!source.folder) return
+    const own = { task, model: source.folder, ours: checked, step, tokens, row }
+    await compareTraining(own, settingsBeside(backend), options, report, say)
+  } finally {
+    trainer.release()
+    loaded.release()
+  }
+}
 
 const settingsOf = ({ encoder, trainable }: LoadedEncoder): ContrastiveSettings => ({
   query: encoder,
