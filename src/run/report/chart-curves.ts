@@ -11,43 +11,34 @@ interface Kind extends LineKind {
 }
 
 /** Of the plot, in pixels. */
-const TALL = 262
+const [LOW, MIDDLE, TALL] = [90, 190, 262]
+
+const LOSS: Kind = {
+  ...{ title: 'Loss', caption: 'each step, and its running mean', drawn: 'points' },
+  ...{ height: MIDDLE, fromZero: false, format: '.3~g' },
+}
+const LEARNING_RATE: Kind = {
+  ...{ title: 'Learning rate', caption: '', drawn: 'plain' },
+  ...{ height: LOW, fromZero: true, format: '~e' },
+}
+const GRADIENT_NORM: Kind = {
+  ...{ title: 'Gradient norm', caption: '', drawn: 'line' },
+  ...{ height: LOW, fromZero: true, format: '.3~g' },
+}
+const devScore = (measure: string | undefined): Kind => ({
+  ...{ title: measure === undefined ? 'Score' : measureTitle(measure), caption: 'on the dev split', drawn: 'marked' },
+  ...{ height: MIDDLE, fromZero: false, format: '.3~f' },
+})
 
 export async function trainingCharts({ curves }: ComparisonRecord): Promise<Html> {
   const systems = curves.map(curve => curve.system)
   const over = (value: (step: CurveStep) => number | undefined) => curves.map(curve => seriesOf(curve, value))
   const devMeasure = curves.find(curve => curve.devMeasure !== undefined)?.devMeasure
   const charts: [Kind, Series[]][] = [
-    [
-      {
-        title: 'Loss',
-        caption: 'each step, and its running mean',
-        drawn: 'points',
-        height: 190,
-        fromZero: false,
-        format: '.3~g',
-      },
-      over(step => step.loss),
-    ],
-    [
-      {
-        title: devMeasure === undefined ? 'Score on the dev split' : measureTitle(devMeasure),
-        caption: devMeasure === undefined ? '' : 'on the dev split',
-        drawn: 'marked',
-        height: 190,
-        fromZero: false,
-        format: '.3~f',
-      },
-      over(step => step.devScore),
-    ],
-    [
-      { title: 'Learning rate', caption: '', drawn: 'plain', height: 90, fromZero: true, format: '~e' },
-      over(step => step.learningRate),
-    ],
-    [
-      { title: 'Gradient norm', caption: '', drawn: 'line', height: 90, fromZero: true, format: '.3~g' },
-      over(step => step.gradientNorm),
-    ],
+    [LOSS, over(step => step.loss)],
+    [devScore(devMeasure), over(step => step.devScore)],
+    [LEARNING_RATE, over(step => step.learningRate)],
+    [GRADIENT_NORM, over(step => step.gradientNorm)],
   ]
   const shown = charts.filter(([, series]) => series.some(({ points, left }) => points.length + left > 0))
   // Three stand as one beside two.
@@ -71,7 +62,9 @@ function seriesOf({ system, steps }: Curve, value: (step: CurveStep) => number |
 const key = (systems: readonly string[]) => html`<ul class="key">
 ${systems.map(
   (system, i) =>
-    html`<li><svg viewBox="0 0 36 12" aria-hidden="true"><path d="M0 6H36" fill="none" stroke="${colorOf(i)}" stroke-width="2.5" stroke-dasharray="${dashOf(i).join(' ')}"/></svg>${system}</li>
+    html`<li><svg viewBox="0 0 36 12" aria-hidden="true">
+<path d="M0 6H36" fill="none" stroke="${colorOf(i)}" stroke-width="2.5" stroke-dasharray="${dashOf(i).join(' ')}"/>
+</svg>${system}</li>
 `,
 )}</ul>`
 

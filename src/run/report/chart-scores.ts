@@ -48,7 +48,7 @@ function wideLayout(rows: readonly Row[]): Layout {
   return { width: FULL_WIDTH - left - right, rowHeight: 28, left, right, above: false, name }
 }
 
-/** About, in pixels: without a canvas nothing measures text. Chinese letters and signs are twice as wide as Latin ones. */
+/** About, in pixels: without a canvas nothing measures text. Chinese letters are twice as wide as Latin ones. */
 const widthOf = (text: string) => sum([...text].map(letter => (letter.codePointAt(0)! > 0x2e7f ? 13.5 : 7)))
 
 /** Cut where it is wider than `room`. */

@@ -8,7 +8,8 @@ const MOST_CHARACTERS = 160
 /** The first and the last stand open. */
 export function exampleList({ examples, measures, exampleChoice }: ComparisonRecord): Html {
   const measure = measureTitle(measures[0] ?? 'score')
-  return html`<p class="note">${exampleChoice ? `${exampleChoice} ` : ''}The best three of each system; ✓ marks what is relevant.</p>
+  const choice = exampleChoice ? `${exampleChoice} ` : ''
+  return html`<p class="note">${choice}The best three of each system; ✓ marks what is relevant.</p>
 ${examples.map((example, i) => exampleEntry(example, measure, i === 0 || i === examples.length - 1))}`
 }
 

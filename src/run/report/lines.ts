@@ -12,7 +12,7 @@ export interface Series {
 }
 
 export interface LineKind {
-  /** Raw values as faint points or as a faint line, a running mean over them; or one line, with a point at each value. */
+  /** Raw values as faint points or a faint line, a running mean over them; or one line, with a point at each value. */
   readonly drawn: 'points' | 'line' | 'plain' | 'marked'
   /** Of the plot, in pixels. */
   readonly height: number
@@ -82,7 +82,7 @@ export function lineSpecification(kind: LineKind, series: readonly Series[], log
   }
 }
 
-/** What is smoothed is smoothed on the axis it stands on: a spike on a logarithmic one moves the line as far as it is seen. */
+/** Smoothed on the axis it stands on: a spike on a logarithmic one moves the line as far as it is seen. */
 function rowsOf({ drawn }: LineKind, series: readonly Series[], log: boolean) {
   const smoothed = ({ points }: Series) => (drawn === 'points' || drawn === 'line') && points.length >= FEWEST_TO_SMOOTH
   const [to, from] = log ? [Math.log, Math.exp] : [Number, Number]

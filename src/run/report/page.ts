@@ -45,7 +45,7 @@ ${curves.some(curve => curve.steps.length > 0) ? section('Training', await train
 ${examples.length > 0 ? section('Queries', exampleList(record)) : ''}
 ${section('Machine', machine(record))}
 ${section('Repeat it', html`<pre>${record.command}</pre>`)}
-${section('Settings', html`<details><summary>The completed recipe</summary><pre>${record.recipe.trim()}</pre></details>`)}
+${section('Settings', settings(record))}
 ${measures.length > 0 ? section('Measures', meanings(measures)) : ''}
 </main>
 </body>
@@ -58,6 +58,9 @@ const section = (title: string, content: Html) => html`<section>
 <h2>${title}</h2>
 ${content}
 </section>`
+
+const settings = ({ recipe }: ComparisonRecord) =>
+  html`<details><summary>The completed recipe</summary><pre>${recipe.trim()}</pre></details>`
 
 const rows = (entries: readonly (readonly [string, string])[]) => html`<dl>
 ${entries.map(

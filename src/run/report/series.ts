@@ -5,7 +5,7 @@ export interface Point {
   readonly y: number
 }
 
-/** Over about a twentieth of the points around each; at the ends the straight line through as many, so that none is seen late. */
+/** Over about a twentieth of the points around each; at the ends, with fewer around, a line through them. */
 export function runningMean(points: readonly Point[]): Point[] {
   const sums = [0]
   for (const { y } of points) sums.push(sums.at(-1)! + y)
@@ -29,7 +29,7 @@ function slope(points: readonly Point[], from: number, to: number): number {
   return square === 0 ? 0 : product / square
 }
 
-/** At most about `most`: of each run of neighbours the lowest and the highest, so that no spike is lost; the ends stay. */
+/** At most about `most`: the lowest and the highest of each run of neighbours, so spikes stay, and so do the ends. */
 export function thinned(points: readonly Point[], most: number): readonly Point[] {
   if (points.length <= most) return points
   const size = Math.ceil((2 * points.length) / most)

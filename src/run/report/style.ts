@@ -14,6 +14,7 @@ p{margin:.5rem 0}
 .lead,small,.note,figcaption,dt{color:var(--soft)}
 small,.note{font-size:.85rem}
 .notes{margin:1rem 0 0;padding-left:1rem;border-left:3px solid var(--line)}
+time{white-space:nowrap}
 figure{margin:1.25rem 0;break-inside:avoid}
 figcaption{padding-bottom:.5rem}
 figcaption strong{color:var(--text);font-weight:600}
@@ -58,5 +59,5 @@ pre{margin:0;padding:1rem;background:var(--panel);border-radius:.35rem;font:.85r
 ul{margin:0;padding-left:1.2rem}
 @media (max-width:38rem){table,caption,thead,tbody{display:block}tr{display:grid;grid-template-columns:repeat(var(--columns),minmax(3rem,1fr));border-top:1px solid var(--line);padding:.35rem 0}thead tr{border-top:0}tr th,tr td{padding:0 0 0 .4rem;border-top:0}th:first-child{grid-column:1/-1}thead th:first-child{display:none}thead th{align-self:end}th[scope=rowgroup]{padding-top:.7rem}td small{display:block;min-width:0}.wide{display:none}.narrow{display:block}}
 @media (max-width:27rem){body{padding:1.5rem 1rem 3rem}.answer{font-size:1.15rem}dl{gap:.3rem 1rem}.systems{grid-template-columns:1fr}.systems dd{margin-bottom:.5rem}}
-@media print{@page{size:A4;margin:16mm}html{font-size:9.5pt}body{max-width:none;padding:0}h2{break-after:avoid}pre{border:1px solid var(--line)}.wide{display:block}.narrow{display:none}.query{break-inside:avoid}details::details-content{content-visibility:visible;height:auto;display:block}}
+@media print{@page{size:A4;margin:16mm}html{font-size:9.5pt}body{max-width:none;padding:0}h2{break-after:avoid}pre{border:1px solid var(--line)}.wide{display:block}.narrow{display:none}table,dl,.query{break-inside:avoid}details::details-content{content-visibility:visible;height:auto;display:block}}
 `

@@ -1,6 +1,10 @@
 // The sentences at the top: what came out, in words from the numbers, and what was run on what.
-import type { Against, ComparisonRecord, Group, Score, System } from './record.js'
+import { type Html, html } from './html.js'
+import type { Against, ComparisonRecord, Group, Score, System, TestSet } from './record.js'
 import { capital, counted, day, duration, grouped, listed, measureTitle, sum } from './words.js'
+
+/** Below this, a difference is marked. */
+export const SIGNIFICANT = 0.05
 
 export const scoreOf = ({ scores }: ComparisonRecord, system: string, group: string, measure: string) =>
   scores.find(each => each.system === system && each.group === group && each.measure === measure)
@@ -27,7 +31,7 @@ export function bestTrained(record: ComparisonRecord): System | undefined {
     .reduce<System | undefined>((best, each) => (best && height(best) >= height(each) ? best : each), undefined)
 }
 
-/** "Full fine-tuning lifts nDCG@10 from 0.21 to 0.64 on areas trained on …; BM25 reaches 0.71"; absent without scores. */
+/** "Full fine-tuning lifts nDCG@10 from 0.21 to 0.64 on areas trained on; BM25 reaches 0.71."; absent without scores. */
 export function answer(record: ComparisonRecord): string | undefined {
   const { measures, groups, systems } = record
   const measure = measures[0]
@@ -75,9 +79,10 @@ function changes(record: ComparisonRecord, after: System, before: System, measur
     const subject = text === '' ? measureTitle(measure) : 'it'
     const link = text === '' ? '' : here === verb ? ' and ' : ' but '
     const p = againstStart(record, end)?.p
-    const chance = p !== undefined && p >= 0.05 && here !== 'leaves' ? ', a difference that chance may explain,' : ''
-    text += `${link}${here === verb ? '' : `${here} ${subject} `}${here === 'leaves' ? `at ${from}` : `from ${from} to ${to}`}`
-    text += ` ${place(record, group)}${chance}`
+    const chance =
+      p !== undefined && p >= SIGNIFICANT && here !== 'leaves' ? ', a difference that chance may explain,' : ''
+    const way = here === 'leaves' ? `at ${from}` : `from ${from} to ${to}`
+    text += `${link}${here === verb ? '' : `${here} ${subject} `}${way} ${place(record, group)}${chance}`
     verb = here
   }
   return text.replace(/,$/, '')
@@ -90,13 +95,20 @@ function place({ groups, tests }: ComparisonRecord, group: Group): string {
 }
 
 /** What was run on what, and how long it took. */
-export function lead({ model, systems, tests, started, seconds }: ComparisonRecord): string {
+export function lead({ model, systems, tests, started, seconds }: ComparisonRecord): Html {
   const name = model.name === undefined ? '' : `${model.name}: `
   const compared = systems.length === 1 ? systems[0]!.name : counted(systems.length, 'system')
   const queries = counted(sum(tests.map(test => test.queries)), 'query', 'queries')
   const sets = tests.length === 1 ? tests[0]!.name : counted(tests.length, 'test set')
-  const documents = grouped(sum(tests.map(test => test.documents)))
-  const scored = tests.length === 0 ? '' : ` on ${sets}, ${queries} over ${documents} documents`
+  const scored = tests.length === 0 ? '' : ` on ${sets}, ${queries} over ${documentsOf(tests)}`
   const time = seconds.total === undefined ? '' : `, in ${duration(seconds.total)}`
-  return `${name}${compared}${scored}. ${day(started)}${time}.`
+  return html`${name}${compared}${scored}. <time>${day(started)}</time>${time}.`
+}
+
+/** Not summed: test sets may share their documents. */
+function documentsOf(tests: readonly TestSet[]): string {
+  const counts = tests.map(test => test.documents)
+  const [least, most] = [Math.min(...counts), Math.max(...counts)]
+  const range = least === most ? counted(most, 'document') : `${grouped(least)} to ${grouped(most)} documents`
+  return tests.length === 1 ? range : `${range} each`
 }

@@ -1,41 +1,47 @@
 // Scores as tables: systems by group with intervals and significance, their differences, and every test set.
 import { type Html, html } from './html.js'
 import type { ComparisonRecord, Group, Score, System } from './record.js'
-import { againstStart, scoreOf, startingPoint } from './summary.js'
+import { againstStart, SIGNIFICANT, scoreOf, startingPoint } from './summary.js'
 import { capital, counted, grouped, intervalText, measureTitle, pText, scoreText, signed } from './words.js'
-
-/** Below this, a difference is marked. */
-export const SIGNIFICANT = 0.05
 
 export function scoreTable(record: ComparisonRecord): Html {
   const { groups, measures, systems } = record
-  const start = startingPoint(record)
-  const tested = start && record.scores.some(score => againstStart(record, score))
   const averaged = groups.some(group => group.tests.length > 1)
+  const means = averaged ? 'Means over test sets, each the mean over its queries' : 'Means over queries'
   return html`<table style="--columns:${measures.length}">
-<thead><tr><th scope="col">System</th>${measures.map(measure => html`<th scope="col">${measureTitle(measure)}</th>`)}</tr></thead>
+${headRow(['System', ...measures.map(measureTitle)])}
 ${groups.map(group => groupBody(record, group, systems))}</table>
-<p class="note">${averaged ? 'Means over test sets, each the mean over its queries' : 'Means over queries'}, the best in bold, with 95 % intervals (bootstrap over queries).${
-    tested
-      ? html` <span class="up">▲</span> higher, <span class="down">▼</span> lower than ${start.name}: p &lt; ${SIGNIFICANT}, paired randomisation test over queries.`
-      : ''
-  }</p>`
+<p class="note">${means}, the best in bold, with 95 % intervals (bootstrap over queries).${markNote(record)}</p>`
+}
+
+const headRow = (names: readonly string[]) =>
+  html`<thead><tr>${names.map(name => html`<th scope="col">${name}</th>`)}</tr></thead>`
+
+/** What the marks mean, where anything was tested. */
+function markNote(record: ComparisonRecord): Html {
+  const start = startingPoint(record)
+  if (!start || !record.scores.some(score => againstStart(record, score))) return html``
+  return html` <span class="up">▲</span> higher, <span class="down">▼</span> lower than ${start.name}:
+p &lt; ${SIGNIFICANT}, paired randomisation test over queries.`
 }
 
 /** The name of a single test set stays as it is. */
 export const groupTitle = ({ title, tests }: Pick<Group, 'title' | 'tests'>) =>
   tests.includes(title) ? title : capital(title)
 
-const groupHead = ({ title, tests, queries }: Group, columns: number) =>
-  html`<tr><th scope="rowgroup" colspan="${columns}">${groupTitle({ title, tests })} <small>${counted(tests.length, 'test set')}, ${counted(queries, 'query', 'queries')}</small></th></tr>
+function groupHead(group: Group, columns: number): Html {
+  const size = `${counted(group.tests.length, 'test set')}, ${counted(group.queries, 'query', 'queries')}`
+  return html`<tr><th scope="rowgroup" colspan="${columns}">${groupTitle(group)} <small>${size}</small></th></tr>
 `
+}
 
 function groupBody(record: ComparisonRecord, group: Group, systems: readonly System[]): Html {
   const { measures } = record
+  const cell = (name: string, measure: string) =>
+    scoreCell(record, scoreOf(record, name, group.name, measure), bestMean(record, group, measure))
   return html`<tbody>
 ${groupHead(group, measures.length + 1)}${systems.map(
-  ({ name }) =>
-    html`<tr><th scope="row">${name}</th>${measures.map(measure => scoreCell(record, scoreOf(record, name, group.name, measure), bestMean(record, group, measure)))}</tr>
+  ({ name }) => html`<tr><th scope="row">${name}</th>${measures.map(measure => cell(name, measure))}</tr>
 `,
 )}</tbody>
 `
@@ -55,8 +61,8 @@ function scoreCell(record: ComparisonRecord, score: Score | undefined, best: num
   const title = against
     ? html` title="${signed(against.difference)} against ${against.system}, ${pText(against.p)}"`
     : html``
-  const mean = scoreText(score.mean)
-  return html`<td${title}>${sign}${score.mean === best ? html`<b>${mean}</b>` : mean}<small>${intervalText(score.low, score.high)}</small></td>`
+  const mean = score.mean === best ? html`<b>${scoreText(score.mean)}</b>` : scoreText(score.mean)
+  return html`<td${title}>${sign}${mean}<small>${intervalText(score.low, score.high)}</small></td>`
 }
 
 /** The main measure's paired differences of what was trained from all else; empty where nothing was tested. */
@@ -76,7 +82,7 @@ export function differenceTable(record: ComparisonRecord): Html {
   }
   return html`<table style="--columns:${groups.length}">
 <caption>Differences in ${measureTitle(measure)}, the same queries compared</caption>
-<thead><tr><th scope="col">System</th>${groups.map(group => html`<th scope="col">${groupTitle(group)}</th>`)}</tr></thead>
+${headRow(['System', ...groups.map(groupTitle)])}
 <tbody>
 ${pairs.map(
   ({ name, other }) =>
@@ -105,7 +111,7 @@ export function testTable(record: ComparisonRecord, measure: string): Html {
     })
   return html`<div class="wide-table"><table style="--columns:${systems.length}">
 <caption>${measureTitle(measure)}, the best of each test set in bold</caption>
-<thead><tr><th scope="col">Test set</th>${systems.map(({ name }) => html`<th scope="col">${name}</th>`)}</tr></thead>
+${headRow(['Test set', ...systems.map(system => system.name)])}
 ${groups.map(
   group => html`<tbody>
 ${groups.length > 1 ? groupHead(group, columns) : ''}${rows(group)}</tbody>

@@ -48,6 +48,7 @@ export async function drawChart(
   const svg = await view.toSVG()
   view.finalize()
   const [across, down] = [width + margins.left + margins.right, height + margins.top + margins.bottom]
-  const open = `<svg viewBox="0 0 ${across} ${down}" style="max-width:${Math.round(across * 1.15)}px" role="img" aria-label="${escapeHtml(label)}">`
+  const look = `viewBox="0 0 ${across} ${down}" style="max-width:${Math.round(across * 1.15)}px"`
+  const open = `<svg ${look} role="img" aria-label="${escapeHtml(label)}">`
   return { html: svg.replace(/^[\s\S]*?<svg[^>]*>/, open) }
 }

@@ -49,11 +49,13 @@ export function day(iso: string): string {
   return Number.isNaN(date.getTime()) ? iso : `${date.toISOString().slice(0, 16).replace('T', ' ')} UTC`
 }
 
+/** With spaces that no line is broken at. */
 export function duration(seconds: number): string {
-  if (seconds < 60) return `${seconds.toFixed(1)} s`
+  const text = (parts: string) => parts.replaceAll(' ', '\u00a0')
+  if (seconds < 60) return text(`${seconds.toFixed(1)} s`)
   const minutes = Math.round(seconds / 60)
-  if (seconds < 600) return `${Math.floor(Math.round(seconds) / 60)} min ${Math.round(seconds) % 60} s`
-  return minutes < 60 ? `${minutes} min` : `${grouped(Math.floor(minutes / 60))} h ${minutes % 60} min`
+  if (seconds < 600) return text(`${Math.floor(Math.round(seconds) / 60)} min ${Math.round(seconds) % 60} s`)
+  return text(minutes < 60 ? `${minutes} min` : `${grouped(Math.floor(minutes / 60))} h ${minutes % 60} min`)
 }
 
 export const megabytes = (bytes: number) => `${grouped(Math.round(bytes / 1e6))} MB`
@@ -74,8 +76,7 @@ export function measureTitle(name: string): string {
 }
 
 const MEANINGS: Readonly<Record<string, (among: string) => string>> = {
-  ndcg: among =>
-    `how near ${among} to the best possible order: a relevant document counts less the further down it stands; 1 is perfect`,
+  ndcg: among => `how near ${among} to the best order: a relevant document counts less the further down it stands`,
   mrr: among => `1 divided by the rank of the first relevant document ${among}; 0 where there is none`,
   recall: among => `the share of the relevant documents that are ${among}`,
   precision: among => `the share of relevant documents ${among}`,

@@ -42,7 +42,7 @@ test('what it says, and in which order', () => {
     comparison.name,
     comparison.question!,
     'Full fine-tuning lifts nDCG@10 from 0.21 to 0.64 on areas trained on and from 0.20 to 0.31 on areas never seen',
-    'mini encoder: 4 systems on 10 test sets, 1,180 queries over 13,665 documents. 2025-03-04 05:06 UTC, in 15 min.',
+    'mini encoder: 4 systems on 10 test sets, 1,180 queries over 1,200 to 1,533 documents each. 2025-03-04 05:06 UTC , in 15 min.',
     comparison.notes[0]!,
     'nDCG@10 with 95 % intervals',
     '4,386,816 parameters trained, 6 min 43 s, 17,020 tokens/s, 402 MB',
@@ -210,6 +210,7 @@ test('the plain case: one test set, nothing trained, no examples, one query', as
   elementsOf(made)
   const text = textOf(made)
   assert.match(text, /Training lifts nDCG@10 from 0\.29 to 0\.32 on conala\./)
+  assert.match(text, /m: 2 systems on conala, 365 queries over 2,810 documents\. /)
   assert.not.match(text, /Warnings|By test set|Queries|undefined|NaN/)
   assert.not.match(made, /<h2>Training/)
   const single = await renderComparison({ ...plain, scores: [score('before', 0.5, 0), score('after', 1, 0)] })

@@ -43,7 +43,7 @@ test('numbers', () => {
     ['+0.100', '−0.100', '0.000'],
   )
   assert.equal([0.0004, 0.001, 0.5].map(pText), ['p < 0.001', 'p = 0.001', 'p = 0.500'])
-  assert.equal([5, 412.3, 3600].map(duration), ['5.0 s', '6 min 52 s', '1 h 0 min'])
+  assert.equal([5, 412.3, 3600].map(duration), ['5.0\u00a0s', '6\u00a0min\u00a052\u00a0s', '1\u00a0h\u00a00\u00a0min'])
 })
 
 test('a text is cut by characters', () => {
