@@ -33,11 +33,13 @@ if (stale('build/shaders.ts', ['scripts/assets.mjs', 'shaders', ...shaderFiles])
 }
 
 const shared = filesUnder('assembly').filter(path => path.endsWith('.ts'))
-for (const target of ['kernels', 'text', 'sampling']) {
+for (const target of ['kernels', 'kernels-relaxed', 'text', 'sampling']) {
+  // A second build of the same kernels, for runtimes with fused products.
+  const folder = target.replace('-relaxed', '')
   const sources = shared.filter(
-    path => path.startsWith(join('assembly', target)) || path.startsWith(join('assembly', 'common')),
+    path => path.startsWith(join('assembly', folder)) || path.startsWith(join('assembly', 'common')),
   )
-  if (!sources.includes(join('assembly', target, 'index.ts'))) continue
+  if (!sources.includes(join('assembly', folder, 'index.ts'))) continue
   const output = `build/${target}.ts`
   if (!stale(output, ['scripts/assets.mjs', 'asconfig.json', ...sources])) continue
   const wasm = `build/${target}.${process.pid}.wasm`
@@ -45,7 +47,7 @@ for (const target of ['kernels', 'text', 'sampling']) {
     process.execPath,
     [
       'node_modules/assemblyscript/bin/asc.js',
-      `assembly/${target}/index.ts`,
+      `assembly/${folder}/index.ts`,
       '--target',
       target,
       '--outFile',
@@ -57,7 +59,7 @@ for (const target of ['kernels', 'text', 'sampling']) {
   )
   renameSync(wasm, `build/${target}.wasm`)
   renameSync(wasm.replace('.wasm', '.wat'), `build/${target}.wat`)
-  write(output, `export const ${target}Module = '${readFileSync(`build/${target}.wasm`).toString('base64')}'\n`)
+  write(output, `export const ${folder}Module = '${readFileSync(`build/${target}.wasm`).toString('base64')}'\n`)
 }
 
 // What a worker thread runs, in one piece: a source text needs no file to be found, whatever bundles this package.

@@ -17,9 +17,10 @@ function finish8(c: usize, low: v128, high: v128, alpha: v128, accumulate: bool,
   finish4(c + 16, high, alpha, accumulate, bias ? bias + 16 : 0)
 }
 
-/** sum + x · y, rounded twice: wasm SIMD has no fused product. */
+/** sum + x · y: rounded once in the build for runtimes with relaxed SIMD, twice in the other, for wasm SIMD has no fused product. */
 @inline
 export function addProduct(sum: v128, x: v128, y: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(x, y, sum)
   return f32x4.add(sum, f32x4.mul(x, y))
 }
 

@@ -41,6 +41,8 @@ export interface Backend {
   readonly kind: 'webgpu' | 'wasm'
   /** For people: the adapter's or the module's name. */
   readonly description: string
+  /** What decides the last bits of a result beside its inputs: the same on another run means the same bits. Kept with checkpoints. */
+  readonly numerics: string
   readonly limits: BackendLimits
   /** Zeroed memory; fails with a message that says how much was asked. */
   allocate(bytes: number, label: string): Memory

@@ -17,7 +17,7 @@ export const infoCommand = (): Command =>
       const { webgpu, wasm } = backends
       const lines = [
         `wgpu-retrieve ${version} (${commit}) on ${runtime}`,
-        `wasm    ${wasm.available ? `SIMD, ${wasm.threads} thread${wasm.threads > 1 ? 's' : ''}` : `missing: ${wasm.reason}`}`,
+        `wasm    ${wasm.available ? `${wasm.relaxed_simd ? 'relaxed ' : ''}SIMD, ${wasm.threads} thread${wasm.threads > 1 ? 's' : ''}` : `missing: ${wasm.reason}`}`,
         `webgpu  ${webgpu.available ? `${webgpu.adapter}${webgpu.software ? ' (software: slower than wasm)' : ''}` : `missing: ${webgpu.reason}`}`,
         ...webgpu.adapters
           .filter(each => each.name !== webgpu.adapter)

@@ -2,6 +2,7 @@
 // is missing is an error.
 import type { Backend } from '../backend/backend.js'
 import { createWasmBackend } from '../backend/wasm/backend.js'
+import { hasRelaxedSimd } from '../backend/wasm/module.js'
 import { createWebGpuBackend } from '../backend/webgpu/backend.js'
 import { type AdapterInfo, listAdapters, requestAdapter } from '../runtime/gpu.js'
 
@@ -84,6 +85,8 @@ export interface BackendsInfo {
       readonly available: boolean
       readonly threads: number
       readonly simd: boolean
+      /** Relaxed SIMD: fused products. */
+      readonly relaxed_simd: boolean
       readonly reason?: string
     }
   }
@@ -95,9 +98,9 @@ async function describeWasm(): Promise<BackendsInfo['backends']['wasm']> {
   try {
     const backend = await createWasmBackend()
     backend.close()
-    return { available: true, threads: backend.threads, simd: true }
+    return { available: true, threads: backend.threads, simd: true, relaxed_simd: hasRelaxedSimd() }
   } catch (error) {
-    return { available: false, threads: 0, simd: false, reason: (error as Error).message }
+    return { available: false, threads: 0, simd: false, relaxed_simd: false, reason: (error as Error).message }
   }
 }
 

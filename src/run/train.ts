@@ -205,7 +205,7 @@ export async function trainModel(
     const heaviest = heaviestBatch(pairs.texts, pairs.examples, settings)
     const bytes = loaded.bytes + stepMemory(backend, step, heaviest)
     const fingerprint = await hashLines([
-      ...[backend.kind, source.hash, pairs.hash],
+      ...[backend.numerics, source.hash, pairs.hash],
       JSON.stringify({ train, lora, seed, settings: source.settings }),
     ])
     const { checkpoint, evaluate } = hooks

@@ -5,6 +5,7 @@ import { type Backend, type BoundCall, wholeView } from '../../src/backend/backe
 import type { KernelName, Params } from '../../src/backend/kernels.js'
 import { createWasmBackend } from '../../src/backend/wasm/backend.js'
 import { createHeap } from '../../src/backend/wasm/heap.js'
+import { hasRelaxedSimd } from '../../src/backend/wasm/module.js'
 import { normalCdf } from '../reference/error-function.js'
 import { seededValues } from '../support/values.js'
 
@@ -31,6 +32,26 @@ const rejection = (run: Promise<unknown>): Promise<string> =>
     () => 'no error',
     error => error.message,
   )
+
+const relaxed = hasRelaxedSimd()
+if (!relaxed) console.log('skipped: fused products, for which this runtime must know relaxed SIMD (Node 22 or newer)')
+;(relaxed ? test : test.skip)('fused and plain products agree but for rounding, and say which they are', async () => {
+  const [M, N, K] = [37, 45, 400]
+  const params = { M, N, K, transposeA: 0, transposeB: 1, accumulate: 0, hasBias: 0, alpha: 1 }
+  const results: Float32Array[] = []
+  for (const fused of [false, true]) {
+    const on = await createWasmBackend({ threads: 1, fused })
+    assert.is(on.numerics, fused ? 'wasm, fused products' : 'wasm')
+    const [a, b] = [filled(on, seededValues(M * K, 1), 'a'), filled(on, seededValues(N * K, 2), 'b')]
+    const c = on.allocate(M * N * 4, 'c')
+    const views = [wholeView(a), wholeView(b), undefined, wholeView(c)]
+    on.run(await on.prepare([{ kernel: 'matmul', views }]), [params])
+    results.push(await floats(on, wholeView(c)))
+    on.close()
+  }
+  const worst = results[0]!.reduce((most, value, i) => Math.max(most, Math.abs(value - results[1]![i]!)), 0)
+  assert.ok(worst > 0 && worst < 1e-5, String(worst))
+})
 
 test('the heap deals the first fit, aligned, and joins what is freed', () => {
   const heap = createHeap(100, 4096, () => undefined)

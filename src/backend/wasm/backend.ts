@@ -21,6 +21,8 @@ export interface WasmOptions {
   readonly maximumBytes?: number | undefined
   /** Seconds that a thread may fall behind the others before it is given up. */
   readonly patience?: number | undefined
+  /** Fused products, which round once instead of twice; default: where the runtime has them (relaxed SIMD). */
+  readonly fused?: boolean | undefined
   /** Shares among threads what is too small to be worth it, too: for tests. */
   readonly shareAll?: boolean | undefined
 }
@@ -34,7 +36,7 @@ export interface WasmBackend extends Backend {
 export async function createWasmBackend(options: WasmOptions = {}): Promise<WasmBackend> {
   const maximum = Math.min(options.maximumBytes ?? LARGEST_MEMORY, LARGEST_MEMORY)
   const { memory, size, reason } = createMemory(maximum, checkedThreads(options.threads ?? (await coreCount())))
-  const module = await instantiateKernels(memory)
+  const module = await instantiateKernels(memory, options.fused)
   const scratch = Math.ceil(module.heapBase / HEAP_ALIGNMENT) * HEAP_ALIGNMENT
   module.setScratch(scratch)
   const base = scratch + size * module.scratchBytes
@@ -72,7 +74,8 @@ export async function createWasmBackend(options: WasmOptions = {}): Promise<Wasm
 
   return {
     kind: 'wasm',
-    description: `wasm SIMD, ${size} thread${size > 1 ? 's' : ''}${reason && ` (${reason})`}`,
+    numerics: module.fused ? 'wasm, fused products' : 'wasm',
+    description: `wasm ${module.fused ? 'relaxed ' : ''}SIMD, ${size} thread${size > 1 ? 's' : ''}${reason && ` (${reason})`}`,
     threads: size,
     limits: { binding: maximum, memory: maximum, alignment: HEAP_ALIGNMENT },
     allocate(bytes, label) {

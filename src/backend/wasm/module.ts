@@ -1,5 +1,6 @@
 // The compiled kernels (assembly/kernels) brought to life over a given memory: one function a kernel and what the host sets up.
 import { kernelsModule } from '../../../build/kernels.js'
+import { kernelsModule as relaxedKernelsModule } from '../../../build/kernels-relaxed.js'
 import type { KernelName } from '../kernels.js'
 
 /** A kernel as exported: a pointer a tensor, the parameters, then `begin, end`, as the kernel table says. */
@@ -16,6 +17,8 @@ export interface KernelModule {
   readonly heapBase: number
   /** The largest headSize that the attention kernels can do. */
   readonly maxHeadSize: number
+  /** Whether products are fused, which gives other last bits. */
+  readonly fused: boolean
 }
 
 interface Setup {
@@ -25,9 +28,26 @@ interface Setup {
   maxHeadSize(): number
 }
 
-/** Fails where the runtime has no WebAssembly SIMD, or, for a shared memory, no threads. */
-export async function instantiateKernels(memory: WebAssembly.Memory): Promise<KernelModule> {
-  const code = Uint8Array.from(atob(kernelsModule), character => character.charCodeAt(0))
+/** A module of one function, v128 × v128 × v128 → v128, that is f32x4.relaxed_madd of its parameters. */
+const RELAXED_PROBE = Uint8Array.of(
+  ...[0, 97, 115, 109, 1, 0, 0, 0],
+  ...[1, 8, 1, 96, 3, 123, 123, 123, 1, 123],
+  ...[3, 2, 1, 0],
+  ...[10, 13, 1, 11, 0, 32, 0, 32, 1, 32, 2, 253, 133, 2, 11],
+)
+
+/** Whether the runtime knows relaxed SIMD, whose products are fused where the processor can. */
+export const hasRelaxedSimd = (): boolean => WebAssembly.validate(RELAXED_PROBE)
+
+/**
+ * Fails where the runtime has no WebAssembly SIMD, or, for a shared memory, no threads. `fused`: with fused products; default: where the runtime
+ * has them.
+ */
+export async function instantiateKernels(
+  memory: WebAssembly.Memory,
+  fused: boolean = hasRelaxedSimd(),
+): Promise<KernelModule> {
+  const code = Uint8Array.from(atob(fused ? relaxedKernelsModule : kernelsModule), character => character.charCodeAt(0))
   const shared = typeof SharedArrayBuffer === 'function' && memory.buffer instanceof SharedArrayBuffer
   const { module, instance } = await WebAssembly.instantiate(shared ? importShared(code) : code, {
     env: { memory },
@@ -42,6 +62,7 @@ export async function instantiateKernels(memory: WebAssembly.Memory): Promise<Ke
     scratchBytes: setup.scratchBytes(),
     heapBase: setup.heapBase(),
     maxHeadSize: setup.maxHeadSize(),
+    fused,
   }
 }
 

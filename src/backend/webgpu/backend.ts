@@ -71,6 +71,7 @@ function backendOn(opened: Device): WebGpuBackend {
 
   return {
     kind: 'webgpu',
+    numerics: `webgpu, ${info.name}`,
     description: `WebGPU on ${info.name}${info.software ? ' (software)' : ''}`,
     adapterInfo: info,
     features,
