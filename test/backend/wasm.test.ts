@@ -36,13 +36,15 @@ const rejection = (run: Promise<unknown>): Promise<string> =>
 const relaxed = hasRelaxedSimd()
 if (!relaxed) console.log('skipped: fused products, for which this runtime must know relaxed SIMD (Node 22 or newer)')
 ;(relaxed ? test : test.skip)('fused and plain products agree but for rounding, and say which they are', async () => {
+  const random = seededValues(3)
+  const [data, weights] = [random.normal(37 * 400), random.normal(45 * 400)]
   const [M, N, K] = [37, 45, 400]
   const params = { M, N, K, transposeA: 0, transposeB: 1, accumulate: 0, hasBias: 0, alpha: 1 }
   const results: Float32Array[] = []
   for (const fused of [false, true]) {
     const on = await createWasmBackend({ threads: 1, fused })
     assert.is(on.numerics, fused ? 'wasm, fused products' : 'wasm')
-    const [a, b] = [filled(on, seededValues(M * K, 1), 'a'), filled(on, seededValues(N * K, 2), 'b')]
+    const [a, b] = [filled(on, data, 'a'), filled(on, weights, 'b')]
     const c = on.allocate(M * N * 4, 'c')
     const views = [wholeView(a), wholeView(b), undefined, wholeView(c)]
     on.run(await on.prepare([{ kernel: 'matmul', views }]), [params])
@@ -50,7 +52,7 @@ if (!relaxed) console.log('skipped: fused products, for which this runtime must 
     on.close()
   }
   const worst = results[0]!.reduce((most, value, i) => Math.max(most, Math.abs(value - results[1]![i]!)), 0)
-  assert.ok(worst > 0 && worst < 1e-5, String(worst))
+  assert.ok(worst > 0 && worst < 1e-4, String(worst))
 })
 
 test('the heap deals the first fit, aligned, and joins what is freed', () => {
