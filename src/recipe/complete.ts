@@ -165,7 +165,7 @@ function* variantProblems({ train }: Recipe, { variants }: ParsedRecipe): Genera
   const names = variants.map(({ name }) => name)
   for (const [i, name] of names.entries()) {
     const taken = [train?.method, ...RESERVED, ...names.slice(0, i)]
-    if (taken.includes(name))
+    if (taken.some(each => each?.toLowerCase() === name.toLowerCase()))
       yield problem(`variants.${i}.name`, `${display(name)} already names another column of the tables; choose another`)
   }
 }

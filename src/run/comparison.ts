@@ -4,7 +4,7 @@ import { recipeToToml } from '../recipe/load.js'
 import type { Recipe } from '../recipe/schema.js'
 import { baseName } from '../runtime/files.js'
 import { version } from '../version.js'
-import { examplesOf } from './examples.js'
+import { EXAMPLE_CHOICE, examplesOf } from './examples.js'
 import type { Outcome, System } from './record.js'
 import type { ComparisonRecord, Curve, Group, System as ReportSystem, Score } from './report/record.js'
 import type { Test } from './tests.js'
@@ -74,6 +74,7 @@ export function comparisonRecord(
       }
     }),
     examples: examplesOf(tests, systems, measures[0]!),
+    exampleChoice: EXAMPLE_CHOICE,
     warnings,
   }
 }

@@ -1,10 +1,16 @@
-// Ten queries of a run with what each system found, evenly spaced from the one that training harmed most to the one that gained most: no hand chose them.
+// Ten queries of a run with what each system found. No hand chose them: of those whose score training changed, evenly spaced from the greatest loss to
+// the greatest gain.
 import type { Collection } from '../data/collection.js'
 import type { System } from './record.js'
 import type { Example } from './report/record.js'
 import type { Test } from './tests.js'
 
 const EXAMPLES = 10
+
+/** For the report. */
+export const EXAMPLE_CHOICE =
+  'Of the queries whose score changed, evenly spaced from the greatest loss to the greatest gain; not chosen by hand.'
+
 const FOUND = 3
 const EXCERPT = 90
 
@@ -18,7 +24,10 @@ export function examplesOf(tests: readonly Test[], systems: readonly System[], m
       return old === undefined || now === undefined ? [] : [{ test, id, query, gain: now - old }]
     }),
   )
-  const ordered = gains.sort((a, b) => a.gain - b.gain || a.test - b.test || a.query - b.query)
+  const changed = gains.filter(({ gain }) => gain !== 0)
+  const ordered = (changed.length > 0 ? changed : gains).sort(
+    (a, b) => a.gain - b.gain || a.test - b.test || a.query - b.query,
+  )
   const count = Math.min(EXAMPLES, ordered.length)
   const chosen = Array.from(
     { length: count },

@@ -175,7 +175,7 @@ async function scoreUntrained(
         loaded.release()
       }
     })
-    systems.push({ key: 'before', label: trains ? 'before training' : 'model', kind: 'untrained', results })
+    systems.push({ key: 'before', label: trains ? 'before' : 'model', kind: 'untrained', results })
   }
   return systems
 }

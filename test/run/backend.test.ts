@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { hasRelaxedSimd } from '../../src/backend/wasm/module.js'
 import { describeBackends, openBackend } from '../../src/run/backend.js'
 import { backendsPresent } from '../support/present.js'
 import { failure } from '../support/temporary.js'
@@ -37,7 +38,7 @@ test('auto takes a GPU and no software adapter, and says why', async () => {
 
 test('what this machine offers', async () => {
   const { webgpu, wasm } = (await describeBackends()).backends
-  assert.equal(wasm, { available: true, threads: availableParallelism(), simd: true })
+  assert.equal(wasm, { available: true, threads: availableParallelism(), simd: true, relaxed_simd: hasRelaxedSimd() })
   if (hasWebGpu) assert.ok(webgpu.available && webgpu.adapter && webgpu.limits!.maxBufferSize! >= 2 ** 28)
   if (!webgpu.available) assert.ok(webgpu.reason, 'a reason where there is none')
 })
