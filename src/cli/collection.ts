@@ -9,6 +9,7 @@ import { type ModelSource, openModel, placeModel, promptFor } from '../run/model
 import { isFolder } from '../runtime/files.js'
 import { usageError } from './errors.js'
 import { type BackendOptions, interruptSignal, openChosenBackend, openProgress, phases } from './options.js'
+import { checkModelFolder, dataFolder } from './paths.js'
 import type { Progress } from './progress.js'
 
 /** The options that BM25 alone has. */
@@ -74,10 +75,12 @@ export interface SearchedCollection {
 }
 
 /** With the model, or with BM25 where that is asked for and no folder has its name. */
-export async function searchCollection(options: SearchSettings): Promise<SearchedCollection> {
+export async function searchCollection(asked: SearchSettings): Promise<SearchedCollection> {
+  const options = { ...asked, data: await dataFolder(asked.data) }
   const { model, maxLength, bm25 } = options
   if (model !== 'bm25') {
     refuseBm25Options(bm25, `--model is ${model}`)
+    await checkModelFolder(model, ['bm25'])
     return searchByModel(options)
   }
   if (await isFolder(model)) {

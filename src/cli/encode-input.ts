@@ -19,8 +19,9 @@ type Line = Readonly<Record<string, unknown>>
 
 export async function readLines(path: string): Promise<Lines> {
   const lines: Lines = { texts: [], ids: [], typeIds: [], names: [], places: [] }
+  const file = path === '-' ? 'standard input' : path
   for await (const { line, value } of readJsonLines(path)) {
-    const place = `${path}:${line}`
+    const place = `${file}:${line}`
     if (value.ids === undefined) lines.texts.push(readText(value, place))
     else {
       const ids = readIntegers(value, 'ids', place)
@@ -37,7 +38,7 @@ export async function readLines(path: string): Promise<Lines> {
     lines.places.push(place)
   }
   if (lines.names.length === 0)
-    throw new Error(`${path} is empty: expected a JSON object a line with "text" or "ids"; there is nothing to encode`)
+    throw new Error(`${file} is empty: expected a JSON object a line with "text" or "ids"; there is nothing to encode`)
   return lines
 }
 

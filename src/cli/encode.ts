@@ -18,9 +18,11 @@ import {
   phases,
   positiveInteger,
   printJson,
+  sayWaiting,
   withBackend,
   withOutput,
 } from './options.js'
+import { checkModelFolder, inputFile } from './paths.js'
 
 interface EncodeOptions extends BackendOptions {
   readonly model: string
@@ -59,7 +61,12 @@ export const encodeCommand = (): Command =>
   )
     .addHelpText(
       'after',
-      '\nExample:\n  $ wgpu-retrieve encode --model my-model --input corpus.jsonl --output corpus.safetensors',
+      `
+Examples:
+  $ wgpu-retrieve encode --model runs/primer/model --input builtin:primer/law/corpus.jsonl \\
+      --output law.safetensors
+  $ echo '{"text": "what is a tort"}' | \\
+      wgpu-retrieve encode --model runs/primer/model --input - --output query.safetensors`,
     )
     .action(encodeFile)
 
@@ -93,9 +100,11 @@ async function encodeFile(options: EncodeOptions): Promise<void> {
   const { model, output, json } = options
   if (output === '-' && json) throw usageError('--output - and --json would both write to standard output')
   await checkWritable(output)
+  const input = await inputFile(options.input, 'corpus.jsonl')
+  await checkModelFolder(model)
   const source = await openModel(model, { tokenizer: false })
   try {
-    const { names, tokens, seconds, backend } = await encodeLines(source, options)
+    const { names, tokens, seconds, backend } = await encodeLines(source, { ...options, input })
     const rate = tokens / seconds
     const counts = { texts: names.length, tokens, seconds, tokens_per_second: rate, backend, output }
     if (json) return printJson(counts)
@@ -111,6 +120,7 @@ async function encodeLines(source: ModelSource, options: EncodeOptions) {
   const progress = openProgress(quiet)
   const shown = phases(progress)
   const signal = interruptSignal('interrupted; nothing was written', progress)
+  sayWaiting(input, progress)
   const lines = await readLines(input)
   signal.throwIfAborted()
   const { truncated, maxLength, ...batch } = await packInput(lines, source, options)
@@ -122,6 +132,7 @@ async function encodeLines(source: ModelSource, options: EncodeOptions) {
     const total = batch.ids.length
     const onProgress = ({ tokens }: { tokens: number }) =>
       shown.show({ name: 'encoding', done: tokens, total, unit: 'tokens' })
+    onProgress({ tokens: 0 })
     const started = performance.now()
     const everyToken = pooling === 'none'
     const encode = everyToken ? encodeTokens : encodeSequences

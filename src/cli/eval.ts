@@ -18,6 +18,7 @@ import {
   withBackend,
   withOutput,
 } from './options.js'
+import { inputFile } from './paths.js'
 
 interface EvalOptions extends BackendOptions, Bm25Options {
   readonly model?: string
@@ -43,7 +44,7 @@ export const evalCommand = (): Command =>
         new Command('eval')
           .description("Scores a model on a collection, or a TREC run against judgements, with trec_eval's measures.")
           .option('--model <folder>', 'a model folder, a PEFT adapter folder, or bm25')
-          .option('--data <folder>', 'a BEIR folder')
+          .option('--data <folder>', 'a BEIR folder, or one in the package: builtin:primer/law')
           .option('--split <name>', 'qrels/<name>.tsv', 'test')
           .option('--qrels <file>', 'judgements: TREC qrels or a BEIR tsv')
           .option('--run <file>', 'a TREC run to score against --qrels')
@@ -64,9 +65,9 @@ export const evalCommand = (): Command =>
       'after',
       `
 Examples:
-  $ wgpu-retrieve eval --model my-model --data scifact
-  $ wgpu-retrieve eval --model bm25 --data scifact --stemmer english --stop-words english
-  $ wgpu-retrieve eval --qrels qrels/test.tsv --run run.trec --json`,
+  $ wgpu-retrieve eval --model runs/primer/model --data builtin:primer/law
+  $ wgpu-retrieve eval --model bm25 --data builtin:primer/law --stemmer english --output law.trec
+  $ wgpu-retrieve eval --qrels builtin:primer/law/qrels/test.tsv --run law.trec --json`,
     )
     .action((options: EvalOptions) => {
       if (options.qrels || options.run) return scoreRun(options)
@@ -101,11 +102,17 @@ async function scoreRun(options: EvalOptions): Promise<void> {
   refuseBm25Options(options, '--qrels and --run score a run')
   const names = measuresOf(measures, allMeasures, Number.POSITIVE_INFINITY)
   const progress = openProgress(quiet)
-  const judged = await readQrels(qrels)
+  const judgements = await inputFile(qrels, `qrels/${options.split}.tsv`)
+  const judged = await readQrels(judgements)
   for (const line of judged.warnings) progress.say(`warning: ${line}`)
-  const { scores, perQuery, counts } = evaluateRun(judged.qrels, await readRun(run), names, {
-    complete: complete ?? false,
-  })
+  const { scores, perQuery, counts } = evaluateRun(
+    judged.qrels,
+    await readRun(await inputFile(run, 'run.trec')),
+    names,
+    {
+      complete: complete ?? false,
+    },
+  )
   if (json) return printJson({ scores, per_query: perQuery, queries: counts.queries })
   printScores(
     measures ? scores : Object.fromEntries(defaultMeasures.map(name => [name, scores[name]!])),

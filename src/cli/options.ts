@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type OpenedBackend, openBackend } from '../run/backend.js'
 import type { Phase } from '../run/hooks.js'
 import { interruption, usageError } from './errors.js'
-import { createProgress, type Progress, stderrOutput } from './progress.js'
+import { createProgress, eraseBar, type Progress, stderrOutput } from './progress.js'
 
 export interface BackendOptions {
   readonly backend: 'auto' | 'webgpu' | 'wasm'
@@ -41,8 +41,8 @@ export function checkAdapter({ backend, adapter }: { readonly backend?: string; 
     throw usageError('--adapter chooses a WebGPU adapter, but --backend is wasm; leave one of them out')
 }
 
-export const withOutput = (command: Command): Command =>
-  command.option('--json', 'results as JSON on stdout').option('--quiet', 'no progress, no warnings')
+export const withOutput = (command: Command, json = 'results as JSON on stdout'): Command =>
+  command.option('--json', json).option('--quiet', 'no progress, no warnings')
 
 /** Opens the backend and says which one and why. */
 export async function openChosenBackend(options: BackendOptions, say: (line: string) => void): Promise<OpenedBackend> {
@@ -50,6 +50,11 @@ export async function openChosenBackend(options: BackendOptions, say: (line: str
   const opened = await openBackend({ backend, adapter, threads })
   say(`backend: ${opened.reason}`)
   return opened
+}
+
+/** Without a word, a command that reads from the keyboard seems to hang. */
+export function sayWaiting(input: string, progress: Progress): void {
+  if (input === '-' && process.stdin.isTTY) progress.say('reading from the keyboard; Ctrl-D on a new line ends it')
 }
 
 export const openProgress = (quiet: boolean | undefined): Progress =>
@@ -67,7 +72,7 @@ export function phases(progress: Progress): { show(phase: Phase): void; end(): v
       const { name, first = 0, done, total, unit, note } = phase
       if (name !== current?.name) {
         end()
-        progress.begin(name, { unit, total, done: first })
+        progress.begin(name, { unit, total, done: first, unseen: done - first })
       }
       current = phase
       progress.advance(done, note)
@@ -89,7 +94,10 @@ export function interruptSignal(message: string, progress: Progress): AbortSigna
   let since = 0
   const stop = () => {
     const now = performance.now()
-    if (controller.signal.aborted && now - since > SAME_KEYSTROKE) process.exit(130)
+    if (controller.signal.aborted && now - since > SAME_KEYSTROKE) {
+      eraseBar()
+      process.exit(130)
+    }
     if (controller.signal.aborted) return
     since = now
     progress.say('stopping as soon as what has begun is done; Ctrl-C again stops at once')
@@ -105,5 +113,11 @@ export function releaseSignals(): void {
   for (const stop of signalHandlers) for (const name of signals) process.off(name, stop)
   signalHandlers.clear()
 }
+
+/** As the program was started: npx finds what the shell may not. */
+export const programName = (): string => (process.env.npm_command === 'exec' ? 'npx wgpu-retrieve' : 'wgpu-retrieve')
+
+/** Columns of the terminal that results go to; wide where they go elsewhere. */
+export const outputColumns = (): number => process.stdout.columns || 100
 
 export const printJson = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value)}\n`)

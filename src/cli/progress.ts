@@ -12,8 +12,11 @@ export interface ProgressOutput {
 }
 
 export interface Progress {
-  /** Starts a task; one that was not ended is dropped. `done`: where a resumed task goes on. */
-  begin(label: string, task: { unit: string; total?: number; done?: number }): void
+  /**
+   * Starts a task; one that was not ended is dropped. `done`: where a resumed task goes on. `unseen`: units done since, before anyone
+   * looked at a clock; they count, but not for the rate.
+   */
+  begin(label: string, task: { unit: string; total?: number; done?: number; unseen?: number }): void
   /** `done`: of the whole task so far. `note`: what else is worth a look, such as the loss. */
   advance(done: number, note?: string): void
   /** Leaves one line that sums the task up. */
@@ -56,41 +59,46 @@ export interface ProgressOptions {
 
 const silent: Progress = { begin() {}, advance() {}, end() {}, say() {} }
 
+// A terminal has one bar at most, whoever draws it.
+let eraseDrawn: (() => void) | undefined
+
+/** Takes a bar that is on the terminal away, so that what is written next has a line of its own: an error, or the shell's prompt. */
+export const eraseBar = (): void => eraseDrawn?.()
+
 const REDRAW = 0.1 // seconds
 const ERASE_LINE = '\r\x1b[K'
 
 export function createProgress({ output, quiet = false, now = () => performance.now() }: ProgressOptions): Progress {
   if (quiet) return silent
-  let task: { view: ProgressView; first: number; began: number; shown: number; meter: RateMeter } | undefined
-  let drawn = false
+  let task: { view: ProgressView; work: Work; shown: number; meter: RateMeter } | undefined
 
   const erase = () => {
-    if (drawn) output.write(ERASE_LINE)
-    drawn = false
+    if (drawn()) output.write(ERASE_LINE)
+    eraseDrawn = undefined
   }
+  const drawn = () => eraseDrawn === erase
   const draw = (view: ProgressView) => {
     const columns = output.columns()
     if (output.isTerminal) output.write(ERASE_LINE + progressLine(view, { columns, colour: output.colour }))
     else output.write(`${plainLine(view)}\n`)
-    drawn = output.isTerminal
+    if (output.isTerminal) eraseDrawn = erase
   }
   return {
-    begin(label, { unit, total, done = 0 }) {
+    begin(label, { unit, total, done = 0, unseen = 0 }) {
       erase()
       const began = now() / 1000
       task = {
         view: { label, done, unit, total, elapsed: 0 },
-        first: done,
-        began,
+        work: { first: done, timedFrom: done + unseen, began },
         shown: began,
-        meter: rateMeter(done, began),
+        meter: rateMeter(done + unseen, began),
       }
       if (output.isTerminal) draw(task.view)
     },
     advance(done, note) {
       if (!task) return
       const time = now() / 1000
-      const elapsed = time - task.began
+      const elapsed = time - task.work.began
       task.view = { ...task.view, done, note: note ?? task.view.note, elapsed, rate: task.meter(done, time) }
       const finished = done === task.view.total
       if (time - task.shown < (output.isTerminal ? REDRAW : plainInterval(elapsed)) && !(finished && output.isTerminal))
@@ -100,13 +108,14 @@ export function createProgress({ output, quiet = false, now = () => performance.
     },
     end(note) {
       if (!task) return
-      const { view, first, began } = task
+      const { view, work } = task
       erase()
-      output.write(`${summaryLine({ ...view, note, elapsed: now() / 1000 - began }, first)}\n`)
+      const room = output.isTerminal ? output.columns() : Number.POSITIVE_INFINITY
+      output.write(`${summaryLine({ ...view, note, elapsed: now() / 1000 - work.began }, work, room)}\n`)
       task = undefined
     },
     say(line) {
-      const redraw = drawn
+      const redraw = drawn()
       erase()
       output.write(`${line}\n`)
       if (redraw && task) draw(task.view)
@@ -180,13 +189,28 @@ export function plainLine(view: ProgressView): string {
   return `${clean(view.label)}: ${parts.filter(Boolean).join(', ')}`
 }
 
-/** `train: 180 steps in 58.1 s, 3.1 steps/s`; the units done since `first`, by the whole time. */
-function summaryLine({ label, done, unit, elapsed, note }: ProgressView, first: number): string {
-  const rate = elapsed > 0 && done > first ? rateText((done - first) / elapsed, unit) : ''
+/** What a task did: the unit it began at, the one since which there is a time, and that time in seconds. */
+interface Work {
+  readonly first: number
+  readonly timedFrom: number
+  readonly began: number
+}
+
+/** `train: 180 steps in 58.1 s, 3.1 steps/s, loss 1.23`; the rate, then the note, are left out where they do not fit. */
+function summaryLine(
+  { label, done, unit, elapsed, note }: ProgressView,
+  { first, timedFrom }: Work,
+  room: number,
+): string {
+  const timed = elapsed > 0 && done > timedFrom
   const time = elapsed < 60 ? `${elapsed.toFixed(1)} s` : duration(elapsed)
-  return [`${clean(label)}: ${grouped(done - first)} ${unit} in ${time}`, rate, clean(note ?? '')]
-    .filter(Boolean)
-    .join(', ')
+  const what = `${clean(label)}: ${grouped(done - first)} ${unit}${timed ? ` in ${time}` : ''}`
+  const rate = timed ? rateText((done - timedFrom) / elapsed, unit) : ''
+  const forms = [
+    [what, rate, clean(note ?? '')],
+    [what, clean(note ?? '')],
+  ].map(parts => parts.filter(Boolean).join(', '))
+  return forms.find(form => displayWidth(form) <= room) ?? what
 }
 
 const grouped = (value: number) => value.toLocaleString('en-US')

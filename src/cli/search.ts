@@ -25,7 +25,7 @@ export const searchCommand = (): Command =>
         new Command('search')
           .description("The best documents for a collection's queries, exactly, as a TREC run.")
           .requiredOption('--model <folder>', 'a model folder, a PEFT adapter folder, or bm25')
-          .requiredOption('--data <folder>', 'a BEIR folder')
+          .requiredOption('--data <folder>', 'a BEIR folder, or one in the package: builtin:primer/law')
           .requiredOption('--output <file>', 'the TREC run, - for standard output')
           .option('--split <name>', 'whose queries are asked', 'test')
           .option('-k, --k <n>', 'documents a query', depth, 100)
@@ -37,8 +37,8 @@ export const searchCommand = (): Command =>
       'after',
       `
 Examples:
-  $ wgpu-retrieve search --model my-model --data scifact --output scifact.trec
-  $ wgpu-retrieve search --model bm25 --data scifact --output scifact.bm25.trec`,
+  $ wgpu-retrieve search --model runs/primer/model --data builtin:primer/law --output law.trec
+  $ wgpu-retrieve search --model bm25 --data builtin:primer/law --output - | head -3`,
     )
     .action(writeSearch)
 
