@@ -5,6 +5,11 @@ import type { Worker as NodeWorker } from 'node:worker_threads'
 export interface RunningWorker {
   /** Ends it, whatever it is doing. */
   terminate(): void
+  /**
+   * False where it has ended, known at once and not, as `died`, when this thread's event loop turns: for a thread that sleeps while it waits
+   * for its workers. Where that cannot be asked, true.
+   */
+  alive(): boolean
 }
 
 export interface WorkerOptions {
@@ -57,17 +62,23 @@ async function startNodeWorker({ source, data, died }: WorkerOptions): Promise<R
     worker.once('message', () => {
       ready = true
       worker.unref()
+      // The first question fixes when the thread began; of one that is no more that cannot be learnt.
+      worker.performance.eventLoopUtilization()
       resolve({
         terminate() {
           ended = true
           void worker.terminate()
         },
+        alive: () => !ended && !hasStopped(worker),
       })
     })
     worker.once('error', error => end(error.message))
     worker.once('exit', code => end(`it ended with code ${code}`))
   })
 }
+
+// The idle time of a thread that is no more is −1; 0 as long as its event loop never turns.
+const hasStopped = (worker: NodeWorker): boolean => worker.performance.eventLoopUtilization().idle < 0
 
 const WEB_START = `
 onmessage = event => thread.start(event.data, () => postMessage('ready'))`
@@ -80,7 +91,7 @@ function startWebWorker({ source, data, died }: WorkerOptions): Promise<RunningW
     worker.onmessage = () => {
       URL.revokeObjectURL(address)
       worker.onerror = event => died(event.message)
-      resolve({ terminate: () => worker.terminate() })
+      resolve({ terminate: () => worker.terminate(), alive: () => true })
     }
     worker.onerror = event => reject(new Error(`a worker thread did not start: ${event.message}`))
   })

@@ -195,10 +195,21 @@ test('a worker that ended between runs is an error of every later run and read',
   backend.close()
 })
 
-test('a worker that dies while it is needed does not hang the run', async () => {
-  const { backend, worker } = await withWorker({ patience: 1 })
+test('a worker that dies while it is needed is noticed while the calling thread waits for it', async () => {
+  // Patience that no test could wait for
+  const { backend, worker } = await withWorker({ patience: 1e6 })
   const ended = worker.terminate()
-  assert.match(await failure(useOnce(backend)), /lost a thread: one of 2 threads did not do its part within 1 s/)
+  assert.match(await failure(useOnce(backend)), /lost a thread: thread 2 of 2 has ended in the middle of a run/)
+  await ended
+  assert.match(await failure(useOnce(backend)), /lost a thread: thread 2 of 2 has ended/)
+  backend.close()
+})
+
+test('where nobody can tell that a worker has ended, its part is waited for as long as patience lasts', async () => {
+  const { backend, worker } = await withWorker({ patience: 0.3 })
+  Object.defineProperty(worker.performance, 'eventLoopUtilization', { value: () => ({ idle: 0 }) })
+  const ended = worker.terminate()
+  assert.match(await failure(useOnce(backend)), /lost a thread: one of 2 threads did not do its part within 0.3 s/)
   await ended
   backend.close()
 })

@@ -28,6 +28,15 @@ export interface ThreadsOptions {
   readonly patience: number
 }
 
+/** Milliseconds that the calling thread sleeps before it asks whether the workers it waits for are still there. */
+const SLICE = 100
+
+const lostThread = (reason: string): Error =>
+  new Error(
+    `the wasm backend lost a thread: ${reason}; the process may be short of memory: start again, with fewer threads ` +
+      '(--threads) or smaller batches',
+  )
+
 export async function startThreads(options: ThreadsOptions): Promise<Threads> {
   const { size, module, memory, patience } = options
   const team = createTeam(size)
@@ -52,19 +61,23 @@ export async function startThreads(options: ThreadsOptions): Promise<Threads> {
   }
 
   const check = () => {
-    if (lost) throw new Error(`the wasm backend lost a thread: ${lost}; its memory cannot be trusted, make another`)
+    if (lost) throw lostThread(lost)
   }
   const mayWait = canWait(team.counters)
-  const wait = (waited: { seconds: number }) => (index: number, value: number) => {
+  const giveUp = (reason: string): never => {
+    lost ??= reason
+    close()
+    throw lostThread(lost)
+  }
+  const wait = (waited: { slices: number }) => (index: number, value: number) => {
     // A page's own thread may not sleep
     if (!mayWait) return
-    // By the second: the whole time would also count while the process is stopped
-    if (Atomics.wait(team.counters, index, value, 1000) !== 'timed-out') return
-    waited.seconds++
-    if (waited.seconds < patience) return
-    lost ??= `one of ${size} threads did not do its part within ${patience} s`
-    close()
-    check()
+    // In slices: the whole time would also count while the process is stopped
+    if (Atomics.wait(team.counters, index, value, SLICE) !== 'timed-out') return
+    const ended = workers.findIndex(worker => !worker.alive())
+    if (ended >= 0) giveUp(`thread ${ended + 2} of ${size} has ended in the middle of a run`)
+    if (++waited.slices * SLICE >= patience * 1000)
+      giveUp(`one of ${size} threads did not do its part within ${patience} s`)
   }
   return {
     size,
@@ -74,7 +87,7 @@ export async function startThreads(options: ThreadsOptions): Promise<Threads> {
       for (let from = 0; from < calls.length; from += CAPACITY) {
         const part = calls.slice(from, from + CAPACITY)
         postCalls(team, part)
-        walk(team, 0, kernels, wait({ seconds: 0 }))
+        walk(team, 0, kernels, wait({ slices: 0 }))
         const failure = failureOf(team)
         if (!failure) continue
         const name = kernelNames[part[failure.call]!.kernel]
