@@ -21,6 +21,7 @@ import {
   withBackend,
   withOutput,
 } from './options.js'
+import { checkModelFolder, dataFolder } from './paths.js'
 
 const parts = ['kernels', 'tokenize', 'encode', 'train', 'search'] as const
 type Part = (typeof parts)[number]
@@ -45,7 +46,7 @@ export const benchCommand = (): Command =>
         .description('How fast this machine is: kernels, tokenizing, encoding, training, search; verified, then timed.')
         .addArgument(new Argument('[part]', 'what to measure (all)').choices(parts))
         .option('--model <folder>', 'the model that encodes and is trained (a random one)')
-        .option('--data <folder>', 'a BEIR folder to take texts from (random ids)')
+        .option('--data <folder>', 'a BEIR folder, or builtin:primer/law, to take texts from (random ids)')
         .option('--documents <n>', 'documents to encode', positiveInteger, 512)
         .option('--match <text>', 'only the kernels with this in their name')
         .option('--rounds <n>', 'turns of ours and of each rival, of which the medians count', positiveInteger, 3)
@@ -55,10 +56,18 @@ export const benchCommand = (): Command =>
         .addOption(new Option('--python <interpreter>', 'with torch, for the rivals in Python')),
     ),
   )
-    .addHelpText('after', '\nExample:\n  $ wgpu-retrieve bench kernels --match matmul')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ wgpu-retrieve bench kernels --match norm
+  $ wgpu-retrieve bench tokenize --model runs/primer/model --data builtin:primer/law`,
+    )
     .action(bench)
 
-async function bench(part: Part | undefined, options: BenchOptions): Promise<void> {
+async function bench(part: Part | undefined, asked: BenchOptions): Promise<void> {
+  const options = { ...asked, ...(asked.data && { data: await dataFolder(asked.data) }) }
+  if (asked.model) await checkModelFolder(asked.model)
   const { json, quiet, peers, peer, python, match, rounds } = options
   if (peers && !(await isFolder(peers)))
     throw usageError(`--peers: no such folder: ${peers}; bench/peers/README.md says how to fill one`)

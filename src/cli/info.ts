@@ -2,40 +2,52 @@
 import { Command } from 'commander'
 import { describeBackends } from '../run/backend.js'
 import { commit, version } from '../version.js'
-import { printJson } from './options.js'
+import { outputColumns, printJson, withOutput } from './options.js'
 
 export const infoCommand = (): Command =>
-  new Command('info')
-    .description('What this machine offers: backends, adapters, limits, and why one is missing.')
-    .option('--adapter <name>', 'describe the adapter with this in its name')
-    .option('--json', 'as JSON on stdout')
+  withOutput(
+    new Command('info')
+      .description('What this machine offers: backends, adapters, limits, and why one is missing.')
+      .option('--adapter <name>', 'describe the adapter with this in its name'),
+  )
     .addHelpText('after', '\nExample:\n  $ wgpu-retrieve info --json')
     .action(async ({ adapter, json }: { adapter?: string; json?: boolean }) => {
       const { backends, default: preferred } = await describeBackends(adapter)
       const runtime = `Node ${process.version} ${process.platform} ${process.arch}`
       if (json) return printJson({ version, commit, runtime, backends, default: preferred })
-      const { webgpu, wasm } = backends
       const lines = [
         `wgpu-retrieve ${version} (${commit}) on ${runtime}`,
-        `wasm    ${wasm.available ? `${wasm.relaxed_simd ? 'relaxed ' : ''}SIMD, ${wasm.threads} thread${wasm.threads > 1 ? 's' : ''}` : `missing: ${wasm.reason}`}`,
-        `webgpu  ${webgpu.available ? `${webgpu.adapter}${webgpu.software ? ' (software: slower than wasm)' : ''}` : `missing: ${webgpu.reason}`}`,
-        ...webgpu.adapters
-          .filter(each => each.name !== webgpu.adapter)
-          .map(each => `        also ${each.name}${each.software ? ' (software)' : ''}`),
-        ...(webgpu.available ? wrapped(`features ${webgpu.features!.join(', ')}`.split(' ')) : []),
-        ...Object.entries(webgpu.limits ?? {}).map(([name, value]) => `        ${name} ${value}`),
+        ...backendLines(backends),
         `default ${preferred}`,
       ]
-      process.stdout.write(`${lines.join('\n')}\n`)
+      process.stdout.write(`${wrapped(lines, Math.min(outputColumns(), 100)).join('\n')}\n`)
     })
 
-/** Lines of at most 100 columns, below a backend's name. */
-function wrapped(words: readonly string[]): string[] {
-  const lines: string[] = []
-  for (const word of words) {
-    const longer = `${lines.at(-1)} ${word}`
-    if (lines.length > 0 && longer.length <= 100) lines[lines.length - 1] = longer
-    else lines.push(`${' '.repeat(lines.length === 0 ? 8 : 10)}${word}`)
-  }
-  return lines
+function backendLines({ wasm, webgpu }: Awaited<ReturnType<typeof describeBackends>>['backends']): string[] {
+  const threads = `SIMD, ${wasm.threads} thread${wasm.threads > 1 ? 's' : ''}`
+  const slower = webgpu.software ? ' (software: slower than wasm)' : ''
+  return [
+    `wasm    ${wasm.available ? threads : `missing: ${wasm.reason}`}`,
+    `webgpu  ${webgpu.available ? `${webgpu.adapter}${slower}` : `missing: ${webgpu.reason}`}`,
+    ...webgpu.adapters
+      .filter(each => each.name !== webgpu.adapter)
+      .map(each => `        also ${each.name}${each.software ? ' (software)' : ''}`),
+    ...(webgpu.available ? [`        features ${webgpu.features!.join(', ')}`] : []),
+    ...Object.entries(webgpu.limits ?? {}).map(([name, value]) => `        ${name} ${value}`),
+  ]
+}
+
+/** Lines of at most so many columns where their words allow it; what goes on stands further to the right. Narrow: less deep. */
+function wrapped(lines: readonly string[], columns: number): string[] {
+  const deep = columns < 60 ? 2 : 8
+  return lines.flatMap(line => {
+    const indent = line.startsWith(' ') ? ' '.repeat(deep) : ''
+    const broken: string[] = []
+    for (const word of line.trimStart().split(/(?<! ) /)) {
+      const longer = `${broken.at(-1)} ${word}`
+      if (broken.length > 0 && longer.length <= columns) broken[broken.length - 1] = longer
+      else broken.push(broken.length === 0 ? indent + word : `${indent || ' '.repeat(deep)}  ${word}`)
+    }
+    return broken
+  })
 }

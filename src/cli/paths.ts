@@ -2,7 +2,9 @@
 import { collectionFolder, isBuiltin } from '../data/builtin.js'
 import { holdsCorpus } from '../data/collection.js'
 import { nearest } from '../data/nearest.js'
-import { basename, dirname, exists, isFolder, join, listFolder } from '../runtime/files.js'
+import type { Recipe } from '../recipe/schema.js'
+import { basename, dirname, exists, isFolder, join, listFolder, packageFolder } from '../runtime/files.js'
+import { usageError } from './errors.js'
 
 /** The path that exists and is nearest to one that does not, each of its names mended by itself; undefined where one is near nothing. */
 export async function nearestPath(path: string): Promise<string | undefined> {
@@ -18,9 +20,6 @@ export async function nearestPath(path: string): Promise<string | undefined> {
 
 const clause = (meant: string | undefined) => (meant ? `; did you mean ${meant}?` : '')
 
-/** A clause to end a message about a path that does not exist: `; did you mean …?`, or nothing. */
-export const meantPath = async (path: string): Promise<string> => clause(await nearestPath(path))
-
 /** A collection's folder, one in the package too. Fails where there is none, or something else. */
 export async function dataFolder(path: string): Promise<string> {
   if (isBuiltin(path)) return collectionFolder(path)
@@ -35,7 +34,7 @@ export async function dataFolder(path: string): Promise<string> {
   }
   if ((await isModel(path)) && !(await holdsCorpus(path)))
     throw new Error(
-      `${path} has no corpus.jsonl, which a BEIR collection must have; it holds config.json: it is a model folder, which --model takes`,
+      `${path} has no corpus.jsonl (or corpus.jsonl.gz), which a BEIR collection must have; it holds config.json: it is a model folder, which --model takes`,
     )
   return path
 }
@@ -47,7 +46,7 @@ const isModel = async (folder: string) =>
 export async function checkTokenizerFolder(path: string): Promise<void> {
   if (!(await exists(path)))
     throw new Error(
-      `cannot load a tokenizer from ${path}: no such folder${(await meantPath(path)) || '; check the path'}`,
+      `cannot load a tokenizer from ${path}: no such folder${clause(await nearestPath(path)) || '; check the path'}`,
     )
 }
 
@@ -73,15 +72,43 @@ export async function checkModelFolder(path: string, names: readonly string[] = 
 export async function inputFile(path: string, inside: string): Promise<string> {
   if (path === '-') return path
   const file = isBuiltin(path) ? await builtinFile(path) : path
-  if (!(await exists(file)))
-    throw new Error(`cannot read ${path}: no such file${(await meantPath(file)) || '; check the path'}`)
+  await checkThere(file, path)
   if (!(await isFolder(file))) return file
   const likely: string[] = []
   for (const name of [inside, `${inside}.gz`]) if (await exists(join(file, name))) likely.push(`${path}/${name}`)
   throw new Error(`cannot read ${path}: it is a folder, expected a file${clause(likely[0])}`)
 }
 
+async function checkThere(path: string, name = path): Promise<void> {
+  if (await exists(path)) return
+  throw new Error(`cannot read ${name}: no such file or folder${clause(await nearestPath(path)) || '; check the path'}`)
+}
+
 async function builtinFile(path: string): Promise<string> {
   const [collection, part, ...rest] = path.split('/')
   return join(await collectionFolder(part === undefined ? path : `${collection}/${part}`), ...rest)
+}
+
+/** A recipe's file: a path, or one of the package by name (builtin:primer). Fails where there is none, or something else. */
+export async function recipeFile(path: string): Promise<string> {
+  const recipes = join(await packageFolder(), 'recipes')
+  const names = (await listFolder(recipes)).map(name => `builtin:${name.replace(/\.toml$/, '')}`)
+  if (names.includes(path)) return join(recipes, `${path.slice('builtin:'.length)}.toml`)
+  if (!(await exists(path))) {
+    const plain = `builtin:${basename(path.replace(/^builtin:/, '')).replace(/\.toml$/i, '')}`
+    const own = (await exists(`${path}.toml`)) ? `${path}.toml` : isBuiltin(path) ? undefined : await nearestPath(path)
+    throw usageError(`there is no recipe ${path}${clause(own ?? nearest(plain, names))}`)
+  }
+  if (!(await isFolder(path))) return path
+  const inside = join(path, 'recipe.toml')
+  throw usageError(
+    `${path} is a folder, expected a recipe file (TOML)${clause((await exists(inside)) ? inside : undefined)}`,
+  )
+}
+
+/** Fails where a recipe names a model or collection that is not there; those that are something else are found later. */
+export async function checkRecipePaths({ model, data }: Recipe): Promise<void> {
+  if (model.path !== undefined) await checkModelFolder(model.path)
+  for (const path of data.train ?? []) if (!isBuiltin(path)) await checkThere(path)
+  for (const { path } of [...(data.dev ?? []), ...data.tests]) await dataFolder(path)
 }

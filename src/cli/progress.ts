@@ -137,7 +137,7 @@ function rateMeter(done: number, time: number): RateMeter {
     seconds = seconds * fade + (time - lastTime)
     lastDone = done
     lastTime = time
-    return seconds > 0 ? units / seconds : undefined
+    return seconds > 0 && units > 0 ? units / seconds : undefined
   }
 }
 
@@ -150,7 +150,7 @@ export function progressLine(view: ProgressView, { columns, colour }: { columns:
   const { total, done } = view
   const share = total ? Math.min(1, Math.max(0, done / total)) : undefined
   const percent = share === undefined ? [] : [`${Math.floor(share * 100)}%`.padStart(4)]
-  const label = cut(view.label, Math.max(8, Math.floor(room / 3)))
+  const label = cut(view.label, Math.max(8, Math.floor(room * 0.42)))
   const left = timeLeft(view)
   // What is left out first comes last.
   const extras: [rank: number, text: string | undefined][] = [

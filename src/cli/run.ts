@@ -4,19 +4,20 @@ import { loadRecipe } from '../recipe/load.js'
 import type { Recipe } from '../recipe/schema.js'
 import type { TestScores } from '../run/record.js'
 import { type RunResult, runExperiment } from '../run/run.js'
-import { exists, isFolder, join, listFolder, packageFolder } from '../runtime/files.js'
 import { usageError } from './errors.js'
 import {
   checkAdapter,
   interruptSignal,
   openProgress,
+  outputColumns,
   phases,
   positiveInteger,
   printJson,
+  programName,
   seed,
   withOutput,
 } from './options.js'
-import { didYouMean } from './suggest.js'
+import { checkRecipePaths, recipeFile } from './paths.js'
 
 interface RunOptions {
   readonly set?: string[]
@@ -35,7 +36,7 @@ interface RunOptions {
 const withRecipe = (command: Command): Command =>
   withOutput(
     command
-      .argument('[recipe]', 'a recipe file (TOML); without one, the small experiment in the package')
+      .argument('[recipe]', 'a recipe file (TOML), or one in the package: builtin:primer (the default)')
       .option('--set <key=value...>', 'override keys of the recipe, for example train.steps=10')
       .addOption(
         new Option('--backend <backend>', "where to compute (the recipe's)").choices(['auto', 'webgpu', 'wasm']),
@@ -54,12 +55,18 @@ export const runCommand = (): Command =>
   withRecipe(
     new Command('run').description('A whole experiment: train, score before and after, write a report under runs/.'),
   )
-    .addHelpText('after', '\nExample:\n  $ wgpu-retrieve run recipes/conala-lora.toml --set train.steps=20')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ wgpu-retrieve run
+  $ wgpu-retrieve run builtin:primer --set train.steps=20 --name primer-20`,
+    )
     .action((recipe: string | undefined, options: RunOptions) => runRecipe(recipe, options, { trainOnly: false }))
 
 export const trainCommand = (): Command =>
   withRecipe(new Command('train').description("A recipe's training alone, without scoring its tests."))
-    .addHelpText('after', '\nExample:\n  $ wgpu-retrieve train recipes/conala-lora.toml --json')
+    .addHelpText('after', '\nExample:\n  $ wgpu-retrieve train --set train.steps=20 --json')
     .action((recipe: string | undefined, options: RunOptions) => runRecipe(recipe, options, { trainOnly: true }))
 
 async function openRecipe(given: string | undefined, options: RunOptions): Promise<Recipe> {
@@ -69,13 +76,7 @@ async function openRecipe(given: string | undefined, options: RunOptions): Promi
   if (others.length > 0 || (stray && (given || !stray.endsWith('.toml'))))
     throw usageError(`--set ${stray}: expected key=value`)
   const path = given ?? stray
-  const recipes = join(await packageFolder(), 'recipes')
-  const file = path ?? join(recipes, 'primer.toml')
-  if (!(await exists(file))) {
-    const known = (await listFolder(recipes)).map(name => join('recipes', name))
-    throw usageError(`there is no recipe ${file}${didYouMean(file, known)}`)
-  }
-  if (await isFolder(file)) throw usageError(`${file} is a folder, expected a recipe file (TOML)`)
+  const file = await recipeFile(path ?? 'builtin:primer')
   const quoted = (value: string) => JSON.stringify(value)
   const shortcuts = [
     ...(options.backend ? [`backend=${quoted(options.backend)}`] : []),
@@ -95,6 +96,7 @@ async function runRecipe(
   { trainOnly }: { trainOnly: boolean },
 ): Promise<void> {
   const recipe = await openRecipe(path, options)
+  await checkRecipePaths(recipe)
   const progress = openProgress(options.quiet)
   const shown = phases(progress)
   const repeat = commandToRepeat(process.argv.slice(2))
@@ -126,15 +128,18 @@ async function runRecipe(
 function commandToRepeat(words: readonly string[]): string {
   const quote = (word: string) => (/^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)
   const said = words.filter(word => !['--resume', '--json', '--quiet'].includes(word))
-  return ['wgpu-retrieve', ...said].map(quote).join(' ')
+  return [programName(), ...said.map(quote)].join(' ')
 }
 
 const score = (value: number | undefined): string => (value === undefined ? '' : value.toFixed(4)).padStart(8)
 
-/** A table a group of tests, a line a system; one test by itself with all its measures. Fits 40 columns. */
+/** A table a group of tests, a line a system; one test by itself with all its measures where there is room. Fits 40 columns. */
 function resultText(result: RunResult): string {
   const { tests, folder, report } = result
-  const lines = tests.length === 1 ? testLines(tests[0]!, result) : groupLines(result)
+  const [only, ...others] = tests
+  const alone = only && others.length === 0 ? testLines(only, result) : []
+  const fits = alone.length > 0 && Math.max(...alone.map(line => line.length)) <= outputColumns()
+  const lines = fits ? alone : groupLines(result)
   return `${[...lines, `folder: ${folder}`, `report: ${report}`].join('\n')}\n`
 }
 
@@ -154,20 +159,31 @@ function testLines({ name, queries, documents, systems }: TestScores, result: Ru
 function groupLines({ groups, systems }: RunResult): string[] {
   const measures = [...new Set(groups.map(({ measure }) => measure))]
   const names: Record<string, string> = { in: 'in domain', out: 'out of domain', all: 'all tests' }
+  // On a narrow terminal the names of systems give way.
+  const room = Math.max(8, outputColumns() - 2 - 8 * measures.length)
+  const labels = systems.map(({ key, label }) => fit(key === 'before' ? 'before' : label, room))
+  const width = Math.max(14, ...labels.map(label => label.length))
   return [...new Set(groups.map(({ group }) => group))].flatMap(group => [
-    `${(names[group] ?? group).padEnd(16)}${measures.map(measure => shortMeasure(measure).padStart(8)).join('')}`,
-    ...systems.map(({ key, label }) => {
+    `${(names[group] ?? group).padEnd(width + 2)}${measures.map(measure => shortMeasure(measure).padStart(8)).join('')}`,
+    ...systems.map(({ key }, i) => {
       const cells = measures.map(measure =>
         score(groups.find(each => each.system === key && each.group === group && each.measure === measure)?.mean),
       )
-      return `  ${label.slice(0, 14).padEnd(14)}${cells.join('')}`
+      return `  ${labels[i]!.padEnd(width)}${cells.join('')}`
     }),
     '',
   ])
 }
 
+const fit = (text: string, room: number) => (text.length <= room ? text : `${text.slice(0, room - 1)}…`)
+
 /** ndcg_at_10 → nDCG@10 */
-const shortMeasure = (name: string) => name.replace('_at_', '@').replace('ndcg', 'nDCG').replace('recall', 'R')
+const shortMeasure = (name: string) =>
+  name
+    .replace('_at_', '@')
+    .replace('ndcg', 'nDCG')
+    .replace(/^(mrr|map)/, word => word.toUpperCase())
+    .replace('recall', 'R')
 
 function trainingText({ trainings, folder }: RunResult): string {
   if (trainings.length === 0) return `nothing was trained: the recipe has no [train]\nfolder: ${folder}\n`

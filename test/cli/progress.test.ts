@@ -4,6 +4,7 @@ import {
   createProgress,
   displayWidth,
   duration,
+  eraseBar,
   type ProgressView,
   plainLine,
   progressLine,
@@ -169,6 +170,48 @@ test('the rate follows the present, and a resumed task counts only its own', () 
   assert.match(take(), / 9\.9\d steps\/s {2}0:30 left$/)
   progress.end()
   assert.match(take(), /train: 700 steps in 2:40, 4\.38 steps\/s/)
+})
+
+test('what was done before the first look at the clock counts, but gives no rate', () => {
+  const { progress, wait, take } = recorder()
+  progress.begin('encode', { unit: 'texts', total: 64, unseen: 64 })
+  wait(0.001)
+  progress.advance(64)
+  assert.not.match(take(), /texts\/s/)
+  progress.end()
+  assert.is(take(), '<erase>encode: 64 texts\n')
+  progress.begin('encode', { unit: 'texts', total: 100, unseen: 50 })
+  wait(2)
+  progress.advance(100)
+  take()
+  progress.end()
+  assert.is(take(), '<erase>encode: 100 texts in 2.0 s, 25 texts/s\n')
+})
+
+test('a narrow terminal: the sum keeps its line, and names stay apart', () => {
+  const { progress, wait, take } = recorder({ columns: 40 })
+  progress.begin('training, lora', { unit: 'steps', total: 30 })
+  assert.match(take(), /training, lora {2}─{8}/)
+  wait(2)
+  progress.advance(30)
+  take()
+  progress.end('loss 1.92')
+  assert.is(take(), '<erase>training, lora: 30 steps in 2.0 s\n')
+  progress.begin('train', { unit: 'steps', total: 30 })
+  wait(2)
+  progress.advance(30)
+  take()
+  progress.end('loss 1.92')
+  assert.is(take(), '<erase>train: 30 steps in 2.0 s, loss 1.92\n')
+})
+
+test('a bar that is left behind is taken away before an error is printed', () => {
+  const { progress, take } = recorder()
+  progress.begin('train', { unit: 'steps', total: 10 })
+  take()
+  eraseBar()
+  eraseBar()
+  assert.is(take(), '<erase>', 'once')
 })
 
 test('quiet is silent, and the clock is not the wall clock', () => {

@@ -13,8 +13,10 @@ const onData = ['--model', model, '--data', data]
 test('commands and options that do not exist', async () => {
   const cases: [string[], RegExp][] = [
     [['evla'], /error: unknown command 'evla'\n\(Did you mean eval\?\)/],
+    [['help', 'evla'], /error: unknown command 'evla'\n\(Did you mean eval\?\)/],
+    [['evla', '--help'], /error: unknown command 'evla'\n\(Did you mean eval\?\)/],
     [['visualise'], /error: unknown command 'visualise'\n/],
-    [['eval', '--modle', model], /error: unknown option '--modle'\n\(Did you mean --model\?\)/],
+    [['eval', '--modle', model], /error: unknown option '--modle'\n\(Did you mean --model\?\)\n.*eval --help\n$/],
     [['run', '--resmue'], /error: unknown option '--resmue'\n\(Did you mean --resume\?\)/],
     [['info', 'more'], /error: too many arguments for 'info'/],
     [['search', ...onData], /error: required option '--output <file>' not specified/],
@@ -66,8 +68,44 @@ test('options with impossible values', async () => {
   assert.not.ok(existsSync(output))
 })
 
+test('paths that are nearly right, or right for something else', async () => {
+  const folder = folderWith({ 'models/config.json': '{}', 'data/corpus.jsonl': '{}\n', 'data/qrels/test.tsv': '' })
+  const at = (name: string) => join(folder, name)
+  const output = join(temporaryFolder(), 'out')
+  const cases: [string[], RegExp][] = [
+    [['eval', '--model', at('modles'), '--data', data], /modles does not exist; did you mean \S+\/models\?\n/],
+    [['eval', '--model', 'bm52', '--data', data], /bm52 does not exist; did you mean bm25\?\n/],
+    [['eval', '--model', folder, '--data', data], /it has no config\.json; did you mean \S+\/models\?\n/],
+    [
+      ['eval', '--model', at('data'), '--data', data],
+      /it is a collection \(it has corpus\.jsonl\), which --data takes/,
+    ],
+    [['eval', '--model', model, '--data', at('dta')], /no such folder: .*did you mean \S+\/data\?\n/],
+    [['eval', '--model', model, '--data', at('models')], /it is a model folder, which --model takes/],
+    [['eval', '--model', model, '--data', 'primer/law'], /did you mean builtin:primer\/law\?\n/],
+    [['eval', '--model', model, '--data', 'builtin:primer/lwa'], /did you mean builtin:primer\/law\?\n/],
+    [
+      ['eval', '--qrels', at('data'), '--run', 'x'],
+      /it is a folder, expected a file; did you mean \S+qrels\/test\.tsv\?/,
+    ],
+    [['eval', '--qrels', at('dat/qrels/tset.tsv'), '--run', 'x'], /did you mean \S+\/data\/qrels\/test\.tsv\?\n/],
+    [['tokenize', '--model', at('model')], /no such folder; did you mean \S+\/models\?\n/],
+    [
+      ['encode', '--model', model, '--input', 'builtin:primer/law', '--output', output],
+      /it is a folder, expected a file; did you mean builtin:primer\/law\/corpus\.jsonl\?\n/,
+    ],
+    [
+      ['encode', '--model', model, '--input', 'builtin:primer/law/copus.jsonl', '--output', output],
+      /cannot read builtin:primer\/law\/copus\.jsonl: no such file or folder; did you mean .*\/corpus\.jsonl\?\n/,
+    ],
+  ]
+  for (const [words, message] of cases) refused(await attempt(...words), 1, message)
+  assert.not.ok(existsSync(output))
+})
+
 test('recipes that are not there or cannot be used', async () => {
   const { recipe, runs } = smallRecipe()
+  const withRun = folderWith({ 'recipe.toml': '' })
   const folder = folderWith({ 'cut.toml': 'seed = [\n', 'wrong.toml': 'sede = 1\n[model]\npath = 7\n' })
   const set = (...overrides: string[]) => [recipe, ...overrides.flatMap(each => ['--set', each])]
   const cases: [string[], RegExp][] = [
@@ -76,7 +114,11 @@ test('recipes that are not there or cannot be used', async () => {
       ['recipes/conala-loar.toml'],
       /there is no recipe recipes\/conala-loar\.toml; did you mean recipes\/conala-lora\.toml\?/,
     ],
-    [[folder], /is a folder, expected a recipe file \(TOML\)/],
+    [['recipes/primre'], /there is no recipe recipes\/primre; did you mean \S+\?\n/],
+    [['primer'], /there is no recipe primer; did you mean builtin:primer\?\n/],
+    [['builtin:primre'], /there is no recipe builtin:primre; did you mean builtin:primer\?\n/],
+    [[folder], /is a folder, expected a recipe file \(TOML\)\n/],
+    [[withRun], /is a folder, expected a recipe file \(TOML\); did you mean \S+recipe\.toml\?\n/],
     [[join(folder, 'cut.toml')], /cut\.toml: not valid TOML at line \d+, column \d+/],
     [
       [join(folder, 'wrong.toml')],
