@@ -34,7 +34,7 @@ const LORA = { rank: 8, alpha: 32, dropout: 0.1, targets: ['query', 'value'] }
 const methods = ['lora', 'full'] as const
 
 /** Pairs of a batch, batches of a timed call, pairs that are checked. */
-const sizes = { real: { pairs: 32, batches: 2, checked: 4 }, random: { pairs: 16, batches: 1, checked: 4 } }
+const sizes = { real: { pairs: 32, batches: 2, checked: 16 }, random: { pairs: 16, batches: 1, checked: 4 } }
 const small = { pairs: 4, batches: 1, checked: 4 }
 
 /** The loss to f64, relatively; the slope along the gradient by differences of f32 losses, relatively. */
@@ -165,8 +165,10 @@ export interface CheckedStep {
   readonly slopeError: number
 }
 
-/** How much the loss changes between the two sides of a central difference. */
-const CHANGE = 0.02
+/** How much the loss changes between the two sides of a central difference, at most, and as a part of the loss. */
+const CHANGE = { most: 0.02, part: 0.1 }
+/** A smaller loss is a difference of scores of up to 20 that f32 does not resolve further. */
+const LEAST_LOSS = 0.1
 
 /** Loss and gradient of one batch, and how far they are from f64 and from the loss's own differences. Parameters and gradients are left as they were. */
 export async function checkStep(
@@ -188,7 +190,8 @@ export async function checkStep(
     for (const segment of segments) gradients.push(await readTensor(backend, segment.gradients))
     const squares = gradients.reduce((sum, g) => g.reduce((total, value) => total + value * value, sum), 0)
     const before = await takeParameters(backend, trainable!)
-    const length = CHANGE / 2 / squares
+    const change = Math.min(CHANGE.most, CHANGE.part * loss)
+    const length = change / 2 / squares
     const moved = async (by: number) => {
       const values = before.map((array, i) => array.map((value, j) => value + by * gradients[i]![j]!))
       putParameters(backend, trainable!, values)
@@ -204,8 +207,8 @@ export async function checkStep(
     return {
       loss,
       gradientNorm: Math.sqrt(squares),
-      lossError: Math.abs(loss - expected) / expected,
-      slopeError: Math.abs(difference - CHANGE) / CHANGE,
+      lossError: Math.abs(loss - expected) / Math.max(expected, LEAST_LOSS),
+      slopeError: Math.abs(difference - change) / change,
     }
   } finally {
     trainer.release()
