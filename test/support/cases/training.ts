@@ -181,6 +181,10 @@ export function topKCases(): KernelCase[] {
   const special = random.normal(4 * 65)
   for (let i = 0; i < special.length; i += 3) special[i] = [Number.NaN, -Infinity, Infinity, -0, 0][i % 5]!
   const few = fresh('k larger than the columns', 3, 5, 8, random.normal(15), 2)
+  const finite = fresh('', 4, 100, 10, random.normal(400))
+  const many = fresh('', 2, 3000, 300, random.normal(6000))
+  const rising = Float32Array.from({ length: 1400 }, (_, i) => i)
+  const sparse = Float32Array.from({ length: 5 * 67 }, (_, i) => (i % 21 === 0 ? 20 - (i % 4) : -1))
   const [earlier, later] = [fresh('', 5, 100, 10, ties(500, 8)), fresh('', 5, 100, 10, ties(500, 8), 900)]
   return [
     fresh('one', 1, 1, 1, random.normal(1)),
@@ -214,6 +218,10 @@ export function topKCases(): KernelCase[] {
     merged('into missing entries', few, 2, 100, ties(6, 2)),
     merged('worse than all that is held', earlier, 65, 100, new Float32Array(325).fill(-1)),
     merged('−∞ into missing entries', few, 2, 0, new Float32Array(6).fill(-Infinity)),
+    merged('more than are inserted one by one', many, 2011, 3000, random.normal(2 * 2011)),
+    merged('every later one better', many, 700, 3000, rising),
+    merged('one better in each quarter of sixteen', earlier, 67, 100, sparse),
+    merged('NaN and infinities into finite ones', finite, 65, 100, special),
     fresh('no rows', 0, 5, 3, random.normal(5)),
   ]
 }
