@@ -2,7 +2,7 @@
 import { parse } from 'smol-toml'
 import { exists, join, listFolder, makeFolder, makeNewFolder, readText, removeFile } from '../runtime/files.js'
 import { processId, processIsAlive } from '../runtime/processes.js'
-import { writeFile, writeNewFile } from '../runtime/write.js'
+import { writeNewFile } from '../runtime/write.js'
 
 /** Files of one training. */
 export interface TrainingFolder {
@@ -23,7 +23,7 @@ export interface RunFolder extends TrainingFolder {
   readonly report: string
   /** TREC runs. */
   readonly runs: string
-  /** Names the process that works here. */
+  /** Names the process that works here; lockPath has those of later ones. */
   readonly lock: string
 }
 
@@ -68,27 +68,82 @@ export async function unfinishedRunFolder(out: string, name: string): Promise<Ru
   const candidates = names.filter(each => each === name || (each.startsWith(`${name}-`) && numberOf(each) > 1))
   for (const each of candidates.sort((a, b) => numberOf(b) - numberOf(a))) {
     const folder = layout(join(out, each))
-    if ((await exists(folder.recipe)) && !(await exists(folder.metrics))) return hold(folder)
+    if (!(await exists(folder.recipe))) continue
+    if (!(await exists(folder.metrics))) {
+      await hold(folder)
+      // Its holder may have ended the run just before.
+      if (!(await exists(folder.metrics))) return folder
+    }
+    // One that was killed after its last file has left its lock.
+    await letGo(folder)
   }
   const found =
     candidates.length > 0 ? `${candidates.join(', ')} ended or never began` : `${out} holds no run named ${name}`
   throw new Error(`nothing to resume: ${found}; start it without --resume`)
 }
 
-/** Fails where another living process holds the folder. One that was killed leaves its file: a new holder replaces it. */
+/** Locks have numbers: running, running-2, …; each is there once, so that making the next one decides between several who want it. */
+const lockPath = ({ lock }: RunFolder, number: number): string => (number === 1 ? lock : `${lock}-${number}`)
+
+interface Lock {
+  readonly path: string
+  readonly number: number
+  readonly holder: number
+}
+
+/** In the order of their numbers. */
+async function locksOf(folder: RunFolder): Promise<Lock[]> {
+  const locks: Lock[] = []
+  for (const name of (await exists(folder.path)) ? await listFolder(folder.path) : []) {
+    const match = /^running(?:-(\d+))?$/.exec(name)
+    if (!match) continue
+    const path = join(folder.path, name)
+    const holder = await holderOf(path)
+    if (holder !== undefined) locks.push({ path, number: Number(match[1] ?? 1), holder })
+  }
+  return locks.sort((a, b) => a.number - b.number)
+}
+
+/** The process that a lock names; 0 where that was killed before it had written its number, undefined where the lock has gone. */
+async function holderOf(path: string): Promise<number | undefined> {
+  for (let reads = 0; reads < 5; reads++) {
+    const text = await readText(path).catch(() => '')
+    if (text.endsWith('\n')) return Number(text)
+    if (!(await exists(path))) return undefined
+    // Made a moment ago: its number is on the way.
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+  return 0
+}
+
+const isOfAnother = ({ holder }: Lock): boolean => holder !== processId() && processIsAlive(holder)
+
+/**
+ * Fails where another living process holds the folder. One that was killed leaves its lock; a new holder makes the next and then removes those
+ * before it. Whoever finds a living rival after making its own lock gives way, so that two never hold one folder.
+ */
 async function hold(folder: RunFolder): Promise<RunFolder> {
-  const mine = `${processId()}\n`
-  if (await writeNewFile(folder.lock, mine)) return folder
-  const holder = Number((await readText(folder.lock)).trim())
-  if (holder !== processId() && processIsAlive(holder))
+  const before = await locksOf(folder)
+  const mine = lockPath(folder, (before.at(-1)?.number ?? 0) + 1)
+  const made = !before.some(isOfAnother) && (await writeNewFile(mine, `${processId()}\n`))
+  const locks = await locksOf(folder)
+  const other = locks.find(isOfAnother)
+  if (other) {
+    if (made) await removeFile(mine)
     throw new Error(
-      `${folder.path} is being worked on by process ${holder}; wait for it or stop it, or remove ${folder.lock} if that is another program`,
+      `${folder.path} is being worked on by process ${other.holder}; wait for it or stop it, or remove ${other.path} if that is another program`,
     )
-  await writeFile(folder.lock, mine)
+  }
+  // The rival that was quicker has ended already.
+  if (!made) return hold(folder)
+  for (const { path } of locks) if (path !== mine) await removeFile(path)
   return folder
 }
 
-export const letGo = (folder: RunFolder): Promise<void> => removeFile(folder.lock)
+/** Removes the locks of this process and of those that were killed. */
+export async function letGo(folder: RunFolder): Promise<void> {
+  for (const lock of await locksOf(folder)) if (!isOfAnother(lock)) await removeFile(lock.path)
+}
 
 /** Keys that may differ when a run is resumed: they change no result, or only where it lies. */
 const FREE = ['name', 'out', 'threads', 'backend', 'adapter']

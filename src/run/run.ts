@@ -210,6 +210,8 @@ async function sayWhatIsKept(
     return saying(
       `${checkpoints.length > 0 ? `; a checkpoint is kept: ${checkpoints.join(', ')}` : ''}\ngo on with: ${command} --resume`,
     )
+  // What refuses a checkpoint begins with its path: that one is nothing to go on from.
+  if (checkpoints.some(path => error.message.startsWith(path))) return error
   if (checkpoints.length > 0)
     return saying(`\nthe last checkpoint is kept: ${checkpoints.join(', ')} (--resume goes on from it)`)
   if (begun) return error

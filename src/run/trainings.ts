@@ -30,6 +30,11 @@ export interface TrainingOutcome {
   readonly results: readonly TestResult[]
 }
 
+/** What a resumed run reads of a training that was done. */
+interface SavedSummary extends TrainingSummary {
+  readonly warnings?: readonly string[]
+}
+
 /** The recipe's own first; none where nothing is trained. */
 export function trainingsOf(recipe: Recipe): Training[] {
   const { train, lora: _, variants, ...common } = recipe
@@ -60,24 +65,33 @@ export async function runTraining(training: Training, context: TrainingContext):
   const { recipe, key, label } = training
   const files = trainingFolder(context.folder, training)
   const kept = (score: () => Promise<readonly TestResult[]>) => keptResults(context.folder, key, recipe, tests, score)
+  await removeLeftovers(files.path)
   if (await exists(files.summary)) {
-    const summary = (await readJson(files.summary)) as TrainingSummary
+    const { warnings = [], ...summary } = (await readJson(files.summary)) as SavedSummary
+    for (const line of warnings) warn(line)
     const steps = await readLog(files.log)
-    const results = await kept(() => Promise.reject(new Error(`${files.path}: results of ${label} are missing`)))
+    const results = await kept(() =>
+      Promise.reject(
+        new Error(`${files.path}: results of ${label} are missing; remove ${files.summary} to train it again`),
+      ),
+    )
+    // It was killed between the two.
+    await removeFile(files.checkpoint)
     return { training, summary, steps, results }
   }
-  await removeLeftovers(files.path)
   const steps: StepRecord[] = []
   const trained = await train(training, files, steps, context)
   try {
-    for (const line of trainingWarnings(trained)) warn(line)
+    const warnings = trainingWarnings(trained)
+    for (const line of warnings) warn(line)
     const form = await saveModel(files.model, source, trained.loaded)
     hooks.say?.(`model: ${files.model} (${form})`)
     const phase = `scoring, ${label === 'after' ? 'after training' : label}`
     const results = await kept(() => scoreTests(backend, trained.loaded.encoder, source, recipe, tests, phase, hooks))
-    const summary = trainingSummary(trained, steps)
+    const summary = trainingSummary({ ...trained, ...totals(steps) }, steps)
+    const saved: SavedSummary = { ...summary, warnings }
     // In this order: without the summary a resumed run goes back to the checkpoint.
-    await writeFile(files.summary, `${JSON.stringify(summary)}\n`)
+    await writeFile(files.summary, `${JSON.stringify(saved)}\n`)
     await removeFile(files.checkpoint)
     return { training, summary, steps, results }
   } finally {
@@ -85,11 +99,17 @@ export async function runTraining(training: Training, context: TrainingContext):
   }
 }
 
+/** Of all steps: those before a resume were made by another process. */
+const totals = (steps: readonly StepRecord[]) => ({
+  tokens: steps.reduce((sum, { tokens }) => sum + tokens, 0),
+  seconds: steps.reduce((sum, { seconds }) => sum + seconds, 0),
+})
+
 async function train(
   { recipe, label }: Training,
   files: TrainingFolder,
   steps: StepRecord[],
-  { backend, source, pairs, dev, hooks }: TrainingContext,
+  { backend, source, pairs, dev, hooks, warn }: TrainingContext,
 ): Promise<Trained> {
   const settings = recipe.train!
   const metric = settings.early_stopping?.metric ?? 'ndcg_at_10'
@@ -118,6 +138,11 @@ async function train(
         hooks.say?.(`${name}: ${settings.method}, ${start.parameters} parameters, ${start.steps} steps${from}`)
         hooks.say?.(`memory: at most ${megabytes(start.bytes)} on the backend`)
         steps.push(...(await readLog(files.log)).filter(({ step }) => step < start.step))
+        if (steps.length < start.step)
+          warn(
+            `${files.log} lacks ${start.step - steps.length} of the ${start.step} steps before the checkpoint, as where a machine lost its power; ` +
+              'the model is not affected, the curve of losses is',
+          )
         // Lines of steps that will be done again are dropped.
         await writeFile(files.log, steps.map(record => `${JSON.stringify(record)}\n`).join(''))
         log = await openLog(files.log)

@@ -3,7 +3,6 @@
 import { rmSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { basename, describeFileError, dirname, errorCode, exists, isFolder, join, resolve } from './files.js'
-import { processIsAlive } from './processes.js'
 
 let temporaryCount = 0
 const beside = (path: string) =>
@@ -103,11 +102,15 @@ export async function writeNewFile(path: string, content: string): Promise<boole
   }
 }
 
-/** Removes what processes that were killed left half-written in a folder. */
+/**
+ * Removes what was left half-written in a folder that no other process writes to. Whether the writer lives is not asked: in a container the number
+ * of one that was killed is soon that of another program, or our own.
+ */
 export async function removeLeftovers(folder: string): Promise<void> {
   for (const name of (await exists(folder)) ? await fs.readdir(folder) : []) {
-    const writer = /^\..+\.(\d+)\.\d+\.part(\.old)?$/.exec(name)?.[1]
-    if (writer && !processIsAlive(Number(writer))) await fs.rm(join(folder, name), { recursive: true, force: true })
+    const path = join(folder, name)
+    if (/^\..+\.\d+\.\d+\.part(\.old)?$/.test(name) && !unfinished.has(resolve(path).replace(/\.old$/, '')))
+      await fs.rm(path, { recursive: true, force: true })
   }
 }
 

@@ -68,7 +68,10 @@ export async function writeCheckpoint(
 }
 
 export async function readCheckpoint(path: string, trainable: Trainable, fingerprint: string): Promise<Checkpoint> {
-  const file = await openSafetensors(path)
+  const file = await openSafetensors(path).catch((error: Error) => {
+    const found = error.message.replace('; fetch it again', '')
+    throw new Error(`${path} is damaged: ${found}; remove it, and --resume trains from the start`, { cause: error })
+  })
   try {
     const { format, state, fingerprint: found } = file.metadata
     if (format !== `wgpu-retrieve checkpoint ${CHECKPOINT_FORMAT}` || state === undefined)
