@@ -1,7 +1,8 @@
 // Exact search against a ranking in f64, in blocks of every kind; ties, small corpora, nothing to search.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type SearchOptions, searchExact } from '../../src/retrieve/search.js'
+import { createWasmBackend } from '../../src/backend/wasm/backend.js'
+import { createIndex, type SearchOptions, searchExact } from '../../src/retrieve/search.js'
 import { backendsPresent } from '../support/present.js'
 import { failure } from '../support/temporary.js'
 import { seededValues } from '../support/values.js'
@@ -71,6 +72,69 @@ for (const backend of backends) {
     }
   })
 
+  test(`${backend.kind}: an index, in memory as a whole, in part, or not at all, searched more than once`, async () => {
+    const width = 6
+    const values = seededValues(13)
+    const whole = (rows: number) => Float32Array.from(values.integers(rows * width, 7), x => x - 3)
+    // More blocks than one run takes, the last one shorter
+    const [corpus, corpusBlock, rowBytes] = [whole(613), 32, width * 4]
+    for (const [maximumBytes, resident] of [
+      [undefined, 613],
+      [613 * rowBytes, 613],
+      [613 * rowBytes - 1, 608],
+      [300 * rowBytes, 288],
+      [0, 0],
+    ]) {
+      const index = createIndex(backend, corpus, width, {
+        corpusBlock,
+        ...(maximumBytes !== undefined && { maximumBytes }),
+      })
+      assert.equal([index.documents, index.resident, index.bytes], [613, resident, resident! * rowBytes])
+      for (const [count, k, queryBlock] of [
+        [1, 40, 1],
+        [9, 5, 4],
+        [70, 613, 64],
+      ] as const) {
+        const queries = whole(count)
+        const found = await index.search(queries, { k, queryBlock })
+        for (let q = 0; q < count; q++) {
+          const expected = ranking(queries.subarray(q * width, (q + 1) * width), corpus).slice(0, k)
+          const at = JSON.stringify({ q, count, k, maximumBytes })
+          const rows = Array.from(found.rows.subarray(q * k, (q + 1) * k))
+          assert.equal(
+            rows,
+            expected.map(each => each.row),
+            at,
+          )
+          const scores = Array.from(found.scores.subarray(q * k, (q + 1) * k))
+          assert.equal(
+            scores,
+            expected.map(each => each.score),
+            at,
+          )
+        }
+      }
+      index.release()
+      index.release()
+      assert.match(await failure(index.search(whole(1), { k: 1 })), /the index was released; create another/)
+    }
+  })
+
+  test(`${backend.kind}: an index with vectors of its own stays as it was made; wrong sizes are refused`, async () => {
+    const vectors = Float32Array.of(1, 0, 0, 1)
+    const index = createIndex(backend, vectors, 2)
+    vectors.fill(9)
+    assert.equal(await index.search(Float32Array.of(0, 5), { k: 2 }), {
+      k: 2,
+      scores: Float32Array.of(5, 0),
+      rows: Int32Array.of(1, 0),
+    })
+    assert.match(await failure(index.search(Float32Array.of(1, 2, 3), { k: 1 })), /3 values are not queries of 2/)
+    index.release()
+    assert.throws(() => createIndex(backend, vectors, 3), /index: 4 values are not rows of 3/)
+    assert.throws(() => createIndex(backend, vectors, 2, { corpusBlock: 0 }), /corpusBlock is 0/)
+  })
+
   test(`${backend.kind}: fewer documents than asked for, one of each, none`, async () => {
     const corpus = Float32Array.of(1, 0, 0, 1, 1, 1)
     const few = await searchExact(backend, Float32Array.of(2, 1), corpus, 2, { k: 1000 })
@@ -98,6 +162,21 @@ for (const backend of backends) {
     assert.match(await search(1, { k: 1, corpusBlock: 0 }), /corpusBlock is 0, expected a whole number from 1/)
   })
 }
+
+test('an index whose vectors do not fit leaves no memory behind', async () => {
+  const small = await createWasmBackend({ threads: 1, maximumBytes: 64 * 2 ** 20 })
+  const vectors = new Float32Array(16 * 2 ** 20)
+  assert.throws(() => createIndex(small, vectors, 256, { maximumBytes: 2 ** 30 }), /cannot allocate .* for corpus/)
+  const index = createIndex(small, vectors, 256)
+  assert.ok(index.resident > 0 && index.bytes <= 48 * 2 ** 20, `${index.bytes} bytes`)
+  vectors[60_000 * 256] = 1
+  const query = Float32Array.from({ length: 256 }, (_, i) => (i === 0 ? 3 : 0))
+  const { rows, scores } = await index.search(query, { k: 1 })
+  assert.equal([rows[0], scores[0]], [60_000, 3])
+  index.release()
+  small.free(small.allocate(60 * 2 ** 20, 'all'))
+  small.close()
+})
 
 test('progress counts queries, and an aborted search ends', async () => {
   const [backend] = backends
