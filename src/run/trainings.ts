@@ -35,12 +35,14 @@ interface SavedSummary extends TrainingSummary {
   readonly warnings?: readonly string[]
 }
 
+const LABELS = { full: 'full', lora: 'LoRA' }
+
 /** The recipe's own first; none where nothing is trained. */
 export function trainingsOf(recipe: Recipe): Training[] {
   const { train, lora: _, variants, ...common } = recipe
   if (!train) return []
   return [
-    { key: 'after', label: variants.length > 0 ? train.method : 'after', recipe },
+    { key: 'after', label: variants.length > 0 ? LABELS[train.method] : 'after', recipe },
     ...variants.map(({ name, ...own }) => ({ key: name, label: name, recipe: { ...common, variants: [], ...own } })),
   ]
 }
