@@ -34,7 +34,7 @@ export async function dataFolder(path: string): Promise<string> {
   }
   if ((await isModel(path)) && !(await holdsCorpus(path)))
     throw new Error(
-      `${path} has no corpus.jsonl (or corpus.jsonl.gz), which a BEIR collection must have; it holds config.json: it is a model folder, which --model takes`,
+      `${path} has no corpus.jsonl (or corpus.jsonl.gz), which a BEIR collection must have; it holds config.json: it is a model folder, which --model takes (in a recipe, model.path)`,
     )
   return path
 }
@@ -59,7 +59,7 @@ export async function checkModelFolder(path: string, names: readonly string[] = 
   if (!(await isFolder(path)) || (await isModel(path))) return
   if (await holdsCorpus(path))
     throw new Error(
-      `${path} is no model folder: it has no config.json; it is a collection (it has corpus.jsonl), which --data takes`,
+      `${path} is no model folder: it has no config.json; it is a collection (it has corpus.jsonl), which --data takes (in a recipe, data.tests)`,
     )
   const inside: string[] = []
   for (const name of await listFolder(path)) if (await isModel(join(path, name))) inside.push(join(path, name))
