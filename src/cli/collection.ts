@@ -178,7 +178,10 @@ async function searchByModel(options: SearchSettings): Promise<SearchedCollectio
 }
 
 /** Tokens of a text at most: what was asked for, or the model's. */
-export function textLength(asked: number | undefined, { settings, weights }: ModelSource): number {
+export function textLength(
+  asked: number | undefined,
+  { settings, weights }: Pick<ModelSource, 'settings' | 'weights'>,
+): number {
   const { maxPositions } = weights.config
   if (asked !== undefined && asked > maxPositions)
     throw usageError(

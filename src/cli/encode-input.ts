@@ -2,6 +2,7 @@
 import { documentText } from '../data/collection.js'
 import { describeValue, hasKeys, readJsonLines } from '../data/jsonl.js'
 import type { ModelConfig } from '../model/config.js'
+import { fileSize } from '../runtime/files.js'
 
 export interface Lines {
   /** Either these or `ids`; the other one is empty. */
@@ -17,29 +18,61 @@ export interface Lines {
 
 type Line = Readonly<Record<string, unknown>>
 
-export async function readLines(path: string): Promise<Lines> {
-  const lines: Lines = { texts: [], ids: [], typeIds: [], names: [], places: [] }
-  const file = path === '-' ? 'standard input' : path
-  for await (const { line, value } of readJsonLines(path)) {
-    const place = `${file}:${line}`
-    if (value.ids === undefined) lines.texts.push(readText(value, place))
-    else {
-      const ids = readIntegers(value, 'ids', place)
-      const typeIds =
-        value.token_type_ids === undefined ? ids.map(() => 0) : readIntegers(value, 'token_type_ids', place)
-      if (ids.length !== typeIds.length)
-        throw new Error(`${place}: ${ids.length} ids but ${typeIds.length} token_type_ids; expected one for each id`)
-      lines.ids.push(ids)
-      lines.typeIds.push(typeIds)
-    }
-    if (lines.texts.length > 0 && lines.ids.length > 0)
-      throw new Error(`${place}: lines with "text" and lines with "ids" in one file; put them into two`)
-    lines.names.push(readName(value._id, lines.names.length, place))
-    lines.places.push(place)
+/** A piece of the input, in its order. */
+export interface LinesWindow extends Lines {
+  /** How much of the file has been read, 0 to 1; undefined where its size is not known. */
+  readonly share: number | undefined
+}
+
+/** Of a window: enough that its batches are full, few enough that a corpus of any size needs no more memory than a small one. */
+const WINDOW_TEXTS = 4096
+const WINDOW_CHARACTERS = 1 << 22
+
+const emptyLines = (): Lines => ({ texts: [], ids: [], typeIds: [], names: [], places: [] })
+
+/** The lines in windows, read when they are asked for. Fails at the first line that is wrong, and where there is none at all. */
+export async function* readWindows(path: string): AsyncGenerator<LinesWindow> {
+  const size = await fileSize(path)
+  let [bytes, before, characters] = [0, 0, 0]
+  let [lines, kind] = [emptyLines(), undefined as 'text' | 'ids' | undefined]
+  const onRead = (read: number) => {
+    bytes = read
   }
-  if (lines.names.length === 0)
-    throw new Error(`${file} is empty: expected a JSON object a line with "text" or "ids"; there is nothing to encode`)
-  return lines
+  for await (const { line, value } of readJsonLines(path, onRead)) {
+    const place = `${path}:${line}`
+    const found = value.ids === undefined ? 'text' : 'ids'
+    characters += found === 'text' ? takeText(lines, value, place) : takeIds(lines, value, place)
+    kind ??= found
+    if (found !== kind)
+      throw new Error(`${place}: lines with "text" and lines with "ids" in one file; put them into two`)
+    lines.names.push(readName(value._id, before + lines.names.length, place))
+    lines.places.push(place)
+    if (lines.names.length < WINDOW_TEXTS && characters < WINDOW_CHARACTERS) continue
+    yield { ...lines, share: size && bytes / size }
+    before += lines.names.length
+    lines = emptyLines()
+    characters = 0
+  }
+  if (before + lines.names.length === 0)
+    throw new Error(`${path} is empty: expected a JSON object a line with "text" or "ids"; there is nothing to encode`)
+  if (lines.names.length > 0) yield { ...lines, share: 1 }
+}
+
+function takeText(lines: Lines, value: Line, place: string): number {
+  const text = readText(value, place)
+  lines.texts.push(text)
+  return text.length
+}
+
+function takeIds(lines: Lines, value: Line, place: string): number {
+  const ids = readIntegers(value, 'ids', place)
+  const typeIds = value.token_type_ids === undefined ? ids.map(() => 0) : readIntegers(value, 'token_type_ids', place)
+  if (ids.length !== typeIds.length)
+    throw new Error(`${place}: ${ids.length} ids but ${typeIds.length} token_type_ids; expected one for each id`)
+  lines.ids.push(ids)
+  lines.typeIds.push(typeIds)
+  // About as many characters as a token has.
+  return 4 * ids.length
 }
 
 function readText(value: Line, place: string): string {

@@ -1,14 +1,16 @@
 // encode: texts, or ids as they are, to vectors in a safetensors file.
 import { Command, Option } from 'commander'
 import { counted } from '../data/counted.js'
-import { writeSafetensors } from '../data/safetensors.js'
+import { writeRows } from '../data/safetensors-rows.js'
 import type { PackedBatch } from '../model/batch.js'
-import { encodeSequences, encodeTokens } from '../retrieve/encode.js'
-import { inputTexts, type ModelSource, openModel, placeModel } from '../run/model.js'
+import type { ModelConfig } from '../model/config.js'
+import { createSequenceEncoder, createTokenEncoder, type SequenceEncoder } from '../retrieve/encode.js'
+import type { OpenedBackend } from '../run/backend.js'
+import { inputTexts, openModelUnhashed, placeModel, type UnhashedSource } from '../run/model.js'
 import { checkWritable, writeFileWith } from '../runtime/write.js'
 import { loadTokenizer } from '../text/tokenizer.js'
 import { sayTruncated, textLength } from './collection.js'
-import { checkLimits, type Lines, readLines } from './encode-input.js'
+import { checkLimits, type Lines, type LinesWindow, readWindows } from './encode-input.js'
 import { usageError } from './errors.js'
 import {
   type BackendOptions,
@@ -23,6 +25,7 @@ import {
   withOutput,
 } from './options.js'
 import { checkModelFolder, inputFile } from './paths.js'
+import type { Progress } from './progress.js'
 
 interface EncodeOptions extends BackendOptions {
   readonly model: string
@@ -31,6 +34,7 @@ interface EncodeOptions extends BackendOptions {
   readonly prompt?: string
   readonly pooling?: 'mean' | 'cls' | 'none'
   readonly maxLength?: number
+  readonly batchTokens?: number
   readonly json?: boolean
   readonly quiet?: boolean
 }
@@ -56,7 +60,8 @@ export const encodeCommand = (): Command =>
             'none',
           ]),
         )
-        .option('--max-length <n>', "tokens a text is cut to (the model's)", positiveInteger),
+        .option('--max-length <n>', "tokens a text is cut to (the model's)", positiveInteger)
+        .option('--batch-tokens <n>', 'tokens computed at a time; fewer need less memory', positiveInteger),
     ),
   )
     .addHelpText(
@@ -70,97 +75,176 @@ Examples:
     )
     .action(encodeFile)
 
-/** → a packed batch, and how many texts were cut */
-async function packInput(
-  lines: Lines,
-  source: ModelSource,
-  options: EncodeOptions,
-): Promise<PackedBatch & { truncated: number; maxLength: number }> {
-  const { config, settings } = { config: source.weights.config, settings: source.settings }
-  const maxLength = textLength(options.maxLength, source)
-  if (lines.ids.length > 0) {
-    checkLimits(lines, config)
-    const offsets = new Int32Array(lines.ids.length + 1)
-    lines.ids.forEach((ids, i) => {
-      offsets[i + 1] = offsets[i]! + ids.length
-    })
-    const [ids, typeIds] = [Int32Array.from(lines.ids.flat()), Int32Array.from(lines.typeIds.flat())]
-    return { ids, typeIds, offsets, truncated: 0, maxLength }
-  }
-  const { prompts, defaultPromptName, includePrompt } = settings
-  const prompt = options.prompt ?? (defaultPromptName ? (prompts[defaultPromptName] ?? '') : '')
-  if (prompt !== '' && !includePrompt)
-    throw new Error('this model leaves its prompt out of the pooling (include_prompt = false), which is not supported')
-  const tokenizer = await loadTokenizer(source.folder ?? options.model)
-  const texts = inputTexts(settings, 'document', lines.texts, prompt)
-  return { ...tokenizer.encode(texts, { maxLength }), maxLength }
-}
-
 async function encodeFile(options: EncodeOptions): Promise<void> {
   const { model, output, json } = options
   if (output === '-' && json) throw usageError('--output - and --json would both write to standard output')
   await checkWritable(output)
   const input = await inputFile(options.input, 'corpus.jsonl')
   await checkModelFolder(model)
-  const source = await openModel(model, { tokenizer: false })
+  const progress = openProgress(options.quiet)
+  const signal = interruptSignal('interrupted; nothing was written', progress)
+  // Its threads start while files are read.
+  const opening = openChosenBackend(options, line => progress.say(line))
+  const closing = () => opening.then(({ backend }) => backend.close())
   try {
-    const { names, tokens, seconds, backend } = await encodeLines(source, { ...options, input })
-    const rate = tokens / seconds
-    const counts = { texts: names.length, tokens, seconds, tokens_per_second: rate, backend, output }
+    const { texts, tokens, seconds, backend } = await encodeWith(opening, { ...options, input }, progress, signal)
+    const counts = { texts, tokens, seconds, tokens_per_second: tokens / seconds, backend, output }
     if (json) return printJson(counts)
-    const what = `${counted(names.length, 'text')}, ${counted(tokens, 'token')}, ${Math.round(rate)} tokens/s`
+    const what = `${counted(texts, 'text')}, ${counted(tokens, 'token')}, ${Math.round(tokens / seconds)} tokens/s`
     if (output !== '-') process.stdout.write(`${what} → ${output}\n`)
+  } finally {
+    // What failed to open has nothing to close, and its error is the one that led here.
+    await closing().catch(() => undefined)
+  }
+}
+
+async function encodeWith(
+  opening: Promise<OpenedBackend>,
+  options: EncodeOptions,
+  progress: Progress,
+  signal: AbortSignal,
+) {
+  sayWaiting(options.input, progress)
+  const source = await openModelUnhashed(options.model, { tokenizer: false })
+  try {
+    const [pack, { backend }] = await Promise.all([packer(source, options), opening])
+    signal.throwIfAborted()
+    const { pooling, batchTokens } = options
+    const pooled = pooling === 'mean' || pooling === 'cls' ? { pooling } : {}
+    const { encoder } = await placeModel(backend, source, undefined, pooled)
+    const everyToken = pooling === 'none'
+    const made = everyToken ? createTokenEncoder(backend, encoder) : createSequenceEncoder(backend, encoder)
+    const shown = phases(progress)
+    const encoded = await encodeWindows(
+      {
+        read: readWindows(options.input),
+        pack,
+        made,
+        everyToken,
+        width: encoder.config.hidden,
+        output: options.output,
+      },
+      { signal, ...(batchTokens && { batchTokens }) },
+      (done, total) => shown.show({ name: 'encoding', done, total, unit: 'tokens' }),
+    )
+    shown.end()
+    sayTruncated(encoded.truncated, textLength(options.maxLength, source), progress)
+    return { ...encoded, backend: backend.kind }
   } finally {
     await source.close()
   }
 }
 
-async function encodeLines(source: ModelSource, options: EncodeOptions) {
-  const { input, output, pooling, quiet } = options
-  const progress = openProgress(quiet)
-  const shown = phases(progress)
-  const signal = interruptSignal('interrupted; nothing was written', progress)
-  sayWaiting(input, progress)
-  const lines = await readLines(input)
-  signal.throwIfAborted()
-  const { truncated, maxLength, ...batch } = await packInput(lines, source, options)
-  sayTruncated(truncated, maxLength, progress)
-  const { backend } = await openChosenBackend(options, line => progress.say(line))
-  try {
-    const pooled = pooling === 'mean' || pooling === 'cls' ? { pooling } : {}
-    const { encoder } = await placeModel(backend, source, undefined, pooled)
-    const total = batch.ids.length
-    const onProgress = ({ tokens }: { tokens: number }) =>
-      shown.show({ name: 'encoding', done: tokens, total, unit: 'tokens' })
-    onProgress({ tokens: 0 })
-    const started = performance.now()
-    const everyToken = pooling === 'none'
-    const encode = everyToken ? encodeTokens : encodeSequences
-    const vectors = await encode(backend, encoder, batch, { signal, onProgress })
-    const seconds = (performance.now() - started) / 1000
-    shown.end()
-    await writeVectors(output, vectors, encoder.config.hidden, lines.names, everyToken ? batch.offsets : undefined)
-    return { names: lines.names, tokens: total, seconds, backend: backend.kind }
-  } finally {
-    backend.close()
+type Pack = (lines: Lines) => PackedBatch & { truncated: number }
+
+/** What makes a packed batch of lines, and says how many texts were cut. */
+async function packer(source: UnhashedSource, options: EncodeOptions): Promise<Pack> {
+  const { settings } = source
+  const maxLength = textLength(options.maxLength, source)
+  const { prompts, defaultPromptName, includePrompt } = settings
+  const prompt = options.prompt ?? (defaultPromptName ? (prompts[defaultPromptName] ?? '') : '')
+  const folder = source.folder ?? options.model
+  // Ids need none: the folder may lack one.
+  const tokenizer = await loadTokenizer(folder).catch((error: Error) => error)
+  return lines => {
+    if (lines.ids.length > 0) return packIds(lines, source.weights.config)
+    if (prompt !== '' && !includePrompt)
+      throw new Error(
+        'this model leaves its prompt out of the pooling (include_prompt = false), which is not supported',
+      )
+    if (tokenizer instanceof Error) throw tokenizer
+    return tokenizer.encode(inputTexts(settings, 'document', lines.texts, prompt), { maxLength })
   }
 }
 
-/** Both files or none: each is whole before the first gets its name. */
-async function writeVectors(
-  output: string,
-  vectors: Float32Array,
-  width: number,
-  names: readonly string[],
-  offsets: Int32Array | undefined,
-): Promise<void> {
-  const shape = [vectors.length / width, width]
-  const embeddings = { name: 'embeddings', dtype: 'F32' as const, shape, data: vectors }
-  const starts = offsets && { name: 'offsets', dtype: 'I32' as const, shape: [offsets.length], data: offsets }
-  const write = () => writeSafetensors(output, starts ? [embeddings, starts] : [embeddings], { format: 'pt' })
-  if (output === '-') return write()
-  await writeFileWith(`${output.replace(/\.safetensors$/, '')}.ids.txt`, async append => {
-    await append(names.map(name => `${name}\n`).join(''))
-    await write()
+function packIds(lines: Lines, config: ModelConfig): ReturnType<Pack> {
+  checkLimits(lines, config)
+  const offsets = new Int32Array(lines.ids.length + 1)
+  lines.ids.forEach((ids, i) => {
+    offsets[i + 1] = offsets[i]! + ids.length
   })
+  return {
+    ids: Int32Array.from(lines.ids.flat()),
+    typeIds: Int32Array.from(lines.typeIds.flat()),
+    offsets,
+    truncated: 0,
+  }
+}
+
+interface Encoding {
+  readonly read: AsyncGenerator<LinesWindow>
+  readonly pack: Pack
+  readonly made: SequenceEncoder
+  readonly everyToken: boolean
+  readonly width: number
+  readonly output: string
+}
+
+interface Encoded {
+  readonly texts: number
+  readonly tokens: number
+  readonly truncated: number
+  readonly seconds: number
+}
+
+/**
+ * Window by window: the next one is read and tokenized, and the one before written, while one is computed. Both files or none: each is whole
+ * before the first gets its name.
+ */
+async function encodeWindows(
+  { read, pack, made, everyToken, width, output }: Encoding,
+  options: { readonly signal: AbortSignal; readonly batchTokens?: number },
+  onTokens: (done: number, total: number) => void,
+): Promise<Encoded> {
+  let [texts, tokens, truncated, packed] = [0, 0, 0, 0]
+  const started = performance.now()
+  const starts: number[] = [0]
+  const next = async () => {
+    const { done, value } = await read.next()
+    if (done) return undefined
+    const batch = pack(value)
+    packed += batch.ids.length
+    return { batch, names: value.names, total: value.share ? Math.round(packed / value.share) : packed }
+  }
+  const each = async (append: (rows: Float32Array) => Promise<void>, name: (text: string) => Promise<void>) => {
+    const aborted = kept(untilAborted(options.signal))
+    let coming = next()
+    let writing: Promise<unknown> = Promise.resolve()
+    // Standard input may be silent for ever.
+    const arrived = () => Promise.race([coming, aborted])
+    for (let window = await arrived(); window; window = await arrived()) {
+      const { batch, names, total } = window
+      onTokens(tokens, total)
+      coming = kept(next())
+      const onProgress = (done: { tokens: number }) => onTokens(tokens + done.tokens, total)
+      const rows = await made.encode(batch, { ...options, onProgress })
+      await writing
+      writing = kept(append(rows).then(() => name(names.map(each => `${each}\n`).join(''))))
+      if (everyToken) for (const end of batch.offsets.subarray(1)) starts.push(tokens + end)
+      texts += names.length
+      tokens += batch.ids.length
+      truncated += batch.truncated
+    }
+    await writing
+    return everyToken ? { name: 'offsets', data: Int32Array.from(starts) } : undefined
+  }
+  const vectors = { name: 'embeddings', width }
+  if (output === '-') await writeRows(output, vectors, append => each(append, async () => undefined))
+  else
+    await writeFileWith(`${output.replace(/\.safetensors$/, '')}.ids.txt`, name =>
+      writeRows(output, vectors, append => each(append, name)),
+    )
+  return { texts, tokens, truncated, seconds: (performance.now() - started) / 1000 }
+}
+
+const untilAborted = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => {
+    signal.throwIfAborted()
+    signal.addEventListener('abort', () => reject(signal.reason))
+  })
+
+/** A promise that is awaited later: until then its failure is nobody's fault. */
+function kept<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined)
+  return promise
 }

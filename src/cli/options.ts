@@ -75,7 +75,7 @@ export function phases(progress: Progress): { show(phase: Phase): void; end(): v
         progress.begin(name, { unit, total, done: first, unseen: done - first })
       }
       current = phase
-      progress.advance(done, note)
+      progress.advance(done, note, total)
       if (done === total) end()
     },
     end,

@@ -17,8 +17,8 @@ export interface Progress {
    * looked at a clock; they count, but not for the rate.
    */
   begin(label: string, task: { unit: string; total?: number; done?: number; unseen?: number }): void
-  /** `done`: of the whole task so far. `note`: what else is worth a look, such as the loss. */
-  advance(done: number, note?: string): void
+  /** `done`: of the whole task so far. `note`: what else is worth a look, such as the loss. `total`: where it has become better known. */
+  advance(done: number, note?: string, total?: number): void
   /** Leaves one line that sums the task up. */
   end(note?: string): void
   /** A line of its own, above the bar. */
@@ -95,11 +95,11 @@ export function createProgress({ output, quiet = false, now = () => performance.
       }
       if (output.isTerminal) draw(task.view)
     },
-    advance(done, note) {
+    advance(done, note, total = task?.view.total) {
       if (!task) return
       const time = now() / 1000
       const elapsed = time - task.work.began
-      task.view = { ...task.view, done, note: note ?? task.view.note, elapsed, rate: task.meter(done, time) }
+      task.view = { ...task.view, done, total, note: note ?? task.view.note, elapsed, rate: task.meter(done, time) }
       const finished = done === task.view.total
       if (time - task.shown < (output.isTerminal ? REDRAW : plainInterval(elapsed)) && !(finished && output.isTerminal))
         return

@@ -27,11 +27,11 @@ export const hasKeys = (value: Record<string, unknown>): string =>
 
 /**
  * The objects of a JSON Lines file in order; blank lines are skipped. Fails at the first line that is not a JSON
- * object.
+ * object. `onRead` as for `readLineBlocks`.
  */
-export async function* readJsonLines(path: string): AsyncGenerator<JsonLine> {
+export async function* readJsonLines(path: string, onRead?: (bytes: number) => void): AsyncGenerator<JsonLine> {
   let line = 0
-  for await (const block of readLineBlocks(path)) {
+  for await (const block of readLineBlocks(path, onRead)) {
     for (const text of block) {
       line++
       if (text.trim() === '') continue

@@ -17,85 +17,130 @@ export interface EncodeOptions {
 
 const defaultBatchTokens = { wasm: 2048, webgpu: 16384 } as const
 
+/** A model's forward pass, ready for any number of batches: the memory that they pass through is made once. */
+export interface SequenceEncoder {
+  /**
+   * → text vectors (B, C), or every token's last hidden state (T, C), in the order of the batch. Fails where a sequence does not fit the
+   * model, or a value is not finite.
+   */
+  encode(sequences: PackedBatch, options?: EncodeOptions): Promise<Float32Array>
+  release(): void
+}
+
+/** For text vectors. */
+export const createSequenceEncoder = (backend: Backend, encoder: Encoder): SequenceEncoder =>
+  createEncoder(backend, encoder, 'encode', takeVectors, trace =>
+    output(trace, 'vectors', encode(trace, encoder, batchInputs(trace, '', false))),
+  )
+
+/** For every token's last hidden state. */
+export const createTokenEncoder = (
+  backend: Backend,
+  encoder: Pick<Encoder, 'config' | 'weights' | 'adapter'>,
+): SequenceEncoder =>
+  createEncoder(backend, encoder, 'encode.tokens', takeStates, trace => {
+    const batch = batchInputs(trace, '', false)
+    output(trace, 'vectors', bertForward(trace, encoder.weights, encoder.adapter, batch, encoder.config, noDropout))
+  })
+
 /** → text vectors (B, C) in the order of the batch. Fails where a sequence does not fit the model, or a vector is not finite. */
-export async function encodeSequences(
+export const encodeSequences = (
   backend: Backend,
   encoder: Encoder,
   sequences: PackedBatch,
   options: EncodeOptions = {},
-): Promise<Float32Array> {
-  checkSequences(sequences, encoder.config)
-  const width = encoder.config.hidden
-  const vectors = new Float32Array((sequences.offsets.length - 1) * width)
-  const record = (trace: Trace) => output(trace, 'vectors', encode(trace, encoder, batchInputs(trace, '', false)))
-  await inBatches(backend, 'encode', record, sequences, options, (result, chosen) => {
-    chosen.forEach((sequence, row) => {
-      vectors.set(result.subarray(row * width, (row + 1) * width), sequence * width)
-    })
-  })
-  return vectors
-}
+): Promise<Float32Array> => encodeOnce(createSequenceEncoder(backend, encoder), sequences, options)
 
 /** → every token's last hidden state (T, C), in the order of the batch */
-export async function encodeTokens(
+export const encodeTokens = (
   backend: Backend,
   encoder: Pick<Encoder, 'config' | 'weights' | 'adapter'>,
   sequences: PackedBatch,
   options: EncodeOptions = {},
-): Promise<Float32Array> {
-  checkSequences(sequences, encoder.config)
-  const width = encoder.config.hidden
-  const states = new Float32Array(sequences.ids.length * width)
-  const record = (trace: Trace) => {
-    const batch = batchInputs(trace, '', false)
-    output(trace, 'vectors', bertForward(trace, encoder.weights, encoder.adapter, batch, encoder.config, noDropout))
+): Promise<Float32Array> => encodeOnce(createTokenEncoder(backend, encoder), sequences, options)
+
+async function encodeOnce(made: SequenceEncoder, sequences: PackedBatch, options: EncodeOptions) {
+  try {
+    return await made.encode(sequences, options)
+  } finally {
+    made.release()
   }
-  await inBatches(backend, 'encode.tokens', record, sequences, options, (result, chosen) => {
-    let from = 0
-    for (const sequence of chosen) {
-      const [start, end] = [sequences.offsets[sequence]!, sequences.offsets[sequence + 1]!]
-      states.set(result.subarray(from, from + (end - start) * width), start * width)
-      from += (end - start) * width
-    }
-  })
-  return states
 }
 
-async function inBatches(
+/** Puts the results of a batch of chosen sequences where they belong among all. */
+interface Take {
+  /** Rows of a whole result. */
+  rows(sequences: PackedBatch): number
+  put(all: Float32Array, width: number, result: Float32Array, chosen: readonly number[], offsets: Int32Array): void
+}
+
+const takeVectors: Take = {
+  rows: sequences => sequences.offsets.length - 1,
+  put(all, width, result, chosen) {
+    chosen.forEach((sequence, row) => {
+      all.set(result.subarray(row * width, (row + 1) * width), sequence * width)
+    })
+  },
+}
+
+const takeStates: Take = {
+  rows: sequences => sequences.ids.length,
+  put(all, width, result, chosen, offsets) {
+    let from = 0
+    for (const sequence of chosen) {
+      const [start, end] = [offsets[sequence]!, offsets[sequence + 1]!]
+      all.set(result.subarray(from, from + (end - start) * width), start * width)
+      from += (end - start) * width
+    }
+  },
+}
+
+/** Milliseconds between two turns of the event loop. */
+const TURN = 20
+
+function createEncoder(
   backend: Backend,
+  { config }: Pick<Encoder, 'config'>,
   name: string,
+  take: Take,
   record: (trace: Trace) => void,
-  sequences: PackedBatch,
-  { batchTokens = defaultBatchTokens[backend.kind], onProgress, signal }: EncodeOptions,
-  take: (result: Float32Array, chosen: readonly number[]) => void,
-): Promise<void> {
+): SequenceEncoder {
   const trace = createTrace({ training: false })
   record(trace)
   const pool = createPool(backend)
   const program: Program = createProgram(createPlan(name, trace), pool)
-  const done = { sequences: 0, tokens: 0 }
-  try {
-    for (const chosen of batchesByLength(sequences.offsets, batchTokens)) {
-      signal?.throwIfAborted()
-      const batch = selectSequences(sequences, chosen)
-      const { values, inputs } = batchArrays(batch, '', false)
-      await program.run(values, inputs)
-      const vectors = await program.read('vectors')
-      // A search would rank such vectors last, in silence.
-      if (!allFinite(vectors))
-        throw new Error(
-          'encoding gives values that are not finite numbers; the weights of the model are damaged, or too large',
-        )
-      take(vectors, chosen)
-      done.sequences += chosen.length
-      done.tokens += batch.ids.length
-      onProgress?.({ ...done })
-      // Lets timers, signals and the progress display run between batches of a backend that computes on this thread.
-      await new Promise(resolve => setTimeout(resolve, 0))
-    }
-  } finally {
-    program.release()
-    releasePool(pool)
+  let turned = performance.now()
+  return {
+    async encode(sequences, { batchTokens = defaultBatchTokens[backend.kind], onProgress, signal } = {}) {
+      checkSequences(sequences, config)
+      const all = new Float32Array(take.rows(sequences) * config.hidden)
+      const done = { sequences: 0, tokens: 0 }
+      for (const chosen of batchesByLength(sequences.offsets, batchTokens)) {
+        signal?.throwIfAborted()
+        const batch = selectSequences(sequences, chosen)
+        const { values, inputs } = batchArrays(batch, '', false)
+        await program.run(values, inputs)
+        const result = await program.read('vectors')
+        // A search would rank such vectors last, in silence.
+        if (!allFinite(result))
+          throw new Error(
+            'encoding gives values that are not finite numbers; the weights of the model are damaged, or too large',
+          )
+        take.put(all, config.hidden, result, chosen, sequences.offsets)
+        done.sequences += chosen.length
+        done.tokens += batch.ids.length
+        onProgress?.({ ...done })
+        if (performance.now() - turned < TURN) continue
+        // Lets timers, signals and the progress display run, and files be read and written, beside a backend that computes on this thread.
+        await new Promise(resolve => setTimeout(resolve, 0))
+        turned = performance.now()
+      }
+      return all
+    },
+    release() {
+      program.release()
+      releasePool(pool)
+    },
   }
 }
 

@@ -33,8 +33,23 @@ export interface ModelSource {
   close(): Promise<void>
 }
 
+/** A model whose hash has not been asked for: that reads all of its weights. */
+export interface UnhashedSource extends Omit<ModelSource, 'hash'> {
+  hash(): Promise<string>
+}
+
 /** Opens a model folder or a PEFT adapter's folder. `tokenizer: false` for callers that bring ids. */
 export async function openModel(path: string, options: { tokenizer?: boolean } = {}): Promise<ModelSource> {
+  const source = await openModelUnhashed(path, options)
+  try {
+    return { ...source, hash: await source.hash() }
+  } catch (error) {
+    await source.close()
+    throw error
+  }
+}
+
+export async function openModelUnhashed(path: string, options: { tokenizer?: boolean } = {}): Promise<UnhashedSource> {
   const adapterConfig = join(path, 'adapter_config.json')
   const hasAdapter = (await exists(adapterConfig)) && !(await exists(join(path, 'config.json')))
   const base = hasAdapter
@@ -45,17 +60,17 @@ export async function openModel(path: string, options: { tokenizer?: boolean } =
     const adapter = hasAdapter ? await readAdapter(path, folder.config) : undefined
     // An adapter may have been trained with another pooling or similarity than its base model's.
     const ownSettings = hasAdapter && (await exists(join(path, 'modules.json')))
-    const hashes = [
-      await folder.weightsHash(),
-      ...(adapter ? [await hashFile(join(path, 'adapter_model.safetensors'))] : []),
-    ]
+    const hash = async () => {
+      const weights = await folder.weightsHash()
+      return adapter ? hashLines([weights, await hashFile(join(path, 'adapter_model.safetensors'))]) : weights
+    }
     const tokenizer = options.tokenizer === false ? undefined : await loadTokenizer(base)
     return {
       name: path,
       weights: folder,
       settings: ownSettings ? await readSentenceSettings(path, folder.config) : folder.settings,
       folder: base,
-      hash: hashes.length === 1 ? hashes[0]! : await hashLines(hashes),
+      hash,
       close: () => folder.close(),
       ...(tokenizer && { tokenizer }),
       ...(adapter && { adapter }),
@@ -83,7 +98,7 @@ async function baseOf(path: string, config: JsonObject): Promise<string> {
 /** Puts the source's weights into a backend for inference, or for training where a method is given. */
 export function placeModel(
   backend: Backend,
-  source: ModelSource,
+  source: Pick<ModelSource, 'weights' | 'settings' | 'adapter'>,
   method?: Method,
   options?: LoadOptions,
 ): Promise<LoadedEncoder> {

@@ -43,6 +43,12 @@ export async function exists(path: string): Promise<boolean> {
   return (await fs.stat(path).catch(() => undefined)) !== undefined
 }
 
+/** In bytes; undefined for what is no file: a pipe, a device, standard input. */
+export async function fileSize(path: string): Promise<number | undefined> {
+  const status = path === '-' ? undefined : await fs.stat(path).catch(() => undefined)
+  return status?.isFile() ? status.size : undefined
+}
+
 export async function isFolder(path: string): Promise<boolean> {
   return (await fs.stat(path).catch(() => undefined))?.isDirectory() ?? false
 }
@@ -112,10 +118,11 @@ export async function openFile(path: string): Promise<OpenFile> {
 /**
  * The lines of a text file in blocks of about a megabyte (one await a block: for files of millions of lines), `.gz` unpacked,
  * without their ends (\n or \r\n); `-` is standard input. Not node:readline, which also ends a line at U+2028, U+2029 and a
- * bare \r: all of them may stand inside a JSON string or an id.
+ * bare \r: all of them may stand inside a JSON string or an id. `onRead` is told, before each block, how many bytes of the file have been read.
  */
-export async function* readLineBlocks(path: string): AsyncGenerator<string[]> {
-  const raw: Readable = path === '-' ? process.stdin : createReadStream(path, { highWaterMark: 1 << 20 })
+export async function* readLineBlocks(path: string, onRead?: (bytes: number) => void): AsyncGenerator<string[]> {
+  const file = path === '-' ? undefined : createReadStream(path, { highWaterMark: 1 << 20 })
+  const raw: Readable = file ?? process.stdin
   let input: Readable = raw
   if (path.endsWith('.gz')) {
     const gunzip = createGunzip({ chunkSize: 1 << 18 })
@@ -133,9 +140,11 @@ export async function* readLineBlocks(path: string): AsyncGenerator<string[]> {
       if (lines.length === 1) continue
       lines[0] = rest.join('')
       rest = [lines.pop()!]
+      if (file) onRead?.(file.bytesRead)
       yield lines.map(withoutReturn)
     }
     const last = rest.join('') + decoder.decode()
+    if (file) onRead?.(file.bytesRead)
     if (last !== '') yield [withoutReturn(last)]
   } catch (error) {
     throw errorCode(error) ? describeFileError(error, 'read', path) : error

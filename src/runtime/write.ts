@@ -40,6 +40,9 @@ export async function checkWritable(path: string): Promise<void> {
 
 type Append = (chunk: Uint8Array | string) => Promise<void>
 
+/** Writes over the first bytes of the file, such as a header that could not be known before. */
+export type Rewrite = (start: Uint8Array) => Promise<void>
+
 const toStandardOutput: Append = chunk =>
   new Promise((resolve, reject) => process.stdout.write(chunk, error => (error ? reject(error) : resolve())))
 
@@ -51,11 +54,21 @@ const appendTo =
       done += (await handle.write(bytes, done, bytes.length - done)).bytesWritten
   }
 
-async function fillFile(path: string, fill: (append: Append) => Promise<void>): Promise<void> {
+const rewriteIn =
+  (handle: fs.FileHandle): Rewrite =>
+  async start => {
+    for (let done = 0; done < start.length; )
+      done += (await handle.write(start, done, start.length - done, done)).bytesWritten
+  }
+
+type Fill = (append: Append, rewrite?: Rewrite) => Promise<void>
+
+async function fillFile(path: string, fill: Fill): Promise<void> {
   const handle = await fs.open(path, 'w')
   try {
-    await fill(appendTo(handle))
-    if ((await handle.stat()).isFile()) await handle.sync()
+    const isFile = (await handle.stat()).isFile()
+    await fill(appendTo(handle), isFile ? rewriteIn(handle) : undefined)
+    if (isFile) await handle.sync()
   } finally {
     await handle.close()
   }
@@ -63,22 +76,30 @@ async function fillFile(path: string, fill: (append: Append) => Promise<void>): 
 
 /**
  * Sequential writing of one file that appears under its name only when `fill` has returned. Parent folders are made. `-` is standard output;
- * a device or a pipe is written to as it is.
+ * a device or a pipe is written to as it is, and its start cannot be written over: no `rewrite` is given.
  */
-export async function writeFileWith(path: string, fill: (append: Append) => Promise<void>): Promise<void> {
+export async function writeFileWith(path: string, fill: Fill): Promise<void> {
   if (path === '-') return fill(toStandardOutput)
   const temporary = beside(path)
+  let made: string | undefined
   try {
     if (await isDevice(path)) return await fillFile(path, fill)
     unfinished.add(temporary)
-    await fs.mkdir(dirname(temporary), { recursive: true })
+    made = await fs.mkdir(dirname(temporary), { recursive: true })
     await fillFile(temporary, fill)
     await fs.rename(temporary, path)
     unfinished.delete(temporary)
   } catch (error) {
     await removeUnfinished(temporary)
+    if (made !== undefined) await removeEmpty(dirname(temporary), made)
     throw errorCode(error) ? describeFileError(error, 'write', path) : error
   }
+}
+
+/** Removes a folder and those above it, up to `highest`, as far as nothing is in them. */
+async function removeEmpty(folder: string, highest: string): Promise<void> {
+  for (let each = folder; each.length >= highest.length; each = dirname(each))
+    await fs.rmdir(each).catch(() => undefined)
 }
 
 // Renaming a file over /dev/null would replace it.
