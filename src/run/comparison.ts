@@ -89,10 +89,9 @@ function shownMeasures(computed: readonly string[]): readonly string[] {
 
 function notesOf({ model, data }: Recipe): string[] {
   if (!model.random) return []
-  const words = model.tokenizer ? 'its vocabulary was given' : 'its vocabulary was counted on the texts below'
-  return [
-    `The encoder starts from random numbers: ${words}, and all else it knows it learns from ${(data.train ?? []).length > 1 ? 'these' : 'this'} training ${(data.train ?? []).length > 1 ? 'sets' : 'set'}.`,
-  ]
+  const words = model.tokenizer ? '' : 'its vocabulary was made from the texts, '
+  const sets = (data.train ?? []).length > 1 ? 'these training sets' : 'this training set'
+  return [`The encoder starts from random numbers: ${words}all else that it knows it learns from ${sets}.`]
 }
 
 /** In domain and out of domain where there are both, else all together. */

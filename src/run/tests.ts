@@ -68,6 +68,7 @@ export async function scoreTests(
   const name = tests.length === 1 ? `${tests[0]!.name}, ${phase}` : phase
   const all: CollectionScores[] = []
   let before = 0
+  if (total > 0) progress?.({ name, done: 0, total, unit: 'tokens' })
   for (const { tokenized } of tests) {
     const scores = await evaluateCollection(
       backend,

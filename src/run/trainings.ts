@@ -148,6 +148,7 @@ async function train(
         // Lines of steps that will be done again are dropped.
         await writeFile(files.log, steps.map(record => `${JSON.stringify(record)}\n`).join(''))
         log = await openLog(files.log)
+        hooks.progress?.({ name, first, done: first, total, unit: 'steps' })
       },
       async onStep(record) {
         steps.push(record)
