@@ -100,6 +100,20 @@ export function newAdapter(
 
 const decays = (name: string): boolean => !name.endsWith('bias') && !name.toLowerCase().includes('norm')
 
+/** Wasm's memory is one piece of 4 GiB at most: a model that cannot fit is refused before any of it is read. */
+function checkRoom(backend: Backend, expected: readonly ExpectedTensor[], method: Method): void {
+  if (backend.kind !== 'wasm') return
+  const elements = expected.reduce((sum, { shape }) => sum + shape.reduce((product, n) => product * n, 1), 0)
+  // Trained weights have a gradient and two moments each.
+  const bytes = 4 * elements * (method.kind === 'full' ? 4 : 1)
+  if (bytes <= backend.limits.memory) return
+  const gibibytes = (n: number) => `${(n / 2 ** 30).toFixed(2)} GiB`
+  throw new Error(
+    `the model's ${elements.toLocaleString('en-US')} weights take ${gibibytes(bytes)}${method.kind === 'full' ? ' to train' : ''}, but the wasm ` +
+      `backend has ${gibibytes(backend.limits.memory)} at most; use --backend webgpu, or a smaller model`,
+  )
+}
+
 /** Puts a model into the backend's memory; nothing of it stays there where that fails. */
 export async function loadEncoder(
   backend: Backend,
@@ -111,6 +125,7 @@ export async function loadEncoder(
   const pooling = options.pooling ?? settings.pooling[0]
   if (!pooling || (!options.pooling && settings.pooling.length > 1))
     throw new Error(`pooling ${settings.pooling.join(' + ')} is not supported, expected mean or cls`)
+  checkRoom(backend, source.expected, method)
   const adapter = method.kind === 'full' ? undefined : method.adapter
   const tensors = new Map<string, Tensor>()
   const place = async (): Promise<Trainable | undefined> => {

@@ -175,5 +175,11 @@ function growMemory(memory: WebAssembly.Memory, end: number, maximum: number): n
 
 function outOfMemory(bytes: number, label: string, held: number, maximum: number): string {
   const asked = `cannot allocate ${mebibytes(bytes)} for ${label}`
-  return `${asked}: the wasm memory holds ${mebibytes(held)} and may grow to ${mebibytes(maximum)}; use a smaller batch or chunk, or raise maximumBytes`
+  // Within the limit it was the system that refused.
+  const reason =
+    held + bytes > maximum - PAGE ? `may grow to ${mebibytes(maximum)}` : 'the system gives this process no more'
+  return (
+    `${asked}: the wasm memory holds ${mebibytes(held)} and ${reason}; use smaller batches (--batch-tokens, chunk_size), shorter texts ` +
+    '(--max-length, max_length) or --backend webgpu'
+  )
 }
