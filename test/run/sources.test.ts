@@ -67,6 +67,9 @@ test('a folder with what the recipe says of it; what is trained is also what is 
 test('lengths beyond the positions of the model are refused by name', async () => {
   const path = await tinyFolder({ 'vocab.txt': vocabulary.join('\n') })
   const recipe = completeRecipe({ model: { path }, data: { tests: [{ path: '/none' }] }, eval: { max_length: 8 } })
-  assert.match(await failure(openRecipeModel(recipe, { train: [], sentenceQueries: false, dev: [], tests: [] })), /model\.max_length.*256.*8/)
+  assert.match(
+    await failure(openRecipeModel(recipe, { train: [], sentenceQueries: false, dev: [], tests: [] })),
+    /model\.max_length.*256.*8/,
+  )
 })
 test.run()
