@@ -250,6 +250,7 @@ export const kernels = {
   },
   // The k best of each row of scores (rows, columns), and, unless fresh, of what values and indices (rows, k) hold already: value descending, ties
   // by the lower index; columns are indices first …; NaN counts as −∞. Missing entries are (−∞, −1). k ≤ 1024.
+  // What values and indices hold must be as an earlier call left it.
   top_k: {
     tensors: { scores: read, values: update, indices: spec('update', 'i32') },
     params: { rows: u32, columns: u32, k: u32, first: u32, fresh: u32 },
