@@ -15,3 +15,4 @@ export { mask_duplicates, softmax_cross_entropy_forward, softmax_cross_entropy_b
 export { weighted_sum, sum_of_squares, gradient_norm } from './reduce'
 export { adamw } from './adamw'
 export { top_k } from './top_k'
+export { quantize_rows, matmul_int8 } from './int8'

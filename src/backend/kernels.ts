@@ -52,6 +52,12 @@ export const TILE_STRIDE = 8
 export const NORM_CHUNK = 16384
 /** Columns of c that one unit of matmul computes where there are more columns than rows. */
 export const MATMUL_COLUMNS = 16
+/** Rows of c that one unit of matmul_int8 computes where there are no fewer rows than columns. */
+export const INT8_ROWS = 4
+/** Columns of a matrix in 8 bits at most: what the sums of a product hold in i32, and the wasm kernel's scratch. */
+export const INT8_COLUMNS = 32768
+/** Words of a row of a matrix in 8 bits: four numbers each, the first in the lowest bits; whole blocks of 16 numbers, filled up with zeros. */
+export const int8Words = (columns: number): number => 4 * Math.ceil(columns / 16)
 
 /** Attention over packed sequences: a tile is up to `tileRows` rows of one sequence, listed by the host; rows are rows of (T, heads · headSize). */
 const attention = { tiles: u32, tileRows: u32, heads: u32, headSize: u32, softmaxScale: f32, ...dropout }
@@ -63,6 +69,27 @@ export const kernels = {
     tensors: { a: read, b: read, bias: optional.read, c: update },
     params: { M: u32, N: u32, K: u32, transposeA: u32, transposeB: u32, accumulate: u32, hasBias: u32, alpha: f32 },
     units: (p: Params) => (at(p, 'M') < at(p, 'N') ? Math.ceil(at(p, 'N') / MATMUL_COLUMNS) : at(p, 'M')),
+    flops: (p: Params) => 2 * at(p, 'M') * at(p, 'N') * at(p, 'K'),
+  },
+  // scales[row] = max |x| / 127; values (rows, int8Words(columns)) = x / scale, to the nearest whole number (ties to even), as x · (127 / max) in f32.
+  // Rows whose max is below 1e-30 are zeros with scale 0; where it is not finite, so is the scale, and the values are zeros.
+  quantize_rows: {
+    tensors: { x: read, values: spec('write', 'u32'), scales: write },
+    params: { rows: u32, columns: u32 },
+    units: units('rows'),
+  },
+  // c (M, N) = (Σ_k a · b) · (aScales[m] · bScales[n]) [+ bias (N)], the sum exact in i32; a (M, int8Words(K)), b (N, int8Words(K)), K ≤ INT8_COLUMNS
+  matmul_int8: {
+    tensors: {
+      a: spec('read', 'u32'),
+      aScales: read,
+      b: spec('read', 'u32'),
+      bScales: read,
+      bias: optional.read,
+      c: write,
+    },
+    params: { M: u32, N: u32, K: u32, hasBias: u32 },
+    units: (p: Params) => Math.ceil(at(p, 'M') < at(p, 'N') ? at(p, 'N') / MATMUL_COLUMNS : at(p, 'M') / INT8_ROWS),
     flops: (p: Params) => 2 * at(p, 'M') * at(p, 'N') * at(p, 'K'),
   },
   // out (columns) += Σ over rows of x (rows, columns)

@@ -1,7 +1,15 @@
 // What each kernel touches: the least number of elements of every tensor under given parameters, from the shapes in the kernel table. In wasm a
 // tensor that is too small corrupts its neighbour in silence, so every call is checked before it runs; tensors whose length only the
 // data tell (gathered tables, packed rows) are left out.
-import { type KernelName, kernelSpec, type kernels, NORM_CHUNK, type Params, TILE_STRIDE } from './kernels.js'
+import {
+  int8Words,
+  type KernelName,
+  kernelSpec,
+  type kernels,
+  NORM_CHUNK,
+  type Params,
+  TILE_STRIDE,
+} from './kernels.js'
 
 type Sizes = {
   readonly [K in KernelName]: (p: ParamsOf<K>) => Partial<Record<keyof (typeof kernels)[K]['tensors'], number>>
@@ -13,6 +21,15 @@ const attention = (p: { readonly tiles: number }) => ({ tiles: p.tiles * TILE_ST
 
 const sizes: Sizes = {
   matmul: p => ({ a: p.M * p.K, b: p.K * p.N, bias: p.hasBias ? p.N : 0, c: p.M * p.N }),
+  quantize_rows: p => ({ x: matrix(p), values: p.rows * int8Words(p.columns), scales: p.rows }),
+  matmul_int8: p => ({
+    a: p.M * int8Words(p.K),
+    aScales: p.M,
+    b: p.N * int8Words(p.K),
+    bScales: p.N,
+    bias: p.hasBias ? p.N : 0,
+    c: p.M * p.N,
+  }),
   column_sum: p => ({ x: matrix(p), out: p.columns }),
   gather_rows: p => ({ index: p.rows, out: matrix(p) }),
   scatter_rows: p => ({ starts: p.count + 1, targets: p.count }),

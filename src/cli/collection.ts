@@ -2,13 +2,21 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type Collection, loadCollection } from '../data/collection.js'
 import { counted } from '../data/counted.js'
+import type { Precision } from '../model/quantize.js'
 import type { Bm25Settings } from '../retrieve/bm25.js'
 import { type Bm25Progress, bm25Fingerprint, evaluateBm25 } from '../run/bm25.js'
 import { type CollectionScores, evaluateCollection, fingerprint, tokenizeCollection } from '../run/evaluate.js'
 import { type ModelSource, openModel, placeModel, promptFor } from '../run/model.js'
 import { isFolder } from '../runtime/files.js'
 import { usageError } from './errors.js'
-import { type BackendOptions, interruptSignal, openChosenBackend, openProgress, phases } from './options.js'
+import {
+  type BackendOptions,
+  interruptSignal,
+  openChosenBackend,
+  openProgress,
+  phases,
+  refusePrecision,
+} from './options.js'
 import { checkModelFolder, dataFolder } from './paths.js'
 import type { Progress } from './progress.js'
 
@@ -61,6 +69,7 @@ export interface SearchSettings {
   readonly protocol: 'beir' | 'trec'
   readonly measures?: readonly string[]
   readonly maxLength?: number | undefined
+  readonly precision: Precision
   readonly backend: BackendOptions
   readonly bm25: Bm25Options
   readonly quiet?: boolean | undefined
@@ -88,6 +97,7 @@ export async function searchCollection(asked: SearchSettings): Promise<SearchedC
     openProgress(options.quiet).say('--model bm25 is the folder of that name here, not the ranking function')
     return searchByModel(options)
   }
+  refusePrecision(options, '--model is bm25')
   if (maxLength !== undefined)
     throw usageError('--max-length cuts texts to tokens of a model, but --model bm25 takes all words; leave it out')
   return searchByWords(options)
@@ -128,7 +138,7 @@ async function searchByWords({
 
 /** The model comes first: a collection may take minutes to read. */
 async function searchByModel(options: SearchSettings): Promise<SearchedCollection> {
-  const { k, protocol, measures } = options
+  const { k, protocol, measures, precision } = options
   const progress = openProgress(options.quiet)
   const shown = phases(progress)
   const signal = interruptSignal('interrupted; nothing was written', progress)
@@ -143,7 +153,7 @@ async function searchByModel(options: SearchSettings): Promise<SearchedCollectio
     sayTruncated(tokenized.truncated, maxLength, progress)
     const { backend } = await openChosenBackend(options.backend, line => progress.say(line))
     try {
-      const { encoder } = await placeModel(backend, source)
+      const { encoder } = await placeModel(backend, source, undefined, { precision })
       const onProgress = (each: { done: number; total: number; unit: string }) =>
         shown.show({ name: `encoding ${collection.name}`, ...each })
       const scored = await evaluateCollection(
@@ -158,7 +168,7 @@ async function searchByModel(options: SearchSettings): Promise<SearchedCollectio
       const { kind, description } = backend
       const { pooling } = encoder
       const parts = {
-        ...{ protocol, k, maxLength, pooling, modelHash },
+        ...{ protocol, k, maxLength, pooling, modelHash, precision },
         queryPrompt: promptFor(settings, 'query'),
         documentPrompt: promptFor(settings, 'document'),
         similarity: settings.similarity,

@@ -13,14 +13,17 @@ import {
   type BackendOptions,
   depth,
   openProgress,
+  type PrecisionOption,
   positiveInteger,
+  precisionOption,
   printJson,
+  refusePrecision,
   withBackend,
   withOutput,
 } from './options.js'
 import { inputFile } from './paths.js'
 
-interface EvalOptions extends BackendOptions, Bm25Options {
+interface EvalOptions extends BackendOptions, Bm25Options, PrecisionOption {
   readonly model?: string
   readonly data?: string
   readonly split: string
@@ -50,6 +53,7 @@ export const evalCommand = (): Command =>
           .option('--run <file>', 'a TREC run to score against --qrels')
           .option('-k, --k <n>', 'documents retrieved for a query', depth, 100)
           .option('--max-length <n>', "tokens a text is cut to (the model's)", positiveInteger)
+          .addOption(precisionOption())
           .addOption(
             new Option('--protocol <name>', "beir drops a document with the query's own id; trec does not")
               .choices(['beir', 'trec'])
@@ -100,6 +104,7 @@ async function scoreRun(options: EvalOptions): Promise<void> {
   if (model || data)
     throw usageError('eval scores either a run (--qrels, --run) or a model (--model, --data); give one pair')
   refuseBm25Options(options, '--qrels and --run score a run')
+  refusePrecision(options, '--qrels and --run score a run')
   const names = measuresOf(measures, allMeasures, Number.POSITIVE_INFINITY)
   const progress = openProgress(quiet)
   const judgements = await inputFile(qrels, `qrels/${options.split}.tsv`)
@@ -131,6 +136,7 @@ async function scoreModel(options: EvalOptions): Promise<void> {
   const { scored, collection, fingerprint, backend } = await searchCollection({
     ...{ model, data, split, k, protocol, measures, quiet },
     maxLength: options.maxLength,
+    precision: options.precision,
     backend: options,
     bm25: options,
   })

@@ -1,5 +1,6 @@
 // Options that several commands share; each has one meaning.
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { Precision } from '../model/quantize.js'
 import { type OpenedBackend, openBackend } from '../run/backend.js'
 import type { Phase } from '../run/hooks.js'
 import { interruption, usageError } from './errors.js'
@@ -39,6 +40,20 @@ export const withBackend = (command: Command): Command =>
 export function checkAdapter({ backend, adapter }: { readonly backend?: string; readonly adapter?: string }): void {
   if (backend === 'wasm' && adapter)
     throw usageError('--adapter chooses a WebGPU adapter, but --backend is wasm; leave one of them out')
+}
+
+export const precisionOption = (): Option =>
+  new Option('--precision <name>', 'of the linear layers; int8 is faster on wasm and moves scores a little')
+    .choices(['f32', 'int8'])
+    .default('f32')
+
+export interface PrecisionOption {
+  readonly precision: Precision
+}
+
+/** `instead`: what the option stands beside. */
+export function refusePrecision({ precision }: PrecisionOption, instead: string): void {
+  if (precision !== 'f32') throw usageError(`--precision ${precision} is for an encoder, but ${instead}; leave it out`)
 }
 
 export const withOutput = (command: Command, json = 'results as JSON on stdout'): Command =>

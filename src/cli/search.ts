@@ -5,9 +5,18 @@ import { writeRun } from '../data/trec.js'
 import { checkWritable } from '../runtime/write.js'
 import { type Bm25Options, searchCollection, withBm25 } from './collection.js'
 import { usageError } from './errors.js'
-import { type BackendOptions, depth, positiveInteger, printJson, withBackend, withOutput } from './options.js'
+import {
+  type BackendOptions,
+  depth,
+  type PrecisionOption,
+  positiveInteger,
+  precisionOption,
+  printJson,
+  withBackend,
+  withOutput,
+} from './options.js'
 
-interface SearchOptions extends BackendOptions, Bm25Options {
+interface SearchOptions extends BackendOptions, Bm25Options, PrecisionOption {
   readonly model: string
   readonly data: string
   readonly split: string
@@ -29,7 +38,8 @@ export const searchCommand = (): Command =>
           .requiredOption('--output <file>', 'the TREC run, - for standard output')
           .option('--split <name>', 'whose queries are asked', 'test')
           .option('-k, --k <n>', 'documents a query', depth, 100)
-          .option('--max-length <n>', "tokens a text is cut to (the model's)", positiveInteger),
+          .option('--max-length <n>', "tokens a text is cut to (the model's)", positiveInteger)
+          .addOption(precisionOption()),
       ),
     ),
   )
@@ -46,9 +56,9 @@ async function writeSearch(options: SearchOptions): Promise<void> {
   const { output, json } = options
   if (output === '-' && json) throw usageError('--output - and --json would both write to standard output')
   await checkWritable(output)
-  const { model, data, split, k, maxLength, quiet } = options
+  const { model, data, split, k, maxLength, precision, quiet } = options
   const { scored, backend } = await searchCollection({
-    ...{ model, data, split, k, maxLength, quiet },
+    ...{ model, data, split, k, maxLength, precision, quiet },
     protocol: 'trec',
     backend: options,
     bm25: options,

@@ -16,6 +16,7 @@ import type { Encoder } from './encoder.js'
 import { type ExpectedTensor, expectedTensors } from './folder.js'
 import { lowRankStart, type NamedTensor, randomWeights } from './initialize.js'
 import { type Adapter, type AdapterTarget, linearLayers, loraScale } from './peft.js'
+import { type Precision, quantizedNames, quantizedTensor } from './quantize.js'
 import type { SentenceSettings } from './sentence-transformers.js'
 
 /** Where weights come from: a folder, or a seeded random start. */
@@ -46,6 +47,8 @@ export interface LoadOptions {
   /** Override the folder's. */
   readonly pooling?: 'mean' | 'cls'
   readonly normalize?: boolean
+  /** int8: linear layers in 8 bits, for inference only; an adapter is worked into them. Default f32. */
+  readonly precision?: Precision | undefined
 }
 
 /** An encoder in a backend's memory. */
@@ -101,11 +104,18 @@ export function newAdapter(
 const decays = (name: string): boolean => !name.endsWith('bias') && !name.toLowerCase().includes('norm')
 
 /** Wasm's memory is one piece of 4 GiB at most: a model that cannot fit is refused before any of it is read. */
-function checkRoom(backend: Backend, expected: readonly ExpectedTensor[], method: Method): void {
+function checkRoom(
+  backend: Backend,
+  expected: readonly ExpectedTensor[],
+  method: Method,
+  inInt8?: ReadonlySet<string>,
+): void {
   if (backend.kind !== 'wasm') return
-  const elements = expected.reduce((sum, { shape }) => sum + shape.reduce((product, n) => product * n, 1), 0)
+  const count = (shape: readonly number[]) => shape.reduce((product, n) => product * n, 1)
+  const elements = expected.reduce((sum, { shape }) => sum + count(shape), 0)
+  const once = expected.reduce((sum, { name, shape }) => sum + count(shape) * (inInt8?.has(name) ? 1 : 4), 0)
   // Trained weights have a gradient and two moments each.
-  const bytes = 4 * elements * (method.kind === 'full' ? 4 : 1)
+  const bytes = once * (method.kind === 'full' ? 4 : 1)
   if (bytes <= backend.limits.memory) return
   const gibibytes = (n: number) => `${(n / 2 ** 30).toFixed(2)} GiB`
   throw new Error(
@@ -125,15 +135,28 @@ export async function loadEncoder(
   const pooling = options.pooling ?? settings.pooling[0]
   if (!pooling || (!options.pooling && settings.pooling.length > 1))
     throw new Error(`pooling ${settings.pooling.join(' + ')} is not supported, expected mean or cls`)
-  checkRoom(backend, source.expected, method)
-  const adapter = method.kind === 'full' ? undefined : method.adapter
+  const inInt8 = options.precision === 'int8' ? quantizedNames(source.config) : undefined
+  if (inInt8 && method.kind !== 'frozen')
+    throw new Error(
+      `precision int8 is for inference only, but method ${method.kind} trains the model; leave the precision at f32`,
+    )
+  checkRoom(backend, source.expected, method, inInt8)
+  const given = method.kind === 'full' ? undefined : method.adapter
+  const adapter = inInt8 ? undefined : given
   const tensors = new Map<string, Tensor>()
   const place = async (): Promise<Trainable | undefined> => {
     const trained: ParameterSpec[] = []
     const freeze = ({ name, shape, data }: NamedTensor) => tensors.set(name, frozenTensor(backend, name, shape, data))
+    const quantize = async (tensor: NamedTensor) => {
+      const update = given?.targets.get(tensor.name.replace(/\.weight$/, ''))
+      const data = update ? mergeUpdate(tensor.data, update) : tensor.data
+      const quantized = await quantizedTensor(backend, { ...tensor, data })
+      for (const each of [quantized, quantized.scales!]) tensors.set(each.name, each)
+    }
     for (const { name, shape } of source.expected) {
       const tensor = { name, shape, data: await source.readTensor(name) }
       if (method.kind === 'full') trained.push({ ...tensor, decay: options.decayBiasAndNorm || decays(name) })
+      else if (inInt8?.has(name)) await quantize(tensor)
       else freeze(tensor)
     }
     for (const tensor of adapter ? adapterMatrices(adapter, source.config) : [])
@@ -161,7 +184,13 @@ export async function loadEncoder(
     encoder,
     ...(trainable && { trainable }),
     bytes: [...tensors.values()].reduce((sum, { view }) => sum + view!.bytes, trainable?.bytes ?? 0),
-    readWeight: name => readTensor(backend, weights(name)),
+    async readWeight(name) {
+      if (inInt8?.has(name))
+        throw new Error(
+          `${name} is held in 8 bits, from which it cannot be read back; load the model with precision f32`,
+        )
+      return readTensor(backend, weights(name))
+    },
     readAdapter: async () => adapter && readBack(backend, adapter, weights),
     release() {
       freeTensors(backend, tensors.values())

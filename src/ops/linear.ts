@@ -1,11 +1,13 @@
 // y = x Wᵀ + bias, with an optional low-rank update (LoRA, Hu et al. 2021): y += scale · (dropout(x) Aᵀ) Bᵀ.
+// A weight in 8 bits (inference only): y = (q · Wq) · (scale of x's row · scale of W's row) + bias, q the row of x in 8 bits.
 // Backward: dx = dy W + scale · mask(dy B A);  dW += dyᵀ x;  dbias += Σ_T dy;  dB += scale · dyᵀ (xd Aᵀ);  dA += scale · (dy B)ᵀ xd.
+import { int8Words } from '../backend/kernels.js'
 import { columnsOf, expectShape, type Tensor } from '../tensor/tensor.js'
 import { call, gradientTarget, onBackward, shareGradient, type Trace, temporary } from '../tensor/trace.js'
 import { applyMask, type Dropout } from './dropout.js'
 
 export interface LinearWeights {
-  readonly weight: Tensor // (out, in)
+  readonly weight: Tensor // (out, in); in 8 bits (out, int8Words(in)), with scales
   readonly bias?: Tensor // (out)
 }
 
@@ -27,6 +29,13 @@ export function linear(
   update: LowRank | undefined,
   name: string,
 ): Tensor {
+  if (weight.scales) {
+    if (trace.training || update)
+      throw new Error(
+        `linear ${name}: ${weight.name} is held in 8 bits, for inference without adapters only; load the model with precision f32`,
+      )
+    return linearInt8(trace, x, weight, weight.scales, bias, name)
+  }
   const inputs = columnsOf(x)
   expectShape(weight, [undefined, inputs], `linear ${name}`)
   const outputs = weight.shape[0] as number
@@ -43,6 +52,36 @@ export function linear(
     if (update && down) lowRankGradients(trace, dy, x, down, update)
   })
   return y
+}
+
+function linearInt8(
+  trace: Trace,
+  x: Tensor,
+  weight: Tensor,
+  bScales: Tensor,
+  bias: Tensor | undefined,
+  name: string,
+): Tensor {
+  const K = columnsOf(x)
+  expectShape(weight, [undefined, int8Words(K)], `linear ${name}, in 8 bits`)
+  const [M, N] = [x.shape[0]!, weight.shape[0] as number]
+  const { values, scales } = quantize(trace, x)
+  const y = temporary(name, [M, N])
+  const tensors = { a: values, aScales: scales, b: weight, bScales, bias, c: y }
+  call(trace, 'matmul_int8', tensors, { M, N, K, hasBias: bias ? 1 : 0 })
+  return y
+}
+
+/** The rows of x (T, in) in 8 bits: once for all layers that take x. */
+function quantize(trace: Trace, x: Tensor): { readonly values: Tensor; readonly scales: Tensor } {
+  const known = trace.quantized.get(x)
+  if (known) return known
+  const [rows, columns] = [x.shape[0]!, columnsOf(x)]
+  const values: Tensor = { ...temporary(`${x.name}.int8`, [rows, int8Words(columns)]), dtype: 'u32' }
+  const made = { values, scales: temporary(`${x.name}.scales`, [rows]) }
+  call(trace, 'quantize_rows', { x, ...made }, { rows, columns })
+  trace.quantized.set(x, made)
+  return made
 }
 
 /** y += scale · (dropout(x) Aᵀ) Bᵀ; returns dropout(x) Aᵀ (T, r) */

@@ -192,6 +192,7 @@ export function fingerprint(parts: {
   readonly similarity: string
   readonly modelHash: string
   readonly dataHash: string
+  readonly precision?: string
 }): string {
   const { protocol, k, maxLength, queryPrompt, documentPrompt, pooling, similarity, modelHash, dataHash } = parts
   const prompts =
@@ -203,6 +204,7 @@ export function fingerprint(parts: {
     prompts,
     `pooling=${pooling}`,
     similarity,
+    ...(parts.precision === undefined || parts.precision === 'f32' ? [] : [`precision=${parts.precision}`]),
     `model=${modelHash.slice(0, 12)}`,
     `data=${dataHash.slice(0, 12)}`,
   ].join(' ')

@@ -18,6 +18,8 @@ export interface Tensor {
   readonly needsGradient: boolean
   /** Of external tensors. */
   readonly view?: View
+  /** Of weights in 8 bits (dtype u32, four numbers a word): what each row is multiplied by. */
+  readonly scales?: Tensor
   /** Of trained parameters: where their gradient is accumulated. */
   readonly gradient?: Tensor
 }

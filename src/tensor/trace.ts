@@ -24,6 +24,8 @@ export interface Trace {
   readonly gradients: Map<Tensor, Tensor>
   /** Gradients that two tensors share: which of them has added to it since. */
   readonly shared: Map<Tensor, Tensor | undefined>
+  /** Activations that were quantised, and what to, so that each is once. */
+  readonly quantized: Map<Tensor, { readonly values: Tensor; readonly scales: Tensor }>
 }
 
 export const createTrace = (options: { training: boolean }): Trace => ({
@@ -34,6 +36,7 @@ export const createTrace = (options: { training: boolean }): Trace => ({
   tape: [],
   gradients: new Map(),
   shared: new Map(),
+  quantized: new Map(),
 })
 
 /** A tensor that the host writes before each run. */

@@ -1,7 +1,7 @@
 // Every wasm kernel gives the same bits in one piece [0, n) and in two, [0, a) and [a, n), and the values of the f64 reference.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type KernelName, kernelNames, kernelSpec, type Params } from '../../src/backend/kernels.js'
+import { int8Words, type KernelName, kernelNames, kernelSpec, type Params } from '../../src/backend/kernels.js'
 import { dropoutParams, tokenKey } from '../../src/backend/random.js'
 import { tensorSizes } from '../../src/backend/sizes.js'
 import { instantiateKernels } from '../../src/backend/wasm/module.js'
@@ -54,6 +54,17 @@ const matmuls = [0, 1].flatMap(transposeA =>
   ),
 )
 
+const int8Products = [
+  [23, 19, 37],
+  [70, 390, 400],
+  [401, 7, 1600],
+  [3, 50, 30],
+].map(([M, N, K], i): Case => {
+  const bytes = (rows: number) => random.words(rows * int8Words(K!)).map(word => word & 0x7f7f7f7f)
+  const tensors = { a: bytes(M!), b: bytes(N!), ...(i % 2 && { bias: undefined }) }
+  return { params: { M: M!, N: N!, K: K!, hasBias: 1 - (i % 2) }, tensors }
+})
+
 /** Tiles of `tileRows` rows over sequences of these lengths, of which the last key of every second one is hidden. */
 function attentionCase(lengths: number[], tileRows: number, heads: number, headSize: number, drop: object): Case {
   const offsets = offsetsOf(lengths)
@@ -104,6 +115,11 @@ const state = (finite: number) => Float32Array.of(3, 0.5, finite, 4)
 
 const cases: { readonly [K in KernelName]: readonly Case[] } = {
   matmul: matmuls,
+  quantize_rows: [
+    { params: rowsOf, tensors: { values: new Uint32Array(21 * int8Words(45)) } },
+    { params: { rows: 9, columns: 3000 }, tensors: { values: new Uint32Array(9 * int8Words(3000)) } },
+  ],
+  matmul_int8: int8Products,
   column_sum: [{ params: rowsOf }, { params: { rows: 3, columns: 5000 } }],
   gather_rows: [0, 1].map(accumulate => ({
     params: { ...rowsOf, accumulate },

@@ -1,6 +1,7 @@
 // Every kernel of the table in f64, by name.
 import type { KernelName, Params } from '../../src/backend/kernels.js'
 import * as attention from './attention.js'
+import * as int8 from './int8.js'
 import * as layers from './layers.js'
 import * as rows from './rows.js'
 import * as training from './training.js'
@@ -10,6 +11,8 @@ const { dropoutFactor, ...layerKernels } = layers
 
 export const reference: { readonly [K in KernelName]: Reference<K> } = {
   ...rows,
+  quantize_rows: int8.quantize_rows,
+  matmul_int8: int8.matmul_int8,
   ...layerKernels,
   ...attention,
   ...training,

@@ -3,6 +3,7 @@
 import type { KernelName } from '../../src/backend/kernels.js'
 import * as attention from './cases/attention.js'
 import type { KernelCase } from './cases/case.js'
+import { matmulInt8Cases, quantizeRowsCases } from './cases/int8.js'
 import * as layers from './cases/layers.js'
 import { matmulCases } from './cases/matmul.js'
 import * as rows from './cases/rows.js'
@@ -10,6 +11,8 @@ import * as training from './cases/training.js'
 
 export const kernelCases: Readonly<Record<KernelName, () => KernelCase[]>> = {
   matmul: matmulCases,
+  quantize_rows: quantizeRowsCases,
+  matmul_int8: matmulInt8Cases,
   column_sum: rows.columnSumCases,
   gather_rows: rows.gatherRowsCases,
   scatter_rows: rows.scatterRowsCases,

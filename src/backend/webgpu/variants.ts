@@ -103,6 +103,8 @@ export const variants: Readonly<Record<KernelName, readonly Variant[]>> = {
     matmul([64, 64], [8, 8], (p, target) => tiles(p, 64, 64) >= enough(target)),
     matmul([32, 32], [4, 4]),
   ],
+  quantize_rows: [{ name: 'quantize_rows', files: ['quantize_rows'], workgroups: p => at(p, 'rows') }],
+  matmul_int8: [{ name: 'matmul_int8', files: ['matmul_int8'], workgroups: p => tiles(p, 16, 16) }],
   column_sum: columns('column_sum'),
   gather_rows: elements('gather_rows', matrix),
   scatter_rows: elements('scatter_rows', p => at(p, 'count') * at(p, 'columns')),
