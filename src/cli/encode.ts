@@ -17,8 +17,10 @@ import {
   interruptSignal,
   openChosenBackend,
   openProgress,
+  type PrecisionOption,
   phases,
   positiveInteger,
+  precisionOption,
   printJson,
   sayWaiting,
   withBackend,
@@ -27,7 +29,7 @@ import {
 import { checkModelFolder, inputFile } from './paths.js'
 import type { Progress } from './progress.js'
 
-interface EncodeOptions extends BackendOptions {
+interface EncodeOptions extends BackendOptions, PrecisionOption {
   readonly model: string
   readonly input: string
   readonly output: string
@@ -61,6 +63,7 @@ export const encodeCommand = (): Command =>
           ]),
         )
         .option('--max-length <n>', "tokens a text is cut to (the model's)", positiveInteger)
+        .addOption(precisionOption())
         .option('--batch-tokens <n>', 'tokens computed at a time; fewer need less memory', positiveInteger),
     ),
   )
@@ -111,7 +114,7 @@ async function encodeWith(
     signal.throwIfAborted()
     const { pooling, batchTokens } = options
     const pooled = pooling === 'mean' || pooling === 'cls' ? { pooling } : {}
-    const { encoder } = await placeModel(backend, source, undefined, pooled)
+    const { encoder } = await placeModel(backend, source, undefined, { ...pooled, precision: options.precision })
     const everyToken = pooling === 'none'
     const made = everyToken ? createTokenEncoder(backend, encoder) : createSequenceEncoder(backend, encoder)
     const shown = phases(progress)

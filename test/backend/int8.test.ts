@@ -3,9 +3,10 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Backend, wholeView } from '../../src/backend/backend.js'
-import { int8Words } from '../../src/backend/kernels.js'
+import { INT8_COLUMNS, int8Words } from '../../src/backend/kernels.js'
 import { createWasmBackend } from '../../src/backend/wasm/backend.js'
 import { wholeProduct } from '../reference/int8.js'
+import { failure } from '../support/temporary.js'
 import { seededValues } from '../support/values.js'
 
 const random = seededValues(17)
@@ -77,6 +78,14 @@ for (const threads of [1, 2, 3])
     }
     backend.close()
   })
+
+test('more columns than scratch and sums hold are refused before anything runs', async () => {
+  const backend = await createWasmBackend({ threads: 1 })
+  const K = INT8_COLUMNS + 1
+  const inputs = { x: new Float32Array(K), w: new Float32Array(K), bias: new Float32Array(1) }
+  assert.match(await failure(product(backend, inputs, 1, 1, K)), /matmul_int8: K is 32769, at most 32768/)
+  backend.close()
+})
 
 test('what is no number stays visible: a row of x with one gives no finite product, the other rows are untouched', async () => {
   const backend = await createWasmBackend({ threads: 1 })
