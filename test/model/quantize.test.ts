@@ -105,7 +105,7 @@ test('training in 8 bits is refused', async () => {
 
 test('too little memory, or a matrix too wide: nothing stays there', async () => {
   const { backend, held } = counted(await createWasmBackend({ threads: 1, maximumBytes: 64 * 65536 }))
-  const large = { ...config, hidden: 240, intermediate: 960, layers: 6, heads: 4, vocabulary: 300 }
+  const large = { ...config, hidden: 240, intermediate: 960, layers: 5, heads: 4, vocabulary: 300 }
   const frozen = { kind: 'frozen' } as const
   assert.match(await failure(loadEncoder(backend, randomSource(large, 1), settings, frozen, int8)), /cannot allocate/)
   assert.is(held.size, 0)
