@@ -11,7 +11,8 @@ const fails = (action: () => unknown, text: string) =>
 function kept(length: number, size: number, seed: number): number[] {
   const reservoir = createReservoir({ seed, size })
   const items: number[] = []
-  while (reservoir.nextIndex < length) {
+  for (let taken = 0; reservoir.nextIndex < length; taken++) {
+    assert.ok(taken < 100_000, 'few of many items are kept')
     const { nextIndex } = reservoir
     items[reservoir.take()] = nextIndex
   }
