@@ -3,7 +3,9 @@ import { room } from './memory'
 import { permuted, setPermutation } from './permutation'
 import { below, next } from './random'
 
-/** Above this many, draws without replacement take the head of a fresh permutation: the insertion below is quadratic. */
+/**
+ * Above this many, draws without replacement take the head of a fresh permutation: the insertion below is quadratic.
+ */
 const INSERTION_LIMIT: u32 = 64
 
 /** Draws `count` numbers below `bound`, each on its own: repetitions are possible. (count) f64 */
@@ -19,7 +21,8 @@ export function drawDistinct(count: u32, bound: u32): usize {
     setPermutation(next(), bound)
     return permuted(0, count)
   }
-  // Floyd's algorithm P (Bentley and Floyd, CACM 1987): a number drawn before is replaced by the newest possible one, put behind it.
+  // Floyd's algorithm P (Bentley and Floyd, CACM 1987): a number drawn before is replaced by the newest possible one,
+  // put behind it.
   const result = room(<usize>count << 3)
   for (let drawn: u32 = 0; drawn < count; drawn++) {
     const newest = bound - count + drawn

@@ -1,5 +1,5 @@
-// Logarithm and exponential from additions, multiplications and divisions alone, so that all runtimes give the same bits (JavaScript's Math.log
-// does not promise that). About 15 digits.
+// Logarithm and exponential from additions, multiplications and divisions alone, so that all runtimes give the same
+// bits (JavaScript's Math.log does not promise that). About 15 digits.
 
 const LN2: f64 = 0.6931471805599453
 

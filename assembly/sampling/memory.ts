@@ -1,4 +1,5 @@
-// Memory after the constants: what lives as long as the instance (the alias table) first, then the last result, overwritten by the next call.
+// Memory after the constants: what lives as long as the instance (the alias table) first, then the last result,
+// overwritten by the next call.
 
 let results: usize = __heap_base
 

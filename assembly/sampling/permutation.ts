@@ -1,14 +1,16 @@
-// A permutation of n rows without a table: a Feistel network over ℤ_a × ℤ_b, a ≈ b ≈ √n, a·b ≥ n (Black and Rogaway, CT-RSA 2002),
+// A permutation of n rows without a table (Black and Rogaway, CT-RSA 2002): a Feistel network over ℤ_a × ℤ_b,
+// a ≈ b ≈ √n, a·b ≥ n, on position = left·b + right,
 //     left += F_0(right) mod a,  right += F_1(left) mod b,  left += F_2(right) mod a …
-// on position = left·b + right, walking the cycle until it comes back below n. Each step can be undone, whatever F is, so every row comes once.
-// a·b exceeds n by less than a, so hardly a position walks further than once. F is a hash of 32 bits under a key of 64, scaled to a or b by
-// its high bits; eight positions at a time, in the lanes of vectors.
+// walking the cycle until it comes back below n. Each step can be undone, whatever F is, so every row comes once.
+// a·b exceeds n by less than a, so hardly a position walks further than once. F is a hash of 32 bits under a key of 64,
+// scaled to a or b by its high bits; eight positions at a time, in the lanes of vectors.
 import { room } from './memory'
 import { epochKey, output } from './random'
 
 // Even: both halves change equally often.
 const ROUNDS: u32 = 12
-// With few values in each half a Feistel network falls short of a random permutation: below, rows walk, 2^10 steps an epoch in all.
+// With few values in each half a Feistel network falls short of a random permutation: below, rows walk, 2^10 steps an
+// epoch in all.
 const SMALLEST: u64 = 1 << 10
 
 const keys = memory.data(96, 16) // (ROUNDS) u64
@@ -19,8 +21,8 @@ let rightSize: u32 = 0
 let endLeft: u32 = 0
 let endRight: u32 = 0
 
-// Eight positions at hand: two groups of four left halves, right halves (each below 2^27), and a mask of those still walking. Two groups,
-// since two chains of dependent steps keep a processor busier than one.
+// Eight positions at hand: two groups of four left halves, right halves (each below 2^27), and a mask of those still
+// walking. Two groups, since two chains of dependent steps keep a processor busier than one.
 const GROUP: usize = 48
 const groups = memory.data(96, 16) // (2, 3, 4) u32
 // Left and right halves one step further.
@@ -36,8 +38,8 @@ export function setPermutation(key: u64, total: u64): void {
   for (let round: u32 = 0; round < ROUNDS; round++) store<u64>(keys + (<usize>round << 3), output(key, round))
 }
 
-// (half + F(other)) mod size: the hash is lowbias32 (Wellons, “Prospecting for hash functions”, 2018) without its first and last shifts, of
-// which a key and the scaling by high bits take the place.
+// (half + F(other)) mod size: the hash is lowbias32 (Wellons, “Prospecting for hash functions”, 2018) without its first
+// and last shifts, of which a key and the scaling by high bits take the place.
 @inline
 function turned(half: v128, other: v128, key: usize, size: v128): v128 {
   let x = i32x4.mul(v128.xor(other, v128.load32_splat(key)), i32x4.splat(0x7feb352d))
@@ -89,8 +91,8 @@ function walk(): bool {
   return v128.any_true(v128.or(v128.load(groups, 32), v128.load(groups + GROUP, 32)))
 }
 
-// The next eight positions from `first`. What lies behind the last row would perhaps never come back from its walk: row 0 takes its place, and
-// is not looked at.
+// The next eight positions from `first`. What lies behind the last row would perhaps never come back from its walk: row
+// 0 takes its place, and is not looked at.
 function stand(first: u64): void {
   const size = i32x4.splat(rightSize)
   let left = i32x4.splat(<u32>(first / rightSize))
@@ -129,8 +131,8 @@ export function permuted(first: u64, count: u32): usize {
 }
 
 /**
- * `count` positions from `first` on of the permutation of `total` (1 … 2^53 − 1) rows that belongs to this seed, this set of rows and this
- * epoch: the address of the rows there. (count) f64
+ * `count` positions from `first` on of the permutation of `total` (1 … 2^53 − 1) rows that belongs to this seed, this
+ * set of rows and this epoch: the address of the rows there. (count) f64
  */
 export function epochRows(set: u32, epoch: f64, total: f64, first: f64, count: u32): usize {
   setPermutation(epochKey(set, <u64>epoch), <u64>total)

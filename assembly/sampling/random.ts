@@ -1,5 +1,5 @@
-// The generator: output i of stream k is mix(k + (i + 1)·γ), the SplitMix64 of Steele, Lea and Flood (OOPSLA 2014) with Stafford's variant 13
-// as mix. Its whole state is (k, i): seed and number of draws, so a saved state is two integers.
+// The generator: output i of stream k is mix(k + (i + 1)·γ), the SplitMix64 of Steele, Lea and Flood (OOPSLA 2014) with
+// Stafford's variant 13 as mix. Its whole state is (k, i): seed and number of draws, so a saved state is two integers.
 
 const GAMMA: u64 = 0x9e3779b97f4a7c15
 
@@ -43,7 +43,9 @@ export function next(): u64 {
   return output(drawKey, draws++)
 }
 
-/** A uniform integer below `bound` (0 stands for 2^32), without modulo bias: Lemire's multiply and reject (TOMACS 2019). */
+/**
+ * A uniform integer below `bound` (0 stands for 2^32), without modulo bias: Lemire's multiply and reject (TOMACS 2019).
+ */
 export function below(bound: u32): u32 {
   if (bound == 0) return <u32>(next() >> 32)
   let product = (next() >> 32) * <u64>bound
@@ -54,7 +56,9 @@ export function below(bound: u32): u32 {
   return <u32>(product >> 32)
 }
 
-/** A uniform integer below `bound` ≥ 1, of up to 64 bits: as many high bits as it has, again where they are too large. */
+/**
+ * A uniform integer below `bound` ≥ 1, of up to 64 bits: as many high bits as it has, again where they are too large.
+ */
 export function belowWide(bound: u64): u64 {
   const shift = clz(bound - 1)
   if (shift == 64) return 0

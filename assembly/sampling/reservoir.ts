@@ -1,5 +1,5 @@
-// Reservoir sampling by skips: algorithm L of Li (TOMS 1994). The share of the stream that still enters is the largest of `size` uniform
-// numbers, and the number of items passed over is geometric in it.
+// Reservoir sampling by skips: algorithm L of Li (TOMS 1994). The share of the stream that still enters is the largest
+// of `size` uniform numbers, and the number of items passed over is geometric in it.
 import { exponential, logarithm, logarithmOfRest } from './math'
 import { next } from './random'
 

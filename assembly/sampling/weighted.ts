@@ -1,6 +1,7 @@
-// Choices by weight in constant time: Walker's alias table (1977) as Vose fills it (1991), in whole numbers. With weights w_i of sum W, column
-// i of n equally likely ones holds W shares, of which the first `share` are i's own and the others its alias's; all columns together give i
-// exactly n·w_i shares, so nothing is rounded but the weights themselves, and those only where they are not whole.
+// Choices by weight in constant time: Walker's alias table (1977) as Vose fills it (1991), in whole numbers. With
+// weights w_i of sum W, column i of n equally likely ones holds W shares, of which the first `share` are i's own and
+// the others its alias's; all columns together give i exactly n·w_i shares, so nothing is rounded but the weights
+// themselves, and those only where they are not whole.
 import { keep, room } from './memory'
 import { below, belowWide } from './random'
 

@@ -1,5 +1,6 @@
-// Batches of about as many tokens each, of texts of about the same length: each epoch's order is cut into windows, a window's rows are sorted by
-// length and packed, longest first, until a batch is full, and its batches are shuffled. The state is where the next batch lies.
+// Batches of about as many tokens each, of texts of about the same length: each epoch's order is cut into windows, a
+// window's rows are sorted by length and packed, longest first, until a batch is full, and its batches are shuffled.
+// The state is where the next batch lies.
 import { checkInteger, checkSame, LARGEST_SET, putRows, type Sampling, startSampling } from './sampling.js'
 import { type Draws, drawsOf } from './sampling-draws.js'
 
@@ -14,8 +15,8 @@ export interface LengthBatchesSettings {
   /** Rows of a batch at most; default: any number. */
   readonly batchSize?: number
   /**
-   * Rows sorted at once; default 16,384. Larger ones make the lengths in a batch more equal, smaller ones the batches more random; each window
-   * ends in a batch that may be far from full.
+   * Rows sorted at once; default 16,384. Larger ones make the lengths in a batch more equal, smaller ones the batches
+   * more random; each window ends in a batch that may be far from full.
    */
   readonly window?: number
 }

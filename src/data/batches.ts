@@ -1,6 +1,7 @@
-// Batches over several training sets, drawn by weight: mixed (each example's set is drawn on its own, as tDRO wants it) or homogeneous (a batch
-// is of one set, so that its negatives are of one task). A set that is used up starts again in a new order; larger sets are not waited for.
-// The stream of batches depends on the settings alone, not on what else is drawn from it.
+// Batches over several training sets, drawn by weight: mixed (each example's set is drawn on its own, as tDRO wants it)
+// or homogeneous (a batch is of one set, so that its negatives are of one task). A set that is used up starts again in
+// a new order; larger sets are not waited for. The stream of batches depends on the settings alone, not on what else is
+// drawn from it.
 import { checkInteger, checkSame, LARGEST_BLOCK, putRows, type Sampling, startSampling } from './sampling.js'
 import { type Draws, drawsOf } from './sampling-draws.js'
 import { createWeightedChoice } from './sampling-weighted.js'
@@ -19,8 +20,9 @@ export interface SetBatchesSettings {
   readonly batchSize: number
   readonly mode: 'mixed' | 'homogeneous'
   /**
-   * Homogeneous batches: leaves out what is left of a set where it does not fill a batch (other rows each time), so that no batch has a row twice
-   * unless its set is smaller than a batch. Default: the batch goes on with the next order. Mixed batches always do.
+   * Homogeneous batches: leaves out what is left of a set where it does not fill a batch (other rows each time), so
+   * that no batch has a row twice unless its set is smaller than a batch. Default: the batch goes on with the next
+   * order. Mixed batches always do.
    */
   readonly dropLast?: boolean
 }

@@ -1,6 +1,7 @@
-// Which examples make up each batch, and which negatives they get: seeded, resumable, the same on every machine. Each epoch is a
-// permutation of all rows computed position by position (assembly/sampling/permutation.ts), so a set of a billion rows needs no table,
-// and the whole state is five integers. The order of one epoch does not depend on what was drawn in another.
+// Which examples make up each batch, and which negatives they get: seeded, resumable, the same on every machine. Each
+// epoch is a permutation of all rows computed position by position (assembly/sampling/permutation.ts), so a set of a
+// billion rows needs no table, and the whole state is five integers. The order of one epoch does not depend on what was
+// drawn in another.
 import { checkInteger, checkSame, LARGEST_SET, putRows, startSampling } from './sampling.js'
 import { type Draws, drawsOf } from './sampling-draws.js'
 

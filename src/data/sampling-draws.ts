@@ -1,4 +1,5 @@
-// Draws one by one: negatives of an example, and integers (one of several prompts, say). Their state is the number of raw draws.
+// Draws one by one: negatives of an example, and integers (one of several prompts, say). Their state is the number of
+// raw draws.
 import { checkInteger, LARGEST_BLOCK, LARGEST_SET, numbersAt, type Sampling } from './sampling.js'
 
 export interface DrawnNegatives {
@@ -10,8 +11,8 @@ export interface DrawnNegatives {
 
 export interface Draws {
   /**
-   * Draws `count` of the numbers 0 … available − 1 that are not in `exclude`: without replacement, or with it when fewer than
-   * `count` are left (said in the result).
+   * Draws `count` of the numbers 0 … available − 1 that are not in `exclude`: without replacement, or with it when
+   * fewer than `count` are left (said in the result).
    */
   drawNegatives(count: number, available: number, exclude?: Iterable<number>): DrawnNegatives
   /** One uniform integer from 0 to bound − 1; bound ≤ 2^31 − 1. */

@@ -1,10 +1,12 @@
-// The rows of a set of any size in random order, computed position by position (assembly/sampling/permutation.ts): nothing is held, and where one
-// is in the order is all there is to save.
+// The rows of a set of any size in random order, computed position by position (assembly/sampling/permutation.ts):
+// nothing is held, and where one is in the order is all there is to save.
 import { checkInteger, putRows, startSampling } from './sampling.js'
 
 export interface Permutation {
   readonly rows: number
-  /** The rows at positions first … first + count − 1 of an epoch's order. Blocks of some thousands are fastest. (count) */
+  /**
+   * The rows at positions first … first + count − 1 of an epoch's order. Blocks of some thousands are fastest. (count)
+   */
   rowsAt(epoch: number, first: number, count: number): Float64Array
 }
 

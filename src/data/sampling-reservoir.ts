@@ -1,5 +1,5 @@
-// A uniform sample of a stream whose length nobody knows (algorithm L, assembly/sampling/reservoir.ts). Only indices are dealt with here: the
-// caller holds the items, and may skip those that are not kept without looking at them.
+// A uniform sample of a stream whose length nobody knows (algorithm L, assembly/sampling/reservoir.ts). Only indices
+// are dealt with here: the caller holds the items, and may skip those that are not kept without looking at them.
 import { checkInteger, checkSame, startSampling } from './sampling.js'
 
 export interface Reservoir {
@@ -21,7 +21,10 @@ export interface ReservoirState {
   readonly draws: number
 }
 
-/** `size`: items kept, 1 to 2^31 − 1. Each item of the stream is kept with the same probability; their order says nothing and is not random. */
+/**
+ * `size`: items kept, 1 to 2^31 − 1. Each item of the stream is kept with the same probability; their order says
+ * nothing and is not random.
+ */
 export function createReservoir({ seed, size }: { readonly seed: number; readonly size: number }): Reservoir {
   checkInteger('the size of the reservoir', size, 1, 2 ** 31 - 1)
   const sampling = startSampling(seed)

@@ -1,4 +1,5 @@
-// Independent choices by weight: domains of a mixture, say. Constant time a choice, whatever the number of outcomes (assembly/sampling/weighted.ts).
+// Independent choices by weight: domains of a mixture, say. Constant time a choice, whatever the number of outcomes
+// (assembly/sampling/weighted.ts).
 import { checkInteger, checkSame, LARGEST_BLOCK, numbersAt, startSampling } from './sampling.js'
 
 export interface WeightedChoice {
@@ -20,8 +21,8 @@ export interface WeightedChoiceState {
 export interface WeightedChoiceSettings {
   readonly seed: number
   /**
-   * Not negative, not all 0; at most 2^24. Whole weights are met exactly (a sum up to 2^37 always, 2^53 with fewer than 512 of them), others to a
-   * 2^37th of their sum or better.
+   * Not negative, not all 0; at most 2^24. Whole weights are met exactly (a sum up to 2^37 always, 2^53 with fewer than
+   * 512 of them), others to a 2^37th of their sum or better.
    */
   readonly weights: ArrayLike<number>
   /** Choices of one seed in different streams know nothing of one another; default 0. */

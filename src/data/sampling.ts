@@ -1,4 +1,5 @@
-// The compiled samplers (assembly/sampling): one instance is one stream of draws, seeded, with the number of draws as its whole state.
+// The compiled samplers (assembly/sampling): one instance is one stream of draws, seeded, with the number of draws as
+// its whole state.
 import { samplingModule } from '../../build/sampling.js'
 
 export interface Sampling {
@@ -35,7 +36,10 @@ function instantiate(): SamplingExports {
   return new WebAssembly.Instance(compiled).exports as unknown as SamplingExports
 }
 
-/** `seed`: 0 to 2^53 − 1. `stream`: draws of one seed that know nothing of one another; permutations are the same in all of them. */
+/**
+ * `seed`: 0 to 2^53 − 1. `stream`: draws of one seed that know nothing of one another; permutations are the same in all
+ * of them.
+ */
 export function startSampling(seed: number, stream = 0): Sampling {
   checkInteger('the seed', seed, 0, Number.MAX_SAFE_INTEGER)
   checkInteger('the stream of draws', stream, 0, 2 ** 31 - 1)
@@ -44,11 +48,16 @@ export function startSampling(seed: number, stream = 0): Sampling {
   return sampling
 }
 
-/** What a call left in memory, to be copied at once: the next call overwrites it, and may grow the memory, which detaches views. (count) */
+/**
+ * What a call left in memory, to be copied at once: the next call overwrites it, and may grow the memory, which
+ * detaches views. (count)
+ */
 export const numbersAt = (sampling: Sampling, address: number, count: number): Float64Array =>
   new Float64Array(sampling.memory.buffer, address >>> 0, count)
 
-/** Fills `rows` with those at positions from `first` on of the permutation of `total` rows that a set has in an epoch. */
+/**
+ * Fills `rows` with those at positions from `first` on of the permutation of `total` rows that a set has in an epoch.
+ */
 export function putRows<Rows extends Float64Array | Int32Array>(
   sampling: Sampling,
   rows: Rows,

@@ -23,7 +23,7 @@ test('every row once: around powers of two, squares and products of neighbours',
 
 const LARGE = [1_000_000_000, 2 ** 32 + 1, 7_777_777_777_777, Number.MAX_SAFE_INTEGER]
 
-test('large sizes: each sampled row leads back to its position, and is that of the same network in plain JavaScript', () => {
+test('large sizes: each sampled row leads back to its position, as the same network in JavaScript says', () => {
   for (const rows of [5, 1000, 1025, 70_000, ...LARGE]) {
     const permutation = createPermutation({ seed: 2 ** 40 + 7, rows, set: 3 })
     const network = networkOf(2 ** 40 + 7, rows, 5, 3)
@@ -80,7 +80,8 @@ function battery(order: Order, n: number, size: number): Record<string, number> 
     const counted = cells.filter(cell => cell < bins)
     return counted.length < size / 2 ? 0 : evenness(tally(counted, bins))
   }
-  // Differences of rows whose positions are `distance` apart: digits of the network's input in common, and of nothing in particular.
+  // Differences of rows whose positions are `distance` apart: digits of the network's input in common, and of nothing
+  // in particular.
   const difference = (other: ArrayLike<number>, bins: number) =>
     of(i => bin((rows[i]! - other[i]! + n) % n, bins), bins)
   const digits = (other: ArrayLike<number>) =>

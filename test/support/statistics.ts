@@ -1,5 +1,5 @@
-// Statistical tests with a fixed seed: always the same figures, so one that passes today passes tomorrow. Each is to be shown to refuse something
-// that is not random.
+// Statistical tests with a fixed seed: always the same figures, so one that passes today passes tomorrow. Each is to be
+// shown to refuse something that is not random.
 import * as assert from 'uvu/assert'
 
 /** ln Γ(x) for x ≥ 0.5: Stirling's series, beginning at 10 or more. */
@@ -11,7 +11,10 @@ function logGamma(x: number): number {
   return (shifted - 0.5) * Math.log(shifted) - shifted + 0.5 * Math.log(2 * Math.PI) + series - Math.log(product)
 }
 
-/** The probability that χ² with `degrees` degrees of freedom exceeds `statistic`: the upper incomplete gamma function, normalised. */
+/**
+ * The probability that χ² with `degrees` degrees of freedom exceeds `statistic`: the upper incomplete gamma function,
+ * normalised.
+ */
 export function chiSquareTail(statistic: number, degrees: number): number {
   const [a, x] = [degrees / 2, statistic / 2]
   const front = Math.exp(a * Math.log(x) - x - logGamma(a))
