@@ -5,7 +5,8 @@ import type { Backend } from '../backend/backend.js'
 import { openSafetensors, type TensorToWrite, writeSafetensors } from '../data/safetensors.js'
 import { readTensor, type Trainable } from '../tensor/parameters.js'
 
-export const CHECKPOINT_FORMAT = 1
+/** 2: batches are drawn in another order than in 1. */
+export const CHECKPOINT_FORMAT = 2
 
 /** Everything that training changes, on the host: a segment's three arrays, in the order of the segments. */
 export interface Snapshot {

@@ -129,7 +129,7 @@ test('a checkpoint that is of another format or damaged is refused with what to 
   assert.is((await attempt(...words)).code, 1)
   const path = join(runs, 'small/checkpoint.safetensors')
   const good = readFileSync(path, 'latin1')
-  writeFileSync(path, good.replace('retrieve checkpoint 1', 'retrieve checkpoint 0'), 'latin1')
+  writeFileSync(path, good.replace('retrieve checkpoint 2', 'retrieve checkpoint 0'), 'latin1')
   const old = await attempt(...words, '--resume')
   refused(old, 1, /is a "wgpu-retrieve checkpoint 0", expected .*; start the run anew under another name\n$/)
   writeFileSync(path, good.slice(0, -100), 'latin1')
