@@ -15,8 +15,18 @@ export const PUNCTUATION: u32 = 4
 export const CHINESE: u32 = 8
 /** \w of regular expressions. */
 export const WORD: u32 = 16
+/** A number of any kind: Rust's is_numeric. */
+export const NUMERIC: u32 = 32
+/** Dropped by StripAccents: any mark, spacing ones too. */
+export const ACCENT: u32 = 64
+/** \p{L} of regular expressions. */
+export const LETTER: u32 = 128
+/** \p{N} of regular expressions. */
+export const NUMBER: u32 = 256
+/** Four bits from here: class of grapheme clusters, see graphemes.ts. */
+export const CLUSTER_SHIFT: u32 = 9
 /** Above this: place in the canonical order (Unicode 3.11), 0 where the order is fixed. */
-export const ORDER_SHIFT: u32 = 5
+export const ORDER_SHIFT: u32 = 13
 /** The order of a character that accent stripping drops without a trace. */
 export const TRANSPARENT: u32 = 7
 
