@@ -26,13 +26,13 @@ const NODE_SHIFT: usize = 4
 let nodes: usize = 0
 let nodeCount: u32 = 0
 
-// Entries while they are put in: (count) u32 ends in bytes, i32 ids, then the bytes.
+// Entries while they are put in: (count) u32 ends in bytes, then the bytes. An entry's id is its place.
 let entries: usize = 0
 
 /** Room for that many entries; their address, or 0 where the memory cannot grow. */
 export function stageArray(bytes: u32, count: u32): usize {
   entries = workspace()
-  const end = <u64>entries + 8 * <u64>count + bytes
+  const end = <u64>entries + 4 * <u64>count + bytes
   return reach(end + 64) ? entries : 0
 }
 
@@ -71,8 +71,7 @@ function childOf(node: u32, label: u32): u32 {
 
 /** Of an entry that is there twice, the later id counts. False where the memory cannot grow. */
 function makeTree(bytes: u32, count: u32): bool {
-  const ids = at4(entries, count)
-  const text = at4(ids, count)
+  const text = at4(entries, count)
   nodes = aligned(text + bytes)
   if (!reach(<u64>nodes + 16)) return false
   memory.fill(nodes, 0, 16)
@@ -85,7 +84,7 @@ function makeTree(bytes: u32, count: u32): bool {
       node = childOf(node, load<u8>(p))
       if (!node) return false
     }
-    if (end > start) store<u32>(nodeAt(node), load<u32>(at4(ids, i)) + 1, 12)
+    if (end > start) store<u32>(nodeAt(node), i + 1, 12)
     start = end
   }
   return true

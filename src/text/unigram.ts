@@ -56,7 +56,6 @@ function byteIds(vocabulary: readonly string[]): Int32Array {
 }
 
 export function putUnigram(host: Host, unigram: Unigram, bytesOf: BytesOf, source: string): void {
-  const { module, memory } = host
   const { vocabulary, scores, unknown, byteFallback } = unigram
   const what = `${source}: the vocabulary`
   // A space that stands for U+2581 has not its bytes.
@@ -66,25 +65,28 @@ export function putUnigram(host: Host, unigram: Unigram, bytesOf: BytesOf, sourc
     )
   const lowest = scores.reduce((least, score) => Math.min(least, score), Number.POSITIVE_INFINITY)
   const bytesAt = byteFallback ? place(host, byteIds(vocabulary), what) : 0
-  module.setUpUnigram(place(host, scores, what), lowest, unknown, bytesAt)
-  const entries = vocabulary.flatMap((piece, id) => {
-    const bytes = bytesOf(piece)
-    return bytes && bytes.length > 0 ? [{ id, bytes }] : []
-  })
-  const total = entries.reduce((sum, { bytes }) => sum + bytes.length, 0)
-  const address = module.stageUnigram(total, entries.length) >>> 0
-  if (!address) throw noMemory(what, 16 * total)
-  const ends = new Int32Array(memory.buffer, address, entries.length)
-  const ids = new Int32Array(memory.buffer, address + 4 * entries.length, entries.length)
-  const text = new Uint8Array(memory.buffer, address + 8 * entries.length, total)
+  host.module.setUpUnigram(place(host, scores, what), lowest, unknown, bytesAt)
+  putEntries(host, vocabulary, bytesOf, what)
+}
+
+/** The pieces by their bytes; those that cannot occur in a text are empty. */
+function putEntries({ module, memory }: Host, vocabulary: readonly string[], bytesOf: BytesOf, what: string): void {
+  const count = vocabulary.length
+  const most = vocabulary.reduce((sum, piece) => sum + 3 * piece.length, 0)
+  const address = module.stageUnigram(most, count) >>> 0
+  if (!address) throw noMemory(what, most)
+  const ends = new Int32Array(memory.buffer, address, count)
+  const text = new Uint8Array(memory.buffer, address + 4 * count, most)
   let end = 0
-  for (const [i, { id, bytes }] of entries.entries()) {
-    text.set(bytes, end)
-    end += bytes.length
-    ends[i] = end
-    ids[i] = id
+  for (const [id, piece] of vocabulary.entries()) {
+    const bytes = bytesOf(piece)
+    if (bytes) {
+      text.set(bytes, end)
+      end += bytes.length
+    }
+    ends[id] = end
   }
-  if (!module.buildUnigram(total, entries.length)) throw noMemory(what, 32 * total)
+  if (!module.buildUnigram(end, count)) throw noMemory(what, 64 * end)
 }
 
 export const unigramJson = ({ vocabulary, scores, unknown, byteFallback }: Unigram): unknown => ({
