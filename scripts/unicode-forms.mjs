@@ -37,6 +37,7 @@ function putClasses(put) {
     put(number)
     place = end
   }
+  return [...classes.keys()]
 }
 
 /** Entries: distance from the last one, length (canonical ones: doubled, odd where it composes again), code points. */
@@ -59,7 +60,7 @@ function putDecompositions({ put, putSigned }, entries, canonical) {
 
 export function writeForms(unicode) {
   const stream = createStream()
-  putClasses(stream.put)
+  const marks = putClasses(stream.put)
   const canonical = characters
     .filter(text => text.normalize('NFD') !== text && !notDecomposed.has(text.codePointAt(0)))
     .map(text => ({ text, codes: codesOf(text.normalize('NFD')) }))
@@ -67,14 +68,16 @@ export function writeForms(unicode) {
     .filter(text => text.normalize('NFKD') !== text.normalize('NFD') && !notCompatible.has(text.codePointAt(0)))
     .map(text => ({ text, codes: codesOf(text.normalize('NFKD')) }))
   const codes = putDecompositions(stream, canonical, true) + putDecompositions(stream, compatible, false)
-  const pairs = canonical.filter(({ text, codes }) => codes.length > 1 && text.normalize('NFC') === text).length
-  const last = Math.max(...[...canonical, ...compatible].map(({ text }) => text.codePointAt(0)))
-  writeStream(
-    'normal-forms',
-    'normal-forms.ts',
-    unicode,
-    { FORMS_END: last + 1, FORM_CODES: codes, PAIRS: pairs },
-    stream.bytes,
-  )
-  console.log(`${canonical.length} canonical and ${compatible.length} compatible decompositions, ${pairs} pairs`)
+  const composed = canonical.filter(({ text, codes }) => codes.length > 1 && text.normalize('NFC') === text)
+  const own = [...canonical, ...compatible].map(({ text }) => text.codePointAt(0))
+  // Each of them, and each last code point of a pair, has a record; one is shared by all others, one by Hangul syllables,
+  // one by Hangul vowels and trailing consonants.
+  const records = new Set([...marks, ...own, ...composed.map(({ codes }) => codes.at(-1))]).size + 3
+  const constants = {
+    FORMS_END: Math.max(...own) + 1,
+    FORM_RECORDS: records,
+    FORM_CODES: codes,
+  }
+  writeStream('normal-forms', 'normal-forms.ts', unicode, constants, stream.bytes)
+  console.log(`${canonical.length} canonical and ${compatible.length} compatible decompositions`)
 }

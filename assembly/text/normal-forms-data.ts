@@ -1,8 +1,8 @@
 // Made by scripts/unicode.mjs from Unicode 17.0; not to be edited. Read by normal-forms.ts, which says what the numbers are.
 
 export const FORMS_END: u32 = 195102
+export const FORM_RECORDS: u32 = 6558
 export const FORM_CODES: u32 = 14741
-export const PAIRS: u32 = 940
 
 export const NORMAL_FORMS_STREAM = memory.data<u8>([
   206,2,128,6,21,50,0,1,51,0,4,45,0,1,51,0,1,43,0,5,45,0,2,41,0,4,45,0,2,41,0,11,45,0,5,1,0,4,45,0,3,50,2,1,50,2,1,54,0,
