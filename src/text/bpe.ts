@@ -35,7 +35,8 @@ export function readBpe(json: unknown, source: string): Bpe {
   const model = parsePart(Schema, json, source, 'model')
   for (const key of ['continuing_subword_prefix', 'end_of_word_suffix'] as const)
     if (model[key]) throw new Error(`${source}: model.${key} is ${JSON.stringify(model[key])}, which is not supported`)
-  if (model.dropout) throw new Error(`${source}: model.dropout is ${model.dropout}, which is not supported: set it to null`)
+  if (model.dropout)
+    throw new Error(`${source}: model.dropout is ${model.dropout}, which is not supported: set it to null`)
   const vocabulary = readVocabulary(model.vocab, source)
   const ids = new Map<string | undefined, number>()
   for (let id = 0; id < vocabulary.length; id++) ids.set(vocabulary[id], id)
@@ -56,7 +57,11 @@ export function readBpe(json: unknown, source: string): Bpe {
   }
 }
 
-function readMerges(list: readonly unknown[], ids: ReadonlyMap<string | undefined, number>, source: string): Int32Array {
+function readMerges(
+  list: readonly unknown[],
+  ids: ReadonlyMap<string | undefined, number>,
+  source: string,
+): Int32Array {
   const count = list.length
   const merges = new Int32Array(3 * count)
   for (let rank = 0; rank < count; rank++) {

@@ -13,7 +13,8 @@ export type DecoderStage =
   | { readonly kind: 'strip'; readonly content: string; readonly start: number; readonly stop: number }
   | { readonly kind: 'replace'; readonly what: string; readonly by: string }
 
-const supported = 'WordPiece, ByteLevel, Metaspace, BPEDecoder, ByteFallback, Fuse, Strip, Replace or a Sequence of them'
+const supported =
+  'WordPiece, ByteLevel, Metaspace, BPEDecoder, ByteFallback, Fuse, Strip, Replace or a Sequence of them'
 
 const WordPiece = v.looseObject({ prefix: v.optional(v.string(), '##'), cleanup: v.optional(v.boolean(), true) })
 const Metaspace = v.looseObject({
@@ -41,7 +42,9 @@ function readStage(json: { type: string }, source: string, place: string): Decod
     case 'Metaspace': {
       const { replacement, add_prefix_space, prepend_scheme } = parsePart(Metaspace, json, source, place)
       if (replacement !== META)
-        throw new Error(`${source}: ${place}.replacement is ${JSON.stringify(replacement)}, only "${META}" is supported`)
+        throw new Error(
+          `${source}: ${place}.replacement is ${JSON.stringify(replacement)}, only "${META}" is supported`,
+        )
       return { kind: 'metaspace', drop: add_prefix_space !== false && prepend_scheme !== 'never' }
     }
     case 'BPEDecoder': {
@@ -55,7 +58,9 @@ function readStage(json: { type: string }, source: string, place: string): Decod
     case 'Replace': {
       const { pattern, content: by } = parsePart(Replace, json, source, place)
       if ('Regex' in pattern)
-        throw new Error(`${source}: ${place} is Replace with the expression ${JSON.stringify(pattern.Regex)}, not supported`)
+        throw new Error(
+          `${source}: ${place} is Replace with the expression ${JSON.stringify(pattern.Regex)}, not supported`,
+        )
       return { kind: 'replace', what: pattern.String, by }
     }
     default:

@@ -85,12 +85,7 @@ function cutsOf(definition: Definition, stages: readonly PreTokenizerStage[]): I
   return tokensReachOver || normalizersReachOver || mergesReachOver || !cutsAtSpaces(stages) ? 'never' : 'letters'
 }
 
-function putPipeline(
-  host: Host,
-  definition: Definition,
-  stages: readonly PreTokenizerStage[],
-  source: string,
-): void {
+function putPipeline(host: Host, definition: Definition, stages: readonly PreTokenizerStage[], source: string): void {
   const { module } = host
   const { normalizers, form } = definition
   const bert = normalizers.find(stage => stage.kind === 'bert')

@@ -92,15 +92,30 @@ function readStages(json: { type: string }, form: TextForm, source: string, plac
     case 'Whitespace':
       return [{ kind: 'words' }]
     case 'Punctuation': {
-      const { behavior } = parsePart(v.looseObject({ behavior: v.optional(v.picklist(behaviors), 'Isolated') }), json, source, place)
+      const { behavior } = parsePart(
+        v.looseObject({ behavior: v.optional(v.picklist(behaviors), 'Isolated') }),
+        json,
+        source,
+        place,
+      )
       return [delimited('punctuation', behavior)]
     }
     case 'Digits': {
-      const { individual_digits } = parsePart(v.looseObject({ individual_digits: v.optional(v.boolean(), false) }), json, source, place)
+      const { individual_digits } = parsePart(
+        v.looseObject({ individual_digits: v.optional(v.boolean(), false) }),
+        json,
+        source,
+        place,
+      )
       return [delimited('number', individual_digits ? 'Isolated' : 'Contiguous')]
     }
     case 'CharDelimiterSplit': {
-      const { delimiter } = parsePart(v.looseObject({ delimiter: v.pipe(v.string(), v.nonEmpty()) }), json, source, place)
+      const { delimiter } = parsePart(
+        v.looseObject({ delimiter: v.pipe(v.string(), v.nonEmpty()) }),
+        json,
+        source,
+        place,
+      )
       return [{ kind: 'delimited', delimiter: 'string', string: delimiter, behavior: 'Removed', inverted: false }]
     }
     case 'ByteLevel': {
@@ -123,7 +138,11 @@ function readMetaspace(json: unknown, source: string, place: string): PreTokeniz
   const { replacement, add_prefix_space, prepend_scheme, split } = parsePart(Metaspace, json, source, place)
   if (replacement !== META)
     throw new Error(`${source}: ${place}.replacement is ${JSON.stringify(replacement)}, only "${META}" is supported`)
-  return { kind: 'metaspace', prepend: add_prefix_space === false ? 'never' : (prepend_scheme ?? 'always'), split: split ?? true }
+  return {
+    kind: 'metaspace',
+    prepend: add_prefix_space === false ? 'never' : (prepend_scheme ?? 'always'),
+    split: split ?? true,
+  }
 }
 
 function readSplit(json: unknown, form: TextForm, source: string, place: string): PreTokenizerStage[] {

@@ -29,7 +29,10 @@ export function bertTemplate(cls: Named | undefined, sep: Named | undefined): Te
 /** RoBERTa's: <s> first </s>, and </s> second </s> behind it; all of one type. */
 function robertaTemplate(cls: Named, sep: Named): Template {
   const single: TemplatePiece[] = [...special(cls, 0), { kind: 'text', text: 'first', type: 0 }, ...special(sep, 0)]
-  return { single, pair: [...single, ...special(sep, 0), { kind: 'text', text: 'second', type: 0 }, ...special(sep, 0)] }
+  return {
+    single,
+    pair: [...single, ...special(sep, 0), { kind: 'text', text: 'second', type: 0 }, ...special(sep, 0)],
+  }
 }
 
 export const plainTemplate: Template = bertTemplate(undefined, undefined)
@@ -55,7 +58,8 @@ const TemplateProcessing = v.looseObject({
 })
 type TemplateProcessing = v.InferOutput<typeof TemplateProcessing>
 
-const supported = 'TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel or a Sequence with one of the first three'
+const supported =
+  'TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel or a Sequence with one of the first three'
 
 export function readTemplate(json: unknown, source: string): Template {
   const templates: Template[] = []
@@ -69,7 +73,9 @@ export function readTemplate(json: unknown, source: string): Template {
     // ByteLevel changes offsets, no ids.
   }
   if (templates.length > 1)
-    throw new Error(`${source}: post_processor adds special tokens ${templates.length} times; one template is supported`)
+    throw new Error(
+      `${source}: post_processor adds special tokens ${templates.length} times; one template is supported`,
+    )
   return templates[0] ?? plainTemplate
 }
 

@@ -65,8 +65,7 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
 /** As loadTokenizer, from the files' bytes. `source` begins the error messages. */
 export async function tokenizerFromFiles(files: TokenizerFiles, source: string): Promise<Tokenizer> {
   const text = (name: (typeof fileNames)[number]) => new TextDecoder().decode(files[name])
-  const json = (name: (typeof fileNames)[number]) =>
-    files[name] && parseStrictJson(text(name), `${source}/${name}`)
+  const json = (name: (typeof fileNames)[number]) => files[name] && parseStrictJson(text(name), `${source}/${name}`)
   const config = readConfig(json('tokenizer_config.json'), json('special_tokens_map.json'), source)
   const make = (file: string, read: () => unknown) => {
     const definition = withSpecials(readTokenizerJson(read(), `${source}/${file}`), config)
@@ -75,7 +74,9 @@ export async function tokenizerFromFiles(files: TokenizerFiles, source: string):
   if (files['tokenizer.json']) return make('tokenizer.json', () => json('tokenizer.json'))
   if (files['tokenizer.json.gz']) {
     const unpacked = await unpack(files['tokenizer.json.gz'], `${source}/tokenizer.json.gz`)
-    return make('tokenizer.json.gz', () => parseStrictJson(new TextDecoder().decode(unpacked), `${source}/tokenizer.json.gz`))
+    return make('tokenizer.json.gz', () =>
+      parseStrictJson(new TextDecoder().decode(unpacked), `${source}/tokenizer.json.gz`),
+    )
   }
   if (files['vocab.txt'])
     return make('vocab.txt', () =>

@@ -1,9 +1,9 @@
 // The model "Unigram" of tokenizer.json: pieces with scores. assembly/text/unigram.ts finds the best way to cut a word.
 import * as v from 'valibot'
 import { noMemory } from './blocks.js'
+import { MAXIMUM_ID } from './definition.js'
 import { type BytesOf, type Host, place } from './host.js'
 import { parsePart } from './parse.js'
-import { MAXIMUM_ID } from './wordpiece.js'
 
 export interface Unigram {
   readonly kind: 'unigram'

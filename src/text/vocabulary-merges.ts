@@ -43,7 +43,8 @@ export function vocabularyMergesJson(
   const vocab = parsePart(Vocabulary, vocabJson, `${source}/vocab.json`)
   const kind = classOf(config, vocab, source)
   const name = (key: SpecialKey) => specialName(config, key) ?? names[kind][key]
-  const idOf = (token: string) => (Object.hasOwn(vocab, token) ? parsePart(v.number(), vocab[token], source) : undefined)
+  const idOf = (token: string) =>
+    Object.hasOwn(vocab, token) ? parsePart(v.number(), vocab[token], source) : undefined
   const specials = [...new Set(keys.flatMap(key => name(key) ?? []))]
   const added = addedTokens(idOf, config, addedJson, specials, source, 'vocab.json').map(token =>
     // RoBERTa's mask takes the space before it, as a word would.
@@ -57,7 +58,8 @@ export function vocabularyMergesJson(
     added_tokens: added.sort((a, b) => a.id - b.id),
     normalizer: null,
     pre_tokenizer: { type: 'ByteLevel', add_prefix_space: prefix, trim_offsets: true, use_regex: true },
-    post_processor: kind === 'Roberta' ? robertaProcessor(added, name, prefix, source) : processorOf(config, added, name),
+    post_processor:
+      kind === 'Roberta' ? robertaProcessor(added, name, prefix, source) : processorOf(config, added, name),
     decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
     model: {
       type: 'BPE',
@@ -83,7 +85,9 @@ function robertaProcessor(
   const pair = (key: SpecialKey) => {
     const token = added.find(({ content }) => content === name(key))
     if (!token)
-      throw new Error(`${source}: vocab.json has no ${JSON.stringify(name(key))}; name the right ${key}_token in tokenizer_config.json`)
+      throw new Error(
+        `${source}: vocab.json has no ${JSON.stringify(name(key))}; name the right ${key}_token in tokenizer_config.json`,
+      )
     return [token.content, token.id]
   }
   return { type: 'RobertaProcessing', sep: pair('sep'), cls: pair('cls'), trim_offsets: true, add_prefix_space }

@@ -41,7 +41,12 @@ function refuseUnsupported(config: Config, source: string): void {
 export const bertName = (key: (typeof specialKeys)[number]) => `[${key.toUpperCase()}]`
 
 /** `lines`: of vocab.txt; `addedJson`: added_tokens.json, undefined where there is none. */
-export function vocabularyTxtJson(lines: readonly string[], config: Config, addedJson: unknown, source: string): unknown {
+export function vocabularyTxtJson(
+  lines: readonly string[],
+  config: Config,
+  addedJson: unknown,
+  source: string,
+): unknown {
   refuseUnsupported(config, source)
   const name = (key: (typeof specialKeys)[number]) => specialName(config, key) ?? bertName(key)
   const vocab = vocabularyJson(lines, `${source}/vocab.txt`)

@@ -13,7 +13,16 @@ interface Golden {
   readonly decoded?: string
 }
 
-const names = ['bert-base-uncased', 'bert-base-cased', 'gpt2', 'roberta-base', 'qwen2', 'cl100k', 'phi-3-mini']
+const names = [
+  'bert-base-uncased',
+  'bert-base-cased',
+  'gpt2',
+  'roberta-base',
+  'qwen2',
+  'cl100k',
+  'phi-3-mini',
+  't5-small',
+]
 
 for (const name of names) {
   const folder = needs(`tokenizers/${name}`)

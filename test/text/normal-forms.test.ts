@@ -63,7 +63,7 @@ test('100,000 marks on one letter are put in order in linear time', async () => 
   const text = `e${'\u0301\u0323'.repeat(count)}x`
   assert.is(at(nfd!, text), `e${'\u0323'.repeat(count)}${'\u0301'.repeat(count)}x`)
   assert.is(at(nfc!, text), `\u1eb9${'\u0323'.repeat(count - 1)}${'\u0301'.repeat(count)}x`)
-  assert.is(at(nfc!, `${text}e\u0301`).slice(-2), 'xé')
+  assert.is(at(nfc!, `${text}e\u0301`)?.slice(-2), 'xé')
 })
 
 test.run()

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { createWordPieceTokenizer } from '../../src/text/tokenizer.js'
 import { mergePieces } from '../../src/text/merges.js'
+import { createWordPieceTokenizer } from '../../src/text/tokenizer.js'
 import { makeVocabulary, splitWords } from '../../src/text/vocabulary.js'
 import { jsonLines, needs } from '../support/shared.js'
 
