@@ -90,6 +90,17 @@ test('unknown characters next to each other are one', async () => {
   )
 })
 
+test('an unknown character has the score of the worst piece less 10', async () => {
+  const vocab = (worst: number): Piece[] => [
+    ['yz', -1],
+    ['xy', worst],
+    ['z', worst],
+  ]
+  // Twice the worst, or the worst less 10 and less 1.
+  assert.equal(await piecesOf(vocab(-10.9), 'xyz'), ['xy', 'z'])
+  assert.equal(await piecesOf(vocab(-11.1), 'xyz'), ['<unk>', 'yz'])
+})
+
 test('with byte fallback unknown text becomes bytes, if all of them are there', async () => {
   const bytes = (...list: number[]) => list.map(byte => [`<0x${byte.toString(16).toUpperCase()}>`, -5] as const)
   const vocab: Piece[] = [['a', -1], ...bytes(0xc3, 0xa9, 0x78)]
