@@ -28,9 +28,13 @@ let bert: bool = false
 /** A space in the normalised text stands for ▁, which is no white space. */
 let metaSpaces: bool = false
 
-export function setUpPipeline(isBert: bool, spacesAreMeta: bool): void {
+/** It matters whether the normaliser leaves nothing of the first character. */
+let dropsFirst: bool = false
+
+export function setUpPipeline(isBert: bool, spacesAreMeta: bool, mayDropFirst: bool): void {
   bert = isBert
   metaSpaces = spacesAreMeta
+  dropsFirst = mayDropFirst
 }
 
 /** After the trie. */
@@ -113,9 +117,17 @@ function pieceToIds(start: usize, end: usize, bit: u32, work: usize, first: bool
     preTokenize(start, end, first)
     return
   }
+  const begins = first && !(dropsFirst && isDropped(start))
   normalizeText(start, end, going)
-  if (hasNormalized) toIdsFrom(normalizedStart, normalizedEnd, 2, 0, first && keptStart, false)
-  else preTokenize(normalizedStart, normalizedEnd, first && keptStart)
+  if (hasNormalized) toIdsFrom(normalizedStart, normalizedEnd, 2, 0, begins && keptStart, false)
+  else preTokenize(normalizedStart, normalizedEnd, begins && keptStart)
+}
+
+/** Whether nothing is left of the character at p. */
+function isDropped(p: usize): bool {
+  decode(p)
+  normalizeText(p, p + decoded, true)
+  return normalizedStart == normalizedEnd
 }
 
 /**

@@ -12,7 +12,7 @@ export interface PackedIds {
 
 export interface TextModule {
   setUp(clean: boolean, chinese: boolean, strip: boolean, lower: boolean): number
-  setUpPipeline(bert: boolean, spacesAreMeta: boolean): void
+  setUpPipeline(bert: boolean, spacesAreMeta: boolean, mayDropFirst: boolean): void
   addNormalizer(kind: number, a: number, b: number, c: number, d: number): number
   addPreTokenizer(kind: number, a: number, b: number, c: number, d: number): number
   setUpForms(): number
@@ -110,9 +110,11 @@ export function encodeTexts(engine: Instance, texts: readonly string[], limit: n
       offsets[++i] = to.length
       continue
     }
-    const { ends, taken } = fillBlock(engine, texts, i)
+    const { address, taken } = fillBlock(engine, texts, i)
     const count = engine.module.encode(taken, Math.min(limit, UNLIMITED), special, 0, false, true)
     if (count < 0) throw noMemory('a long word', BLOCK_BYTES)
+    // Not before encoding, which may make the memory grow.
+    const ends = new Int32Array(engine.memory.buffer, address, taken)
     for (let j = 0; j < taken; j++) offsets[i + j + 1] = first + ends[j]!
     collect(to, engine, count)
     truncated += engine.module.cutTexts()
@@ -126,7 +128,7 @@ function fillBlock(
   { module, memory }: Instance,
   texts: readonly string[],
   first: number,
-): { ends: Int32Array; taken: number } {
+): { address: number; taken: number } {
   const address = module.prepare(BLOCK_BYTES, BLOCK_TEXTS) >>> 0
   if (!address) throw noMemory('a block of texts', 5 * BLOCK_BYTES)
   const ends = new Int32Array(memory.buffer, address, BLOCK_TEXTS)
@@ -138,7 +140,7 @@ function fillBlock(
     filled += encoder.encodeInto(text, block.subarray(filled)).written
     ends[taken] = filled
   }
-  return { ends, taken }
+  return { address, taken }
 }
 
 const isBlank = (code: number) => code === 0x20 || code === 0x0a || code === 0x09 || code === 0x0d

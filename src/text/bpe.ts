@@ -113,10 +113,10 @@ export function bytesBeforeSpaces({ vocabulary }: Bpe, form: TextForm): Uint8Arr
 
 /**
  * Whether a text may be cut before a space that no token has inside: the space is a token, and nothing is merged with the
- * tokens that stand for bytes.
+ * tokens that stand for bytes. Not where whole words are looked up: the parts would be words.
  */
 export function cutsAtSpaces(bpe: Bpe, form: TextForm): boolean {
-  if (form === 'bytes' || !bpe.vocabulary.includes(form === 'meta' ? META : ' ')) return false
+  if (bpe.wholeWords || form === 'bytes' || !bpe.vocabulary.includes(form === 'meta' ? META : ' ')) return false
   const bytes = new Set(byteIds(bpe, form))
   bytes.delete(-1)
   const count = bpe.merges.length / 3

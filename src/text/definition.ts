@@ -57,16 +57,11 @@ export function allTokens({ model, added }: Pick<Definition, 'model' | 'added'>)
 export function checkAdded(definition: Definition, source: string): void {
   const { vocabulary } = definition.model
   const ids = new Map<number, string>()
-  for (const { id, content, normalized } of definition.added) {
+  for (const { id, content } of definition.added) {
     const known = vocabulary[id] ?? ids.get(id)
     if (known !== undefined && known !== content) {
       throw new Error(
         `${source}: the added token ${JSON.stringify(content)} has id ${id}, which belongs to ${JSON.stringify(known)}`,
-      )
-    }
-    if (definition.model.kind === 'wordpiece' && normalized && content.trim() !== content) {
-      throw new Error(
-        `${source}: the added token ${JSON.stringify(content)} is normalized and begins or ends with white space: not supported`,
       )
     }
     ids.set(id, content)

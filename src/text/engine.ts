@@ -2,14 +2,16 @@
 import { textModule } from '../../build/text.js'
 import { encodeTexts, type Instance, noMemory, type PackedIds, type TextModule, utf8Length } from './blocks.js'
 import { cutsAtSpaces as bpeCutsAtSpaces, bytesBeforeSpaces, lookedUp, putBpe } from './bpe.js'
-import { checkAdded, type Definition } from './definition.js'
-import { type BytesOf, bytesOfTokens, type Host } from './host.js'
+import { allTokens, checkAdded, type Definition } from './definition.js'
+import { type BytesOf, bytesOfTokens, type Host, META } from './host.js'
 import { growthOf, putNormalizers } from './normalizers.js'
 import { cutsAtSpaces, type PreTokenizerStage, putPreTokenizers } from './pre-tokenizers.js'
 import { specialsAround } from './template.js'
 import { putUnigram } from './unigram.js'
 
 export interface Engine {
+  /** Tokens by id as the model's texts have them: added ones that are looked for in normalised text are normalised. */
+  readonly tokens: readonly (string | undefined)[]
   /** `limit`: ids of a text at most, special ones not counted. */
   encode(texts: readonly string[], limit: number, special: boolean): PackedIds
 }
@@ -27,7 +29,9 @@ export async function startEngine(definition: Definition, source: string): Promi
   const host = { module, memory }
   const stages = withWordStarts(definition)
   putPipeline(host, definition, stages, source)
-  putEntries(host, definition, putModel(host, definition, source), source)
+  const model = putModel(host, definition, source)
+  const added = addedTexts(host, definition)
+  putEntries(host, definition, [...model, ...addedEntries(definition, added)], source)
   const { before, after } = specialsAround(definition.template.single)
   for (const [ids, behind] of [
     [before, false],
@@ -39,7 +43,7 @@ export async function startEngine(definition: Definition, source: string): Promi
     }
   }
   const engine: Instance = { module, memory, before: before.length, cuts: cutsOf(definition, stages) }
-  return { encode: (texts, limit, special) => encodeTexts(engine, texts, limit, special) }
+  return { tokens: tokensOf(definition, added), encode: (texts, limit, special) => encodeTexts(engine, texts, limit, special) }
 }
 
 /** BERT's normaliser, pre-tokeniser and WordPiece, which the module does in one. */
@@ -87,14 +91,16 @@ function cutsOf(definition: Definition, stages: readonly PreTokenizerStage[]): I
 
 function putPipeline(host: Host, definition: Definition, stages: readonly PreTokenizerStage[], source: string): void {
   const { module } = host
-  const { normalizers, form } = definition
+  const { normalizers } = definition
   const bert = normalizers.find(stage => stage.kind === 'bert')
   const lower = bert ? bert.lowerCase : normalizers.some(({ kind }) => kind === 'lowercase')
   const strip = bert ? (bert.stripAccents ?? bert.lowerCase) : false
   if (!module.setUp(bert?.cleanText ?? false, bert?.chineseCharacters ?? false, strip, lower))
     throw noMemory(source, 4 << 20)
   const fast = isBert(definition)
-  module.setUpPipeline(fast, form === 'meta')
+  const atFirst = stages.some(stage => stage.kind === 'metaspace' && stage.prepend === 'first')
+  const drops = normalizers.some(({ kind }) => ['bert', 'strip accents', 'nmt', 'precompiled'].includes(kind))
+  module.setUpPipeline(fast, normalizers.some(({ kind }) => kind === 'meta'), atFirst && drops)
   putNormalizers(host, normalizers, source)
   if (!fast) putPreTokenizers(host, stages, source)
   const { text, ids, more } = growthOf(normalizers)
@@ -152,9 +158,8 @@ function words(
 
 const encoder = new TextEncoder()
 
-function putEntries(host: Host, definition: Definition, vocabulary: Entry[], source: string): void {
+function putEntries(host: Host, definition: Definition, entries: readonly Entry[], source: string): void {
   const { module, memory } = host
-  const entries = [...vocabulary, ...addedEntries(host, definition)]
   const sizes = Int32Array.from(entries, ({ text }) =>
     typeof text === 'string' ? utf8Length(text, 0, text.length) : text.length,
   )
@@ -181,20 +186,35 @@ function putEntries(host: Host, definition: Definition, vocabulary: Entry[], sou
   if (duplicate >= 0) throw new Error(`${source}: ${describeDuplicate(entries[duplicate]!, definition)}`)
 }
 
-function addedEntries(host: Host, { added, normalizers }: Definition): Entry[] {
+/** What the added tokens look like in the texts that they are looked for in. */
+function addedTexts(host: Host, { added, normalizers }: Definition): string[] {
+  return added.map(({ normalized: isNormalized, content }) =>
+    isNormalized && normalizers.length > 0 ? normalized(host, content) : content,
+  )
+}
+
+function addedEntries({ added, normalizers }: Definition, texts: readonly string[]): Entry[] {
   const entries: Entry[] = []
   const seen = new Set<string>()
   // Where nothing is normalised and no token is looked for before, both ways are one.
   const once = normalizers.length === 0 && added.every(token => token.normalized)
-  for (const token of added) {
-    const text = token.normalized && normalizers.length > 0 ? normalized(host, token.content) : token.content
+  const listed = added.map((token, i) => ({ token, text: texts[i]! }))
+  for (const { token, text } of [...listed].sort((a, b) => Number(b.token.special) - Number(a.token.special))) {
     const flags = (token.singleWord ? 1 : 0) + (token.leftStrip ? 2 : 0) + (token.rightStrip ? 4 : 0)
-    // Of two that look the same once normalised, the first counts.
+    // Of two that look the same once normalised, the first counts, special ones before others.
     if (token.normalized && seen.has(text)) continue
     if (token.normalized) seen.add(text)
     entries.push({ root: token.normalized && !once ? ADDED_NORMALIZED! : ADDED!, value: token.id * 8 + flags, text })
   }
   return entries
+}
+
+function tokensOf(definition: Definition, texts: readonly string[]): (string | undefined)[] {
+  const tokens = allTokens(definition)
+  const meta = definition.normalizers.some(({ kind }) => kind === 'meta')
+  for (const [i, { id, normalized: isNormalized }] of definition.added.entries())
+    if (isNormalized) tokens[id] = meta ? texts[i]!.replaceAll(' ', META) : texts[i]!
+  return tokens
 }
 
 function normalized({ module, memory }: Host, text: string): string {

@@ -198,7 +198,7 @@ async function makeTokenizer(
   json: () => unknown,
 ): Promise<Tokenizer> {
   const engine = await startEngine(definition, source)
-  const tokens = allTokens(definition)
+  const { tokens } = engine
   const { single, pair } = definition.template
   const countIn = (pieces: readonly TemplatePiece[]) =>
     pieces.reduce((sum, piece) => sum + (piece.kind === 'special' ? piece.ids.length : 0), 0)
