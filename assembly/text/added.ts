@@ -1,9 +1,9 @@
 // Added tokens ([CLS], [MASK], …) are cut out of the text before anything else sees it: the leftmost first, of those the
 // longest. Those marked "normalized" are looked for in the normalised text instead. A value is eight times the id, plus
 // the token's flags.
-import { keptStart, normalizedEnd, normalizedStart, normalizeText } from './normalizers'
+import { normalizeCharacter, normalizedEnd, normalizedStart, normalizeText, strippedBytes } from './normalizers'
 import { normalize, splitNormalized } from './normalize'
-import { preTokenize } from './pretokenize'
+import { preTokenize, setFirst } from './pretokenize'
 import { scan } from './scan'
 import { ADDED, ADDED_NORMALIZED, follow, NONE, valueOf } from './trie'
 import { flagsOf, SPACE, WORD } from './unicode'
@@ -28,13 +28,13 @@ let bert: bool = false
 /** A space in the normalised text stands for ▁, which is no white space. */
 let metaSpaces: bool = false
 
-/** It matters whether the normaliser leaves nothing of the first character. */
-let dropsFirst: bool = false
+/** It matters what the normaliser makes of the first character. */
+let asksFirst: bool = false
 
-export function setUpPipeline(isBert: bool, spacesAreMeta: bool, mayDropFirst: bool): void {
+export function setUpPipeline(isBert: bool, spacesAreMeta: bool, firstMatters: bool): void {
   bert = isBert
   metaSpaces = spacesAreMeta
-  dropsFirst = mayDropFirst
+  asksFirst = firstMatters
 }
 
 /** After the trie. */
@@ -114,20 +114,21 @@ function pieceToIds(start: usize, end: usize, bit: u32, work: usize, first: bool
     return
   }
   if (bit == 2) {
-    preTokenize(start, end, first)
+    preTokenize(start, end)
     return
   }
-  const begins = first && !(dropsFirst && isDropped(start))
+  const size = first && asksFirst ? sizeOfFirst(start) : 0
   normalizeText(start, end, going)
-  if (hasNormalized) toIdsFrom(normalizedStart, normalizedEnd, 2, 0, begins && keptStart, false)
-  else preTokenize(normalizedStart, normalizedEnd, begins && keptStart)
+  setFirst(normalizedStart, size > strippedBytes ? size - strippedBytes : 0)
+  if (hasNormalized) toIdsFrom(normalizedStart, normalizedEnd, 2, 0, false, false)
+  else preTokenize(normalizedStart, normalizedEnd)
 }
 
-/** Whether nothing is left of the character at p. */
-function isDropped(p: usize): bool {
+/** Bytes of what the normaliser makes of the character at p. */
+function sizeOfFirst(p: usize): usize {
   decode(p)
-  normalizeText(p, p + decoded, true)
-  return normalizedStart == normalizedEnd
+  normalizeCharacter(p, decoded)
+  return normalizedEnd - normalizedStart
 }
 
 /**

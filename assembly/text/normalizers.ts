@@ -51,21 +51,36 @@ export function setBuffers(first: usize, second: usize): void {
 /** What `normalizeText` made. */
 export let normalizedStart: usize = 0
 export let normalizedEnd: usize = 0
-/** Whether its first character is the text's first. */
-export let keptStart: bool = false
+/** Bytes that were stripped from its beginning. */
+export let strippedBytes: usize = 0
+
+/** A character alone is not stripped: it has neighbours. */
+let alone: bool = false
+
+const character = memory.data(128) // MARGIN, then a character and what vector loads may read
+
+/** A character at the beginning of a text. It is copied: stages work in place. */
+export function normalizeCharacter(start: usize, bytes: u32): void {
+  const at = character + MARGIN
+  store<u32>(at, load<u32>(start))
+  alone = true
+  normalizeText(at, at + bytes, false)
+  alone = false
+}
 
 /** A piece of raw text. `going`: its beginning is not that of the piece, which was cut before. */
 export function normalizeText(start: usize, end: usize, going: bool): void {
   let to = firstBuffer
-  keptStart = true
+  strippedBytes = 0
   for (let stage: u32 = 0; stage < stageCount && start < end; stage++) {
     const at = stages + <usize>stage * 20
     const kind = load<u32>(at)
     if (kind == STRIP) {
+      if (alone) continue
       const from = start
       if (load<u32>(at, 4)) while (start < end && flagsOf(decode(start)) & SPACE) start += decoded
       if (load<u32>(at, 8)) while (start < end && flagsOf(decodeBefore(end)) & SPACE) end -= decoded
-      if (start > from) keptStart = false
+      strippedBytes += start - from
     } else if (kind == PREPEND) {
       const bytes = load<u32>(at, 8)
       if (!going) {

@@ -50,12 +50,17 @@ export function addPreTokenizer(kind: u32, a: u32, b: u32, c: u32, d: u32): bool
   return true
 }
 
-/** Where the text begins, as long as its first stretch is at hand: some spaces are put there only. */
-let textStart: usize = 0
+// What became of the first character of the text, as long as its first piece is at hand: some spaces are put there only.
+let firstStart: usize = 0
+let firstEnd: usize = 0
 
-/** Normalised text into ids. `first`: it is the beginning of the whole text. */
-export function preTokenize(start: usize, end: usize, first: bool): void {
-  textStart = first ? start : 0
+export function setFirst(start: usize, bytes: usize): void {
+  firstStart = start
+  firstEnd = start + bytes
+}
+
+/** Normalised text into ids. */
+export function preTokenize(start: usize, end: usize): void {
   if (start < end) cut(0, start, end)
 }
 
@@ -157,7 +162,8 @@ export function metaFrom(p: usize, end: usize): usize {
 
 function metaspace(next: u32, start: usize, end: usize, prepend: u32, split: bool): void {
   end = metaToSpaces(start, end)
-  if (load<u8>(start) != 0x20 && (prepend == 2 || (prepend == 1 && start == textStart))) store<u8>(--start, 0x20)
+  const wanted = prepend == 2 || (prepend == 1 && start >= firstStart && start < firstEnd)
+  if (wanted && load<u8>(start) != 0x20) store<u8>(--start, 0x20)
   if (!split) {
     word(next, start, end)
     return

@@ -12,7 +12,7 @@ export interface PackedIds {
 
 export interface TextModule {
   setUp(clean: boolean, chinese: boolean, strip: boolean, lower: boolean): number
-  setUpPipeline(bert: boolean, spacesAreMeta: boolean, mayDropFirst: boolean): void
+  setUpPipeline(bert: boolean, spacesAreMeta: boolean, firstMatters: boolean): void
   addNormalizer(kind: number, a: number, b: number, c: number, d: number): number
   addPreTokenizer(kind: number, a: number, b: number, c: number, d: number): number
   setUpForms(): number

@@ -112,14 +112,15 @@ export function bytesBeforeSpaces({ vocabulary }: Bpe, form: TextForm): Uint8Arr
 }
 
 /**
- * Whether a text may be cut before a space that no token has inside: the space is a token, and nothing is merged with the
- * tokens that stand for bytes. Not where whole words are looked up: the parts would be words.
+ * Whether a text may be cut before a space that no token has inside: the space is a token, no character is left out, and
+ * nothing is merged with the tokens that stand for bytes. Not where whole words are looked up: the parts would be words.
  */
 export function cutsAtSpaces(bpe: Bpe, form: TextForm): boolean {
   if (bpe.wholeWords || form === 'bytes' || !bpe.vocabulary.includes(form === 'meta' ? META : ' ')) return false
   const bytes = new Set(byteIds(bpe, form))
   bytes.delete(-1)
   const count = bpe.merges.length / 3
+  if (bpe.unknown === undefined && bytes.size < 256) return false
   return bytes.size === 0 || !bpe.merges.subarray(0, 2 * count).some(id => bytes.has(id))
 }
 
