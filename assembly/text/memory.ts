@@ -31,6 +31,32 @@ export function reserve(bytes: usize): usize {
   return start
 }
 
+/** Above everything that a block of texts uses; set when a block is laid out. */
+let scratchFrom: usize = 0
+
+export function scratchAbove(address: usize): void {
+  scratchFrom = (address + 63) & ~63
+}
+
+/** Room above everything else until the next call: not zeroed; 0 where the memory cannot grow (then `fail`). */
+export function scratch(bytes: usize): usize {
+  return reach(<u64>scratchFrom + bytes + 64) ? scratchFrom : 0
+}
+
+let failed: bool = false
+
+/** Memory has run out in the middle of a text: its ids count for nothing. */
+export function fail(): void {
+  failed = true
+}
+
+/** Whether memory has run out since the last call. */
+export function takeFailure(): bool {
+  const was = failed
+  failed = false
+  return was
+}
+
 /** Keeps the first bytes of the working space, as they are, for good. */
 export function keep(bytes: usize): void {
   top += aligned(bytes)

@@ -5,6 +5,7 @@
 // A mapping is even: twice the distance to the one code point that it becomes (0: itself); or odd: the place of a
 // sequence.
 import { at2, at4, at8, reserve } from './memory'
+import { next, nextSigned, open } from './stream'
 import { RECORDS, SEQUENCE_CODES, UNICODE_STREAM } from './unicode-data'
 
 export const SPACE: u32 = 1
@@ -15,8 +16,18 @@ export const PUNCTUATION: u32 = 4
 export const CHINESE: u32 = 8
 /** \w of regular expressions. */
 export const WORD: u32 = 16
+/** A number of any kind: Rust's is_numeric. */
+export const NUMERIC: u32 = 32
+/** Dropped by StripAccents: any mark, spacing ones too. */
+export const ACCENT: u32 = 64
+/** \p{L} of regular expressions. */
+export const LETTER: u32 = 128
+/** \p{N} of regular expressions. */
+export const NUMBER: u32 = 256
+/** Four bits from here: class of grapheme clusters, see graphemes.ts. */
+export const CLUSTER_SHIFT: u32 = 9
 /** Above this: place in the canonical order (Unicode 3.11), 0 where the order is fixed. */
-export const ORDER_SHIFT: u32 = 5
+export const ORDER_SHIFT: u32 = 13
 /** The order of a character that accent stripping drops without a trace. */
 export const TRANSPARENT: u32 = 7
 
@@ -32,30 +43,13 @@ let table: usize = 0 // (PLANES + tags) u16
 let records: usize = 0 // (RECORDS) u32 flags, i32 mapping
 let sequences: usize = 0 // (SEQUENCE_CODES) u32: length, code points, length, …
 
-let cursor: usize = 0
-
-function next(): u32 {
-  let byte = <u32>load<u8>(cursor++)
-  let value = byte & 0x7f
-  for (let shift: u32 = 7; byte >= 0x80; shift += 7) {
-    byte = load<u8>(cursor++)
-    value |= (byte & 0x7f) << shift
-  }
-  return value
-}
-
-function nextSigned(): i32 {
-  const value = next()
-  return <i32>(value >> 1) ^ -(<i32>(value & 1))
-}
-
 /** Unpacks with the mappings of the wanted normaliser; false where there is no memory. */
 export function unpack(strip: bool, lower: bool): bool {
   table = reserve((PLANES + (TAGS_END - TAGS)) * sizeof<u16>())
   records = reserve(RECORDS * sizeof<u64>())
   sequences = reserve(SEQUENCE_CODES * sizeof<u32>())
   if (!table || !records || !sequences) return false
-  cursor = UNICODE_STREAM
+  open(UNICODE_STREAM)
   const count = next()
   for (let record: u32 = 0; record < count; record++) {
     store<u32>(at8(records, record), next())

@@ -9,9 +9,9 @@ import { encode } from './utf8'
 
 const CACHE_BITS: u32 = 15
 const ENTRY_SHIFT: u32 = 6
-const KEY_BYTES: u32 = 32
-const CACHED_IDS: u32 = 7
-const COUNT_AT: usize = 60
+export const KEY_BYTES: u32 = 32
+export const CACHED_IDS: u32 = 7
+export const COUNT_AT: usize = 60
 
 let cache: usize = 0 // (2^CACHE_BITS) entries
 
@@ -31,17 +31,28 @@ let hasZero: bool = false
 // 32 bytes of ones, then of zeros: read at 32 − n, a mask of n bytes.
 const ones = memory.data(96)
 
+export function setUpCache(): bool {
+  memory.fill(ones, 0xff, 32)
+  cache = reserve(<usize>1 << (CACHE_BITS + ENTRY_SHIFT))
+  return cache != 0
+}
+
 export function setUpWords(characters: u32, unknownId: i32): bool {
   maximumCharacters = characters
   unknown = unknownId
-  memory.fill(ones, 0xff, 32)
-  cache = reserve(<usize>1 << (CACHE_BITS + ENTRY_SHIFT))
   word = reserve(at4(0, characters) + 128)
-  return cache != 0 && word != 0
+  return word != 0
 }
 
 export function setOutput(address: usize): void {
   output = address
+}
+
+/** Once the output has passed this address, the rest of the text is not wanted. */
+export let stop: usize = 0
+
+export function setStop(address: usize): void {
+  stop = address
 }
 
 @inline
@@ -93,6 +104,14 @@ function splitInto(entry: usize, bytes: u32): void {
     memory.copy(entry + KEY_BYTES, first, at4(0, count))
     store<u32>(entry, count, COUNT_AT)
   } else memory.fill(entry, 0, KEY_BYTES)
+}
+
+/** A word as a whole, already normalised. */
+export function wordPieceToIds(start: usize, end: usize): void {
+  let characters: u32 = 0
+  for (let p = start; p < end; p++) if ((load<u8>(p) & 0xc0) != 0x80) characters++
+  if (characters > maximumCharacters) emit(unknown)
+  else split(start, <u32>(end - start))
 }
 
 function split(from: usize, bytes: u32): void {

@@ -11,9 +11,33 @@ export interface PackedIds {
 }
 
 export interface TextModule {
-  setUp(clean: boolean, chinese: boolean, strip: boolean, lower: boolean, longest: number, unknown: number): number
+  setUp(clean: boolean, chinese: boolean, strip: boolean, lower: boolean): number
+  setUpPipeline(bert: boolean, spacesAreMeta: boolean, firstMatters: boolean): void
+  addNormalizer(kind: number, a: number, b: number, c: number, d: number): number
+  addPreTokenizer(kind: number, a: number, b: number, c: number, d: number): number
+  setUpForms(): number
+  setGrowth(text: number, ids: number, more: number): void
+  setModel(kind: number): void
+  setUpWordPiece(longest: number, unknown: number): number
+  stageBpe(count: number): number
+  setUpBpe(
+    count: number,
+    bytes: boolean,
+    whole: boolean,
+    byteFallback: boolean,
+    fuseUnknown: boolean,
+    unknown: number,
+  ): void
+  byteIdsAt(): number
+  spaceBehindAt(): number
+  reserve(bytes: number): number
+  setUpPrecompiled(units: number, replacements: number): void
+  stageUnigram(bytes: number, count: number): number
+  setUpUnigram(scores: number, lowest: number, unknown: number, bytes: number): void
+  buildUnigram(bytes: number, count: number): number
   prepareNormalized(bytes: number): number
   normalized(bytes: number): number
+  normalizedAt(): number
   stage(bytes: number, count: number): number
   build(bytes: number, count: number): number
   addSpecial(behind: boolean, id: number): number
@@ -31,8 +55,8 @@ export interface Instance {
   readonly memory: WebAssembly.Memory
   /** Special ids before a text. */
   readonly before: number
-  /** Whether a text may be cut at any white space. */
-  readonly divisible: boolean
+  /** Where a long text may be cut: at any white space, before a space between two ASCII letters, or nowhere. */
+  readonly cuts: 'blanks' | 'letters' | 'never'
 }
 
 const BLOCK_BYTES = 1 << 18
@@ -86,8 +110,11 @@ export function encodeTexts(engine: Instance, texts: readonly string[], limit: n
       offsets[++i] = to.length
       continue
     }
-    const { ends, taken } = fillBlock(engine, texts, i)
+    const { address, taken } = fillBlock(engine, texts, i)
     const count = engine.module.encode(taken, Math.min(limit, UNLIMITED), special, 0, false, true)
+    if (count < 0) throw noMemory('a long word', BLOCK_BYTES)
+    // Not before encoding, which may make the memory grow.
+    const ends = new Int32Array(engine.memory.buffer, address, taken)
     for (let j = 0; j < taken; j++) offsets[i + j + 1] = first + ends[j]!
     collect(to, engine, count)
     truncated += engine.module.cutTexts()
@@ -101,7 +128,7 @@ function fillBlock(
   { module, memory }: Instance,
   texts: readonly string[],
   first: number,
-): { ends: Int32Array; taken: number } {
+): { address: number; taken: number } {
   const address = module.prepare(BLOCK_BYTES, BLOCK_TEXTS) >>> 0
   if (!address) throw noMemory('a block of texts', 5 * BLOCK_BYTES)
   const ends = new Int32Array(memory.buffer, address, BLOCK_TEXTS)
@@ -113,33 +140,39 @@ function fillBlock(
     filled += encoder.encodeInto(text, block.subarray(filled)).written
     ends[taken] = filled
   }
-  return { ends, taken }
+  return { address, taken }
 }
 
 const isBlank = (code: number) => code === 0x20 || code === 0x0a || code === 0x09 || code === 0x0d
+const isLetter = (code: number) => (code | 0x20) >= 0x61 && (code | 0x20) <= 0x7a
 
-/** Where to cut a text that is too long for a block: at the last white space within reach, or the first behind it. */
-function placeToCut(text: string, start: number, divisible: boolean): number {
+/** Where to cut a text that is too long for a block: at the last place within reach, or the first behind it. */
+function placeToCut(text: string, start: number, cuts: Instance['cuts']): number {
   const reach = start + BLOCK_BYTES
-  if (reach >= text.length || !divisible) return text.length
-  for (let i = reach; i > start; i--) if (isBlank(text.charCodeAt(i))) return i
-  for (let i = reach + 1; i < text.length; i++) if (isBlank(text.charCodeAt(i))) return i
+  if (reach >= text.length || cuts === 'never') return text.length
+  const fits = (i: number) =>
+    cuts === 'blanks'
+      ? isBlank(text.charCodeAt(i))
+      : text.charCodeAt(i) === 0x20 && isLetter(text.charCodeAt(i - 1)) && isLetter(text.charCodeAt(i + 1))
+  for (let i = reach; i > start; i--) if (fits(i)) return i
+  for (let i = reach + 1; i < text.length; i++) if (fits(i)) return i
   return text.length
 }
 
 /** One text, in pieces; returns 1 if it was cut at the limit. */
 function encodeLong(engine: Instance, text: string, limit: number, special: boolean, to: Collected): number {
-  const { module, memory, before, divisible } = engine
+  const { module, memory, before, cuts } = engine
   let used = 0
   for (let start = 0; ; ) {
-    const end = placeToCut(text, start, divisible)
+    const end = placeToCut(text, start, cuts)
     const bytes = utf8Length(text, start, end)
     const address = module.prepare(bytes, 1) >>> 0
-    if (!address) throw noMemory(`a stretch of ${end - start} characters without white space`, 5 * bytes)
+    if (!address) throw noMemory(`a stretch of ${end - start} characters that cannot be cut`, 5 * bytes)
     encoder.encodeInto(text.slice(start, end), new Uint8Array(memory.buffer, module.textsAt() >>> 0, bytes))
     new Int32Array(memory.buffer, address, 1)[0] = bytes
     const [opened, closed] = [start > 0, end === text.length]
     const count = module.encode(1, Math.min(limit, UNLIMITED), special, used, opened, closed)
+    if (count < 0) throw noMemory(`a stretch of ${end - start} characters that cannot be cut`, 32 * bytes)
     collect(to, engine, count)
     used += count - (special && !opened ? before : 0)
     if (module.lastTextWasCut()) return 1

@@ -1,7 +1,7 @@
 // Two texts as one sequence, put together by the pair template. Where they are too long, the longer one is cut first
 // ("longest_first" of the Hugging Face tokenizers).
 import type { PackedIds } from './blocks.js'
-import type { TemplatePiece } from './wordpiece.js'
+import type { TemplatePiece } from './template.js'
 
 export interface PackedPairs extends PackedIds {
   /** 0 for the first text and its special tokens, 1 for the second (as the template says). (offsets[pairs]) */

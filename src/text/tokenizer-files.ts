@@ -1,109 +1,64 @@
 // The files of a tokenizer that was made in memory, or those that a folder lacked, as the Hugging Face libraries read
 // them.
-import { allTokens, bertTemplate, type SpecialIds, type TemplatePiece, type WordPiece } from './wordpiece.js'
+import { allTokens, type Definition } from './definition.js'
+import { bertTemplate } from './template.js'
+import { specialKeys } from './tokenizer-config.js'
 
 const encoder = new TextEncoder()
 
 /**
- * tokenizer.json, tokenizer_config.json, special_tokens_map.json, and vocab.txt where ids have no holes and tokens no
- * line ends.
+ * tokenizer.json, tokenizer_config.json, special_tokens_map.json, and a WordPiece tokenizer's vocab.txt where ids have no
+ * holes and tokens no line ends. `json`: what tokenizer.json says.
  */
-export function writeTokenizerFiles(wordpiece: WordPiece): Record<string, Uint8Array> {
-  const specials = specialNames(wordpiece)
+export function writeTokenizerFiles(definition: Definition, json: unknown): Record<string, Uint8Array> {
+  const specials = specialNames(definition)
   const files: Record<string, unknown> = {
-    'tokenizer.json': tokenizerJson(wordpiece),
-    'tokenizer_config.json': { ...tokenizerConfig(wordpiece), ...specials },
+    'tokenizer.json': json,
+    'tokenizer_config.json': { ...tokenizerConfig(definition), ...specials },
     'special_tokens_map.json': specials,
   }
   const written = Object.fromEntries(
-    Object.entries(files).map(([name, json]) => [name, encoder.encode(`${JSON.stringify(json, null, 2)}\n`)]),
+    Object.entries(files).map(([name, content]) => [name, encoder.encode(`${JSON.stringify(content, null, 2)}\n`)]),
   )
-  const { vocabulary } = wordpiece
-  const fits = vocabulary.every(token => token !== undefined && !/[\r\n]/.test(token))
+  const { kind, vocabulary } = definition.model
+  const fits = kind === 'wordpiece' && vocabulary.every(token => token !== undefined && !/[\r\n]/.test(token))
   return fits ? { ...written, 'vocab.txt': encoder.encode(`${vocabulary.join('\n')}\n`) } : written
 }
 
-function specialNames(wordpiece: WordPiece): Record<string, string> {
-  const tokens = allTokens(wordpiece)
+function specialNames(definition: Definition): Record<string, string> {
+  const tokens = allTokens(definition)
   const names: Record<string, string> = {}
-  for (const key of ['cls', 'sep', 'pad', 'unk', 'mask'] as const satisfies (keyof SpecialIds)[]) {
-    const id = wordpiece.special[key]
+  for (const key of specialKeys) {
+    const id = definition.special[key]
     if (id !== undefined) names[`${key}_token`] = tokens[id]!
   }
   return names
 }
 
-function tokenizerConfig(wordpiece: WordPiece): Record<string, unknown> {
-  const named = (id: number | undefined) => (id === undefined ? undefined : { id, content: allTokens(wordpiece)[id]! })
-  const bert = bertTemplate(named(wordpiece.special.cls), named(wordpiece.special.sep))
+function tokenizerConfig(definition: Definition): Record<string, unknown> {
+  const tokens = allTokens(definition)
+  const named = (id: number | undefined) => (id === undefined ? undefined : { id, content: tokens[id]! })
+  const { cls, sep } = definition.special
+  const bert = definition.normalizers.find(stage => stage.kind === 'bert')
+  // BertTokenizer makes its own template, always the same.
+  const isBert =
+    definition.model.kind === 'wordpiece' &&
+    bert &&
+    JSON.stringify(bertTemplate(named(cls), named(sep))) === JSON.stringify(definition.template)
   return {
-    // BertTokenizer makes its own template, always the same.
-    tokenizer_class:
-      JSON.stringify(bert) === JSON.stringify(wordpiece.template) ? 'BertTokenizer' : 'PreTrainedTokenizerFast',
-    do_lower_case: wordpiece.lowerCase,
-    strip_accents: wordpiece.stripAccents,
-    tokenize_chinese_chars: wordpiece.chineseCharacters,
-    added_tokens_decoder: Object.fromEntries(addedTokens(wordpiece).map(({ id, ...token }) => [id, token])),
-  }
-}
-
-const addedTokens = (wordpiece: WordPiece) =>
-  [...wordpiece.added]
-    .sort((a, b) => a.id - b.id)
-    .map(({ id, content, singleWord, leftStrip, rightStrip, normalized, special }) => ({
-      id,
-      content,
-      single_word: singleWord,
-      lstrip: leftStrip,
-      rstrip: rightStrip,
-      normalized,
-      special,
-    }))
-
-function postProcessor(wordpiece: WordPiece): unknown {
-  const tokens = allTokens(wordpiece)
-  const write = (pieces: readonly TemplatePiece[]) =>
-    pieces.map(piece =>
-      piece.kind === 'text'
-        ? { Sequence: { id: piece.text === 'first' ? 'A' : 'B', type_id: piece.type } }
-        : { SpecialToken: { id: piece.name, type_id: piece.type } },
-    )
-  const named = wordpiece.template.pair.flatMap(piece => (piece.kind === 'special' ? [piece] : []))
-  if (named.length === 0) return null
-  return {
-    type: 'TemplateProcessing',
-    single: write(wordpiece.template.single),
-    pair: write(wordpiece.template.pair),
-    special_tokens: Object.fromEntries(
-      named.map(({ name, ids }) => [name, { id: name, ids, tokens: ids.map(id => tokens[id]) }]),
+    tokenizer_class: isBert ? 'BertTokenizer' : 'PreTrainedTokenizerFast',
+    ...(bert && {
+      do_lower_case: bert.lowerCase,
+      strip_accents: bert.stripAccents,
+      tokenize_chinese_chars: bert.chineseCharacters,
+    }),
+    added_tokens_decoder: Object.fromEntries(
+      [...definition.added]
+        .sort((a, b) => a.id - b.id)
+        .map(({ id, content, singleWord, leftStrip, rightStrip, normalized, special }) => [
+          id,
+          { content, single_word: singleWord, lstrip: leftStrip, rstrip: rightStrip, normalized, special },
+        ]),
     ),
-  }
-}
-
-function tokenizerJson(wordpiece: WordPiece): unknown {
-  return {
-    version: '1.0',
-    truncation: null,
-    padding: null,
-    added_tokens: addedTokens(wordpiece),
-    normalizer: {
-      type: 'BertNormalizer',
-      clean_text: wordpiece.cleanText,
-      handle_chinese_chars: wordpiece.chineseCharacters,
-      strip_accents: wordpiece.stripAccents,
-      lowercase: wordpiece.lowerCase,
-    },
-    pre_tokenizer: { type: 'BertPreTokenizer' },
-    post_processor: postProcessor(wordpiece),
-    decoder: wordpiece.decoder ? { type: 'WordPiece', ...wordpiece.decoder } : null,
-    model: {
-      type: 'WordPiece',
-      unk_token: wordpiece.unknownToken,
-      continuing_subword_prefix: wordpiece.continuingPrefix,
-      max_input_chars_per_word: wordpiece.maximumCharacters,
-      vocab: Object.fromEntries(
-        [...wordpiece.vocabulary.entries()].flatMap(([id, token]) => (token === undefined ? [] : [[token, id]])),
-      ),
-    },
   }
 }

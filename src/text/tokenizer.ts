@@ -4,26 +4,16 @@ import { parseStrictJson } from '../data/json.js'
 import { exists, isFolder, readBytes } from '../runtime/files.js'
 import type { PackedIds } from './blocks.js'
 import { decodeTokens } from './decode.js'
+import { allTokens, type Definition, type SpecialIds } from './definition.js'
 import { startEngine } from './engine.js'
 import { joinPairs, type PackedPairs } from './pairs.js'
+import { specialsAround, type TemplatePiece } from './template.js'
+import { type Config, readConfig, specialKeys, specialName, specialToken } from './tokenizer-config.js'
 import { writeTokenizerFiles } from './tokenizer-files.js'
 import { readTokenizerJson } from './tokenizer-json.js'
-import {
-  defaultName,
-  readConfig,
-  readVocabulary,
-  readVocabularyFolder,
-  specialKeys,
-  specialName,
-} from './vocabulary-txt.js'
-import {
-  type AddedToken,
-  allTokens,
-  bertTemplate,
-  type SpecialIds,
-  specialsAround,
-  type WordPiece,
-} from './wordpiece.js'
+import { vocabularyJson } from './vocabulary-json.js'
+import { vocabularyMergesJson } from './vocabulary-merges.js'
+import { bertName, readLines, vocabularyTxtJson, wordPieceJson } from './vocabulary-txt.js'
 
 export interface EncodeOptions {
   /** Ids of a sequence at most, special tokens counted: the texts are cut at their ends. Default: no limit. */
@@ -49,7 +39,10 @@ export interface Tokenizer {
 
 const fileNames = [
   'tokenizer.json',
+  'tokenizer.json.gz',
   'vocab.txt',
+  'vocab.json',
+  'merges.txt',
   'tokenizer_config.json',
   'special_tokens_map.json',
   'added_tokens.json',
@@ -57,8 +50,8 @@ const fileNames = [
 type TokenizerFiles = Partial<Record<string, Uint8Array>>
 
 /**
- * Loads tokenizer.json, or vocab.txt with tokenizer_config.json, from a folder. Throws, naming the file, where
- * something is missing, damaged or not supported.
+ * Loads tokenizer.json (or tokenizer.json.gz), vocab.txt, or vocab.json and merges.txt, with tokenizer_config.json, from a
+ * folder. Throws, naming the file, where something is missing, damaged or not supported.
  */
 export async function loadTokenizer(folder: string): Promise<Tokenizer> {
   if (!(await isFolder(folder)))
@@ -71,41 +64,64 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
 
 /** As loadTokenizer, from the files' bytes. `source` begins the error messages. */
 export async function tokenizerFromFiles(files: TokenizerFiles, source: string): Promise<Tokenizer> {
-  const json = (name: (typeof fileNames)[number]) => {
-    const bytes = files[name]
-    return bytes && parseStrictJson(new TextDecoder().decode(bytes), `${source}/${name}`)
+  const text = (name: (typeof fileNames)[number]) => new TextDecoder().decode(files[name])
+  const json = (name: (typeof fileNames)[number]) => files[name] && parseStrictJson(text(name), `${source}/${name}`)
+  const config = readConfig(json('tokenizer_config.json'), json('special_tokens_map.json'), source)
+  const make = (file: string, read: () => unknown) => {
+    const definition = withSpecials(readTokenizerJson(read(), `${source}/${file}`), config)
+    return makeTokenizer(definition, `${source}/${file}`, files, read)
   }
-  const config = json('tokenizer_config.json')
-  const specialTokensMap = json('special_tokens_map.json')
-  if (files['tokenizer.json']) {
-    const read = readTokenizerJson(json('tokenizer.json'), `${source}/tokenizer.json`)
-    return makeTokenizer(
-      withSpecials(read, readConfig(config, specialTokensMap, source)),
-      `${source}/tokenizer.json`,
-      files,
+  if (files['tokenizer.json']) return make('tokenizer.json', () => json('tokenizer.json'))
+  if (files['tokenizer.json.gz']) {
+    const unpacked = await unpack(files['tokenizer.json.gz'], `${source}/tokenizer.json.gz`)
+    return make('tokenizer.json.gz', () =>
+      parseStrictJson(new TextDecoder().decode(unpacked), `${source}/tokenizer.json.gz`),
     )
   }
-  if (files['vocab.txt']) {
-    const lines = readVocabulary(new TextDecoder().decode(files['vocab.txt']))
-    return makeTokenizer(
-      readVocabularyFolder(lines, config, specialTokensMap, json('added_tokens.json'), source),
-      `${source}/vocab.txt`,
-      files,
+  if (files['vocab.txt'])
+    return make('vocab.txt', () =>
+      vocabularyTxtJson(readLines(text('vocab.txt')), config, json('added_tokens.json'), source),
     )
-  }
-  throw new Error(`${source} has no tokenizer.json and no vocab.txt: one of them must say what the tokens are`)
+  if (files['vocab.json'] && files['merges.txt'])
+    return make('vocab.json', () =>
+      vocabularyMergesJson(json('vocab.json'), text('merges.txt'), config, json('added_tokens.json'), source),
+    )
+  throw new Error(
+    `${source} has no tokenizer.json and no vocab.txt, nor vocab.json and merges.txt: one of them must say what the tokens are`,
+  )
 }
 
-/** The roles of special tokens: named in the config, or told by the template, or by BERT's names. */
-function withSpecials(read: Omit<WordPiece, 'special'>, config: ReturnType<typeof readConfig>): WordPiece {
-  const tokens = allTokens({
-    ...read,
-    special: { cls: undefined, sep: undefined, pad: undefined, unk: undefined, mask: undefined },
-  })
+async function unpack(packed: Uint8Array, file: string): Promise<Uint8Array> {
+  try {
+    const stream = new Blob([packed as BlobPart]).stream().pipeThrough(new DecompressionStream('gzip'))
+    return new Uint8Array(await new Response(stream).arrayBuffer())
+  } catch (error) {
+    throw new Error(`${file} is not a whole gzip file: ${(error as Error).message}`)
+  }
+}
+
+/** Names of special tokens where no file gives them: BERT's, then those of later models. */
+const usualNames: Readonly<Record<keyof SpecialIds, readonly string[]>> = {
+  cls: [bertName('cls')],
+  sep: [bertName('sep')],
+  pad: [bertName('pad'), '<pad>'],
+  unk: [bertName('unk'), '<unk>'],
+  mask: [bertName('mask'), '<mask>'],
+}
+
+/** The roles of special tokens: named in the config, or told by the template, or by their usual names. */
+function withSpecials(read: Omit<Definition, 'special'>, config: Config): Definition {
+  const tokens = allTokens(read)
   const { before, after } = specialsAround(read.template.single)
+  const { model } = read
   const idOf = (key: keyof SpecialIds) => {
-    const id = tokens.indexOf(specialName(config, key) ?? (key === 'unk' ? read.unknownToken : defaultName(key)))
-    return id >= 0 ? id : undefined
+    const name = specialName(config, key)
+    if (name === undefined && key === 'unk' && model.unknown !== undefined) return model.unknown
+    for (const each of name === undefined ? usualNames[key] : [name]) {
+      const id = tokens.indexOf(each)
+      if (id >= 0) return id
+    }
+    return undefined
   }
   const special = {
     cls: idOf('cls') ?? before[0],
@@ -139,41 +155,29 @@ export interface WordPieceOptions {
 export async function createWordPieceTokenizer(options: WordPieceOptions): Promise<Tokenizer> {
   const { vocabulary, special = {} } = options
   const source = 'the vocabulary'
-  const added = new Map<keyof SpecialIds, AddedToken>()
-  for (const key of specialKeys) {
-    const content = special[key] ?? defaultName(key)
-    const id = vocabulary.indexOf(content)
-    if (id >= 0)
-      added.set(key, {
-        id,
-        content,
-        singleWord: false,
-        leftStrip: false,
-        rightStrip: false,
-        normalized: false,
-        special: true,
-      })
-    else if (special[key] !== undefined)
+  const vocab = vocabularyJson(vocabulary, source)
+  const names = specialKeys.map(key => ({ key, content: special[key] ?? bertName(key) }))
+  for (const { key, content } of names)
+    if (special[key] !== undefined && vocab[content] === undefined)
       throw new Error(
         `${source} of ${vocabulary.length} entries has no ${JSON.stringify(content)}, named as its ${key} token`,
       )
-  }
-  const id = (key: keyof SpecialIds) => added.get(key)?.id
-  const wordpiece: WordPiece = {
-    vocabulary,
-    unknownToken: special.unk ?? defaultName('unk'),
-    continuingPrefix: options.continuingPrefix ?? '##',
-    maximumCharacters: options.maximumCharacters ?? 100,
+  const known = names.filter(({ content }) => vocab[content] !== undefined)
+  const name = (key: keyof SpecialIds) => special[key] ?? bertName(key)
+  const json = wordPieceJson({
+    vocab,
+    added: known.map(({ content }) => specialToken(vocab[content]!, content)),
+    names: { cls: name('cls'), sep: name('sep'), unk: name('unk') },
     cleanText: options.cleanText ?? true,
     chineseCharacters: options.chineseCharacters ?? true,
     stripAccents: options.stripAccents ?? null,
     lowerCase: options.lowerCase ?? true,
-    added: [...added.values()],
-    special: { cls: id('cls'), sep: id('sep'), pad: id('pad'), unk: id('unk'), mask: id('mask') },
-    template: bertTemplate(added.get('cls'), added.get('sep')),
-    decoder: { prefix: options.continuingPrefix ?? '##', cleanup: true },
-  }
-  return makeTokenizer(wordpiece, source, {})
+    continuingPrefix: options.continuingPrefix ?? '##',
+    maximumCharacters: options.maximumCharacters ?? 100,
+  })
+  const config = Object.fromEntries(known.map(({ key, content }) => [`${key}_token`, content]))
+  const definition = withSpecials(readTokenizerJson(json, source), readConfig(config, undefined, source))
+  return makeTokenizer(definition, source, {}, () => json)
 }
 
 /** Ids that remain for the texts. */
@@ -186,15 +190,21 @@ function roomFor(maxLength: number | undefined, specials: number): number {
   return maxLength - specials
 }
 
-async function makeTokenizer(wordpiece: WordPiece, source: string, originals: TokenizerFiles): Promise<Tokenizer> {
-  const engine = await startEngine(wordpiece, source)
-  const tokens = allTokens(wordpiece)
-  const { single, pair } = wordpiece.template
-  const countIn = (pieces: typeof single) =>
+/** `json`: what tokenizer.json says, read anew where it is wanted. */
+async function makeTokenizer(
+  definition: Definition,
+  source: string,
+  originals: TokenizerFiles,
+  json: () => unknown,
+): Promise<Tokenizer> {
+  const engine = await startEngine(definition, source)
+  const { tokens } = engine
+  const { single, pair } = definition.template
+  const countIn = (pieces: readonly TemplatePiece[]) =>
     pieces.reduce((sum, piece) => sum + (piece.kind === 'special' ? piece.ids.length : 0), 0)
   return {
     vocabularySize: tokens.length,
-    special: wordpiece.special,
+    special: definition.special,
     encode(texts, { maxLength, addSpecialTokens = true } = {}) {
       return engine.encode(texts, roomFor(maxLength, addSpecialTokens ? countIn(single) : 0), addSpecialTokens)
     },
@@ -214,10 +224,12 @@ async function makeTokenizer(wordpiece: WordPiece, source: string, originals: To
     },
     decode(ids) {
       const known = Array.from(ids, id => tokens[id]).filter(token => token !== undefined)
-      return wordpiece.decoder
-        ? decodeTokens(known, wordpiece.decoder.prefix, wordpiece.decoder.cleanup)
-        : known.join(' ')
+      return decodeTokens(known, definition.decoders)
     },
-    files: async () => ({ ...writeTokenizerFiles(wordpiece), ...(originals as Record<string, Uint8Array>) }),
+    files: async () => {
+      const { 'tokenizer.json.gz': _, ...kept } = originals as Record<string, Uint8Array>
+      const made = writeTokenizerFiles(definition, originals['tokenizer.json'] ? undefined : json())
+      return { ...made, ...kept }
+    },
   }
 }

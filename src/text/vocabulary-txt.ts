@@ -1,8 +1,9 @@
 // The older form of a BERT tokenizer: vocab.txt, one token a line, its number the id; case and special tokens in
-// tokenizer_config.json, added tokens there or in added_tokens.json. A vocab.txt alone is taken as BERT's uncased one.
-import * as v from 'valibot'
-import { parsePart } from './tokenizer-json.js'
-import { type AddedToken, bertTemplate, MAXIMUM_ID, type SpecialIds, type WordPiece } from './wordpiece.js'
+// tokenizer_config.json, added tokens there or in added_tokens.json. A vocab.txt alone is taken as BERT's uncased one. It is
+// read as the tokenizer.json that says the same.
+import { bertTemplate, templateJson } from './template.js'
+import { type AddedJson, addedTokens, type Config, specialKeys, specialName } from './tokenizer-config.js'
+import { vocabularyJson } from './vocabulary-json.js'
 
 const classes = [
   'Bert',
@@ -16,55 +17,8 @@ const classes = [
   'DPRQuestionEncoder',
 ]
 
-const Name = v.nullish(
-  v.union([v.string(), v.looseObject({ content: v.string() })], 'expected a token or an object with its content'),
-)
-const Decoder = v.looseObject({
-  content: v.pipe(v.string(), v.nonEmpty()),
-  single_word: v.optional(v.boolean(), false),
-  lstrip: v.optional(v.boolean(), false),
-  rstrip: v.optional(v.boolean(), false),
-  normalized: v.optional(v.boolean(), true),
-  special: v.optional(v.boolean(), false),
-})
-
-const Config = v.looseObject({
-  tokenizer_class: v.nullish(v.string()),
-  do_lower_case: v.nullish(v.boolean()),
-  strip_accents: v.nullish(v.boolean()),
-  tokenize_chinese_chars: v.nullish(v.boolean()),
-  do_basic_tokenize: v.nullish(v.boolean()),
-  never_split: v.nullish(v.array(v.string())),
-  cls_token: Name,
-  sep_token: Name,
-  pad_token: Name,
-  unk_token: Name,
-  mask_token: Name,
-  additional_special_tokens: v.nullish(v.array(Name)),
-  added_tokens_decoder: v.nullish(v.record(v.string(), Decoder)),
-})
-type Config = v.InferOutput<typeof Config>
-
-export const specialKeys = ['cls', 'sep', 'pad', 'unk', 'mask'] as const satisfies (keyof SpecialIds)[]
-
-/** tokenizer_config.json, what special_tokens_map.json says filled in. */
-export function readConfig(config: unknown, specialTokensMap: unknown, source: string): Config {
-  const first = parsePart(Config, config ?? {}, `${source}/tokenizer_config.json`)
-  const second = parsePart(Config, specialTokensMap ?? {}, `${source}/special_tokens_map.json`)
-  const merged = { ...first }
-  for (const key of specialKeys) merged[`${key}_token`] ??= second[`${key}_token`]
-  merged.additional_special_tokens ??= second.additional_special_tokens
-  return merged
-}
-
-/** The token that a config names, undefined where it names none. */
-export function specialName(config: Config, key: keyof SpecialIds): string | undefined {
-  const name = config[`${key}_token`]
-  return typeof name === 'object' ? name?.content : name
-}
-
 /** Lines of a vocab.txt; the last line end closes a line and opens none. */
-export function readVocabulary(text: string): string[] {
+export function readLines(text: string): string[] {
   const lines = text.split('\n').map(line => (line.endsWith('\r') ? line.slice(0, -1) : line))
   if (lines.at(-1) === '') lines.pop()
   return lines
@@ -84,94 +38,76 @@ function refuseUnsupported(config: Config, source: string): void {
     throw new Error(`${source}/tokenizer_config.json: never_split is not supported; make its tokens added tokens`)
 }
 
-function addedTokens(vocabulary: readonly string[], config: Config, addedJson: unknown, source: string): AddedToken[] {
-  const added = new Map<string, AddedToken>()
-  const plain = { singleWord: false, leftStrip: false, rightStrip: false }
-  for (const [key, token] of Object.entries(config.added_tokens_decoder ?? {})) {
-    const { content, single_word, lstrip, rstrip, normalized, special } = token
-    const id = idOf(key, content, `${source}/tokenizer_config.json: added_tokens_decoder`)
-    added.set(content, {
-      id,
-      content,
-      singleWord: single_word,
-      leftStrip: lstrip,
-      rightStrip: rstrip,
-      normalized,
-      special,
-    })
-  }
-  const specials = specialKeys.map(key => specialName(config, key) ?? defaultName(key))
-  const additional = (config.additional_special_tokens ?? []).flatMap(name =>
-    typeof name === 'object' ? (name?.content ?? []) : (name ?? []),
-  )
-  const isSpecial = (content: string) => specials.includes(content) || additional.includes(content)
-  for (const [content, key] of Object.entries(
-    parsePart(v.record(v.string(), v.number()), addedJson ?? {}, `${source}/added_tokens.json`),
-  )) {
-    const id = idOf(String(key), content, `${source}/added_tokens.json`)
-    if (!added.has(content))
-      added.set(content, { id, content, ...plain, normalized: !isSpecial(content), special: isSpecial(content) })
-  }
-  for (const content of [...specials, ...additional]) {
-    const id = vocabulary.indexOf(content)
-    if (!added.has(content) && id >= 0) added.set(content, { id, content, ...plain, normalized: false, special: true })
-    if (!added.has(content) && additional.includes(content)) {
-      throw new Error(
-        `${source}: the special token ${JSON.stringify(content)} has no id: it is neither in vocab.txt nor among the added tokens`,
-      )
-    }
-  }
-  return [...added.values()]
-}
+export const bertName = (key: (typeof specialKeys)[number]) => `[${key.toUpperCase()}]`
 
-function idOf(key: string, content: string, place: string): number {
-  const id = Number(key)
-  if (Number.isInteger(id) && id >= 0 && id <= MAXIMUM_ID) return id
-  throw new Error(`${place}: ${JSON.stringify(content)} has id ${key}, expected an integer from 0 to ${MAXIMUM_ID}`)
-}
-
-export const defaultName = (key: keyof SpecialIds) => `[${key.toUpperCase()}]`
-
-/** `lines`: of vocab.txt; the others parsed files, undefined where there is none. */
-export function readVocabularyFolder(
+/** `lines`: of vocab.txt; `addedJson`: added_tokens.json, undefined where there is none. */
+export function vocabularyTxtJson(
   lines: readonly string[],
-  configJson: unknown,
-  specialTokensMap: unknown,
+  config: Config,
   addedJson: unknown,
   source: string,
-): WordPiece {
-  const config = readConfig(configJson, specialTokensMap, source)
+): unknown {
   refuseUnsupported(config, source)
-  const added = addedTokens(lines, config, addedJson, source)
-  const named = (key: keyof SpecialIds) => {
-    const content = specialName(config, key) ?? defaultName(key)
-    return added.find(token => token.content === content)
-  }
-  for (const key of ['cls', 'sep'] as const) {
-    const name = specialName(config, key) ?? defaultName(key)
-    if (!named(key))
+  const name = (key: (typeof specialKeys)[number]) => specialName(config, key) ?? bertName(key)
+  const vocab = vocabularyJson(lines, `${source}/vocab.txt`)
+  const added = addedTokens(token => vocab[token], config, addedJson, specialKeys.map(name), source, 'vocab.txt')
+  for (const key of ['cls', 'sep'] as const)
+    if (!added.some(({ content }) => content === name(key)))
       throw new Error(
-        `${source}: vocab.txt of ${lines.length} entries has no ${JSON.stringify(name)}; name the right ${key}_token in tokenizer_config.json`,
+        `${source}: vocab.txt of ${lines.length} entries has no ${JSON.stringify(name(key))}; name the right ${key}_token in tokenizer_config.json`,
       )
-  }
-  return {
-    vocabulary: lines,
-    unknownToken: specialName(config, 'unk') ?? defaultName('unk'),
-    continuingPrefix: '##',
-    maximumCharacters: 100,
+  return wordPieceJson({
+    vocab,
+    added,
+    names: { cls: name('cls'), sep: name('sep'), unk: name('unk') },
     cleanText: true,
     chineseCharacters: config.tokenize_chinese_chars ?? true,
     stripAccents: config.strip_accents ?? null,
     lowerCase: config.do_lower_case ?? true,
-    added,
-    special: {
-      cls: named('cls')?.id,
-      sep: named('sep')?.id,
-      pad: named('pad')?.id,
-      unk: named('unk')?.id,
-      mask: named('mask')?.id,
+    continuingPrefix: '##',
+    maximumCharacters: 100,
+  })
+}
+
+export interface WordPieceParts {
+  readonly vocab: Record<string, number>
+  readonly added: readonly AddedJson[]
+  readonly names: { readonly cls: string; readonly sep: string; readonly unk: string }
+  readonly cleanText: boolean
+  readonly chineseCharacters: boolean
+  readonly stripAccents: boolean | null
+  readonly lowerCase: boolean
+  readonly continuingPrefix: string
+  readonly maximumCharacters: number
+}
+
+/** The tokenizer.json of a BERT tokenizer. */
+export function wordPieceJson(parts: WordPieceParts): unknown {
+  const { vocab, added, names } = parts
+  const named = (content: string) => added.find(token => token.content === content)
+  const tokens: string[] = []
+  for (const { id, content } of added) tokens[id] = content
+  return {
+    version: '1.0',
+    truncation: null,
+    padding: null,
+    added_tokens: [...added].sort((a, b) => a.id - b.id),
+    normalizer: {
+      type: 'BertNormalizer',
+      clean_text: parts.cleanText,
+      handle_chinese_chars: parts.chineseCharacters,
+      strip_accents: parts.stripAccents,
+      lowercase: parts.lowerCase,
     },
-    template: bertTemplate(named('cls'), named('sep')),
-    decoder: { prefix: '##', cleanup: true },
+    pre_tokenizer: { type: 'BertPreTokenizer' },
+    post_processor: templateJson(bertTemplate(named(names.cls), named(names.sep)), tokens),
+    decoder: { type: 'WordPiece', prefix: parts.continuingPrefix, cleanup: true },
+    model: {
+      type: 'WordPiece',
+      unk_token: names.unk,
+      continuing_subword_prefix: parts.continuingPrefix,
+      max_input_chars_per_word: parts.maximumCharacters,
+      vocab,
+    },
   }
 }

@@ -148,13 +148,35 @@ test('a folder that is missing, empty or damaged is refused', async () => {
 test('what is not supported is refused by name', async () => {
   const refused: [object, RegExp][] = [
     [
-      { model: { type: 'BPE', vocab: {}, merges: [] } },
-      /model is BPE, which is not supported \(supported: model WordPiece/,
+      { model: { type: 'Morfessor', vocab: {} } },
+      /model is Morfessor, which is not supported \(supported: WordPiece, BPE, Unigram, WordLevel\)/,
     ],
-    [{ normalizer: { type: 'NFC' } }, /normalizer is NFC, which is not supported/],
-    [{ pre_tokenizer: { type: 'ByteLevel' } }, /pre_tokenizer is ByteLevel/],
-    [{ pre_tokenizer: null }, /pre_tokenizer is missing/],
-    [{ post_processor: { type: 'RobertaProcessing' } }, /post_processor is RobertaProcessing/],
+    [{ normalizer: { type: 'ByteLevel' } }, /normalizer is ByteLevel, which is not supported/],
+    [
+      { normalizer: { type: 'Sequence', normalizers: [{ type: 'NFC' }, { type: 'Odd' }] } },
+      /normalizer\.normalizers\.1 is Odd/,
+    ],
+    [
+      { normalizer: { type: 'Replace', pattern: { Regex: '\\d+' }, content: '' } },
+      /expression "\\\\d\+", which is not/,
+    ],
+    [{ normalizer: { type: 'Prepend', prepend: 'x'.repeat(49) } }, /normalizer\.prepend has over 48 bytes/],
+    [
+      { pre_tokenizer: { type: 'ByteLevel' } },
+      /pre_tokenizer has ByteLevel, which is supported with the model BPE only/,
+    ],
+    [{ pre_tokenizer: { type: 'UnicodeScripts' } }, /pre_tokenizer is UnicodeScripts/],
+    [
+      { pre_tokenizer: { type: 'Split', pattern: { Regex: '[a-z]+' }, behavior: 'Isolated', invert: false } },
+      /pre_tokenizer is Split with the expression "\[a-z\]\+", which is not supported/,
+    ],
+    [
+      { pre_tokenizer: { type: 'Sequence', pretokenizers: [{ type: 'Metaspace' }, { type: 'Digits' }] } },
+      /pre_tokenizer\.pretokenizers\.1 is Digits behind what makes ▁ of spaces/,
+    ],
+    [{ pre_tokenizer: { type: 'Metaspace', replacement: '_' } }, /pre_tokenizer\.replacement is "_", only "▁"/],
+    [{ post_processor: { type: 'Odd' } }, /post_processor is Odd/],
+    [{ decoder: { type: 'CTC' } }, /decoder is CTC, which is not supported/],
     [{ model: undefined }, /x\/tokenizer\.json: model: /],
     [{ model: { ...complete.model, vocab: [['a', 0]] } }, /model\.vocab: /],
     [{ model: { ...complete.model, vocab: { a: -1 } } }, /model\.vocab: "a" has id -1/],

@@ -1,0 +1,150 @@
+// The model "BPE" of tokenizer.json. assembly/text/bpe.ts merges.
+import * as v from 'valibot'
+import { type BytesOf, byteAlphabet, type Host, META, type TextForm } from './host.js'
+import { parsePart } from './parse.js'
+import { readVocabulary, Vocabulary } from './vocabulary-json.js'
+
+export interface Bpe {
+  readonly kind: 'bpe'
+  readonly vocabulary: readonly (string | undefined)[]
+  /** Ids of the left parts, then of the right ones, then of what they become, by rank. (3 × merges) */
+  readonly merges: Int32Array
+  /** undefined: what is unknown is left out. */
+  readonly unknown: number | undefined
+  /** Unknown characters in a row are one. */
+  readonly fuseUnknown: boolean
+  /** Whether a character without a token becomes the tokens <0x00> to <0xFF>. */
+  readonly byteFallback: boolean
+  /** Whether a word that is a token is not taken apart. */
+  readonly wholeWords: boolean
+}
+
+const Schema = v.looseObject({
+  dropout: v.nullish(v.number()),
+  unk_token: v.nullish(v.string()),
+  continuing_subword_prefix: v.nullish(v.string()),
+  end_of_word_suffix: v.nullish(v.string()),
+  fuse_unk: v.optional(v.boolean(), false),
+  byte_fallback: v.optional(v.boolean(), false),
+  ignore_merges: v.optional(v.boolean(), false),
+  vocab: Vocabulary,
+  merges: v.custom<unknown[]>(value => Array.isArray(value), 'expected a list of merges'),
+})
+
+export function readBpe(json: unknown, source: string): Bpe {
+  const model = parsePart(Schema, json, source, 'model')
+  for (const key of ['continuing_subword_prefix', 'end_of_word_suffix'] as const)
+    if (model[key]) throw new Error(`${source}: model.${key} is ${JSON.stringify(model[key])}, which is not supported`)
+  if (model.dropout)
+    throw new Error(`${source}: model.dropout is ${model.dropout}, which is not supported: set it to null`)
+  const vocabulary = readVocabulary(model.vocab, source)
+  const ids = new Map<string | undefined, number>()
+  for (let id = 0; id < vocabulary.length; id++) ids.set(vocabulary[id], id)
+  ids.delete(undefined)
+  const unknown = typeof model.unk_token === 'string' ? ids.get(model.unk_token) : undefined
+  if (typeof model.unk_token === 'string' && unknown === undefined)
+    throw new Error(
+      `${source}: the unknown token ${JSON.stringify(model.unk_token)} is not in the vocabulary of ${vocabulary.length} entries`,
+    )
+  return {
+    kind: 'bpe',
+    vocabulary,
+    merges: readMerges(model.merges, ids, source),
+    unknown,
+    fuseUnknown: model.fuse_unk,
+    byteFallback: model.byte_fallback,
+    wholeWords: model.ignore_merges,
+  }
+}
+
+function readMerges(
+  list: readonly unknown[],
+  ids: ReadonlyMap<string | undefined, number>,
+  source: string,
+): Int32Array {
+  const count = list.length
+  const merges = new Int32Array(3 * count)
+  for (let rank = 0; rank < count; rank++) {
+    const merge = list[rank]
+    const parts = typeof merge === 'string' ? merge.split(' ') : merge
+    if (!Array.isArray(parts) || parts.length !== 2 || typeof parts[0] !== 'string' || typeof parts[1] !== 'string')
+      throw new Error(`${source}: model.merges.${rank} is ${JSON.stringify(merge)}, expected two tokens`)
+    const [left, right] = parts as [string, string]
+    const found = [left, right, left + right].map(token => ids.get(token) ?? -1)
+    if (found.includes(-1)) {
+      const missing = [left, right, left + right][found.indexOf(-1)]
+      throw new Error(
+        `${source}: model.merges.${rank} needs the token ${JSON.stringify(missing)}, which the vocabulary lacks`,
+      )
+    }
+    for (const [part, id] of found.entries()) merges[part * count + rank] = id
+  }
+  return merges
+}
+
+/** Ids of the tokens that stand for bytes, −1 where there is none. (256) */
+function byteIds({ vocabulary, byteFallback }: Bpe, form: TextForm): Int32Array {
+  const names =
+    form === 'bytes'
+      ? byteAlphabet
+      : Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`)
+  if (form !== 'bytes' && !byteFallback) return new Int32Array(256).fill(-1)
+  const wanted = new Map(names.map((name, byte) => [name, byte]))
+  const ids = new Int32Array(256).fill(-1)
+  for (let id = 0; id < vocabulary.length; id++) {
+    const byte = wanted.get(vocabulary[id] ?? '')
+    if (byte !== undefined) ids[byte] = id
+  }
+  return ids
+}
+
+/** Bytes that a space follows within some token. (256) */
+export function bytesBeforeSpaces({ vocabulary }: Bpe, form: TextForm): Uint8Array {
+  const before = new Uint8Array(256)
+  const space = form === 'meta' ? META : ' '
+  for (const token of vocabulary) {
+    for (let at = token?.indexOf(space, 1) ?? -1; at > 0; at = token!.indexOf(space, at + 1)) {
+      const bytes = new TextEncoder().encode(token!.slice(0, at).replaceAll(META, form === 'meta' ? ' ' : META))
+      before[bytes.at(-1)!] = 1
+    }
+  }
+  return before
+}
+
+/**
+ * Whether a text may be cut before a space that no token has inside: the space is a token, no character is left out, and
+ * nothing is merged with the tokens that stand for bytes. Not where whole words are looked up: the parts would be words.
+ */
+export function cutsAtSpaces(bpe: Bpe, form: TextForm): boolean {
+  if (bpe.wholeWords || form === 'bytes' || !bpe.vocabulary.includes(form === 'meta' ? META : ' ')) return false
+  const bytes = new Set(byteIds(bpe, form))
+  bytes.delete(-1)
+  const count = bpe.merges.length / 3
+  if (bpe.unknown === undefined && bytes.size < 256) return false
+  return bytes.size === 0 || !bpe.merges.subarray(0, 2 * count).some(id => bytes.has(id))
+}
+
+export function putBpe(host: Host, bpe: Bpe, form: TextForm, source: string): void {
+  const { module, memory } = host
+  const what = `${source}: the merges`
+  if (form === 'meta' && bpe.byteFallback && !bpe.vocabulary.includes(META))
+    throw new Error(`${source}: model.byte_fallback with a vocabulary that lacks "${META}" is not supported`)
+  const count = bpe.merges.length / 3
+  const staged = module.stageBpe(count) >>> 0
+  if (!staged) throw new Error(`${what} are too many for the memory: ${count}`)
+  new Int32Array(memory.buffer, staged, bpe.merges.length).set(bpe.merges)
+  const { wholeWords, byteFallback, fuseUnknown, unknown } = bpe
+  module.setUpBpe(count, form === 'bytes', wholeWords, byteFallback && form !== 'bytes', fuseUnknown, unknown ?? -1)
+  new Int32Array(memory.buffer, module.byteIdsAt() >>> 0, 256).set(byteIds(bpe, form))
+  new Uint8Array(memory.buffer, module.spaceBehindAt() >>> 0, 256).set(bytesBeforeSpaces(bpe, form))
+}
+
+/** The tokens that are looked up in texts, with their ids: characters, and all where whole words are. */
+export function lookedUp(bpe: Bpe, form: TextForm, bytesOf: BytesOf): { id: number; bytes: Uint8Array }[] {
+  return bpe.vocabulary.flatMap((token, id) => {
+    const isCharacter = form !== 'bytes' && token !== undefined && token.length <= 2 && [...token].length === 1
+    if (token === undefined || !(isCharacter || bpe.wholeWords)) return []
+    const bytes = bytesOf(token)
+    return bytes && bytes.length > 0 ? [{ id, bytes }] : []
+  })
+}

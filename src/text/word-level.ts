@@ -1,0 +1,19 @@
+// The model "WordLevel" of tokenizer.json: every word a token, or unknown.
+import * as v from 'valibot'
+import { parsePart } from './parse.js'
+import { readVocabulary, Vocabulary } from './vocabulary-json.js'
+import { unknownId } from './wordpiece.js'
+
+export interface WordLevel {
+  readonly kind: 'wordlevel'
+  readonly vocabulary: readonly (string | undefined)[]
+  readonly unknown: number
+}
+
+const Schema = v.looseObject({ unk_token: v.optional(v.string(), '<unk>'), vocab: Vocabulary })
+
+export function readWordLevel(json: unknown, source: string): WordLevel {
+  const { unk_token, vocab } = parsePart(Schema, json, source, 'model')
+  const vocabulary = readVocabulary(vocab, source)
+  return { kind: 'wordlevel', vocabulary, unknown: unknownId(vocabulary, unk_token, source) }
+}
