@@ -43,7 +43,10 @@ export async function startEngine(definition: Definition, source: string): Promi
     }
   }
   const engine: Instance = { module, memory, before: before.length, cuts: cutsOf(definition, stages) }
-  return { tokens: tokensOf(definition, added), encode: (texts, limit, special) => encodeTexts(engine, texts, limit, special) }
+  return {
+    tokens: tokensOf(definition, added),
+    encode: (texts, limit, special) => encodeTexts(engine, texts, limit, special),
+  }
 }
 
 /** BERT's normaliser, pre-tokeniser and WordPiece, which the module does in one. */
@@ -99,7 +102,11 @@ function putPipeline(host: Host, definition: Definition, stages: readonly PreTok
     throw noMemory(source, 4 << 20)
   const fast = isBert(definition)
   const atFirst = stages.some(stage => stage.kind === 'metaspace' && stage.prepend === 'first')
-  module.setUpPipeline(fast, normalizers.some(({ kind }) => kind === 'meta'), atFirst)
+  module.setUpPipeline(
+    fast,
+    normalizers.some(({ kind }) => kind === 'meta'),
+    atFirst,
+  )
   putNormalizers(host, normalizers, source)
   if (!fast) putPreTokenizers(host, stages, source)
   const { text, ids, more } = growthOf(normalizers)
