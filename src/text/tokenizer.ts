@@ -23,6 +23,7 @@ export interface EncodeOptions {
 }
 
 export interface Tokenizer {
+  readonly model: Definition['model']['kind']
   /** One more than the largest id, added tokens included. */
   readonly vocabularySize: number
   readonly special: SpecialIds
@@ -203,6 +204,7 @@ async function makeTokenizer(
   const countIn = (pieces: readonly TemplatePiece[]) =>
     pieces.reduce((sum, piece) => sum + (piece.kind === 'special' ? piece.ids.length : 0), 0)
   return {
+    model: definition.model.kind,
     vocabularySize: tokens.length,
     special: definition.special,
     encode(texts, { maxLength, addSpecialTokens = true } = {}) {

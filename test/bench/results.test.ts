@@ -14,6 +14,7 @@ import { placeModel } from '../../src/run/model.js'
 import { createWordPieceTokenizer } from '../../src/text/tokenizer.js'
 import { candidatesOf } from '../../src/train/contrastive.js'
 import { defaultOptimizer } from '../../src/train/optimizer.js'
+import { bpe, tokenizerOf } from '../support/tokenizers.js'
 
 const backend = await createWasmBackend({ threads: 1 })
 const source = randomModel(true)
@@ -57,6 +58,15 @@ test('tokenizing: the longest tokens; other ids are noticed', async () => {
   const other = await createWordPieceTokenizer({ vocabulary: vocabulary.map(token => (token === 'un' ? 'nu' : token)) })
   const wrong = { ...tokenizer, encode: other.encode }
   assert.ok(wrongTexts(wrong, texts) > 0)
+})
+
+test('ids of other models are checked by what they decode to', async () => {
+  const pre_tokenizer = { type: 'ByteLevel', add_prefix_space: false, use_regex: true }
+  const model = bpe('Ġabc', [['a', 'b']])
+  const decoder = { type: 'ByteLevel' }
+  const texts = ['ab cab', 'CAB ba']
+  assert.is(wrongTexts(await tokenizerOf({ pre_tokenizer, model, decoder }), texts), 0)
+  assert.is(wrongTexts(await tokenizerOf({ pre_tokenizer, model, decoder }), ['ab', 'abx']), 0.5)
 })
 
 test('InfoNCE in f64', () => {

@@ -70,6 +70,7 @@ test('added tokens: as written, normalised, the longest, only as single words', 
     added(23, 'ld', { single_word: true }),
     added(24, '<e>', { lstrip: true, rstrip: true }),
     added(25, 'dx'),
+    added(26, ' of ', { normalized: true }),
   ]
   const json = { ...complete, added_tokens, post_processor: null }
   assert.equal(await idsOf(json, 'hello NEW YÖRK! New Yorkers hello'), [5, 20, 9, 21, 1, 5])
@@ -78,8 +79,9 @@ test('added tokens: as written, normalised, the longest, only as single words', 
   assert.equal(await idsOf(json, 'hello <e>  <e>hello'), [5, 24, 24, 5])
   // Within a token that does not stand alone no other is looked for.
   assert.equal(await idsOf(json, 'ldx dx'), [1, 25])
+  assert.equal(await idsOf(json, 'hello  OF hello of'), [5, 26, 5, 1])
   const tokenizer = await load(json)
-  assert.is(tokenizer.vocabularySize, 26)
+  assert.is(tokenizer.vocabularySize, 27)
   assert.is(tokenizer.tokenOf(21), 'new yorker')
   // Cut at white space, a long text would lose the token that contains some.
   const long = tokenizer.encode([`hello${'new york '.repeat(60_000)}`])
