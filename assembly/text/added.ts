@@ -1,6 +1,6 @@
-// Added tokens ([CLS], [MASK], …) are cut out of the text before anything else sees it: the leftmost first, of those the
-// longest. Those marked "normalized" are looked for in the normalised text instead. A value is eight times the id, plus
-// the token's flags.
+// Added tokens ([CLS], [MASK], …) are cut out of the text before anything else sees it: the leftmost first, of those
+// the longest. Those marked "normalized" are looked for in the normalised text instead. A value is eight times the id,
+// plus the token's flags.
 import { normalizeCharacter, normalizedEnd, normalizedStart, normalizeText, strippedBytes } from './normalizers'
 import { normalize, splitNormalized } from './normalize'
 import { preTokenize, setFirst } from './pretokenize'

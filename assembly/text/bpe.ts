@@ -1,5 +1,5 @@
-// Byte-pair encoding (Sennrich et al. 2016): a word begins as its bytes or characters, then the pair of neighbours of the
-// lowest rank is merged, the leftmost of several, until no pair is left that may be merged. Pairs are found in one
+// Byte-pair encoding (Sennrich et al. 2016): a word begins as its bytes or characters, then the pair of neighbours of
+// the lowest rank is merged, the leftmost of several, until no pair is left that may be merged. Pairs are found in one
 // open-addressing table. Short words look for the lowest rank with vectors; long ones keep a heap.
 import { at4, at8, fail, reach, reserve, scratch, workspace } from './memory'
 import { follow, NONE, valueOf, WORDS } from './trie'
@@ -45,8 +45,8 @@ function find(left: u32, right: u32): usize {
 }
 
 /**
- * Room for that many merges: left ids, right ids, ids of the results (count each), by rank. Returns their address, 0 where the
- * memory cannot grow; they are not needed after setUpBpe.
+ * Room for that many merges: left ids, right ids, ids of the results (count each), by rank. Returns their address, 0
+ * where the memory cannot grow; they are not needed after setUpBpe.
  */
 export function stageBpe(count: u32): usize {
   let bits: u32 = 8
@@ -58,8 +58,8 @@ export function stageBpe(count: u32): usize {
 }
 
 /**
- * Of equal pairs the last counts. `bytes`: words begin as bytes, not characters. `whole`: a word that is a token is not taken
- * apart. `unknown`: NONE where there is none.
+ * Of equal pairs the last counts. `bytes`: words begin as bytes, not characters. `whole`: a word that is a token is not
+ * taken apart. `unknown`: NONE where there is none.
  */
 export function setUpBpe(
   count: u32,
@@ -141,7 +141,9 @@ function wholeToken(start: usize, end: usize): i32 {
   return valueOf(node)
 }
 
-/** The ids that a word begins as; returns their number. A character without a token or bytes is unknown, or left out. */
+/**
+ * The ids that a word begins as; returns their number. A character without a token or bytes is unknown, or left out.
+ */
 function symbols(start: usize, end: usize, to: usize): u32 {
   let count: u32 = 0
   let unknowns: u32 = 0

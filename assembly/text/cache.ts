@@ -1,13 +1,26 @@
-// A word of any pipeline but BERT's to its ids. Text repeats its words, so that the direct-mapped cache of words.ts answers
-// nearly always; the model is asked for the others. An entry is told from another by its bytes and their number: a word
-// may hold zero bytes.
+// A word of any pipeline but BERT's to its ids. Text repeats its words, so that the direct-mapped cache of words.ts
+// answers nearly always; the model is asked for the others. An entry is told from another by its bytes and their
+// number: a word may hold zero bytes.
 //
-// Cache entry, one line of 64 bytes: the word (32, zeros behind it), up to 7 ids (28), u16 their number, u16 bytes of the word.
+// Cache entry, one line of 64 bytes: the word (32, zeros behind it), up to 7 ids (28), u16 their number, u16 bytes of
+// the word.
 import { bpeToIds } from './bpe'
 import { at4 } from './memory'
 import { follow, NONE, valueOf, WORDS } from './trie'
 import { unigramToIds } from './unigram'
-import { CACHED_IDS, COUNT_AT, emit, entryOf, firstBytes, holds, KEY_BYTES, output, setOutput, unknown, wordPieceToIds } from './words'
+import {
+  CACHED_IDS,
+  COUNT_AT,
+  emit,
+  entryOf,
+  firstBytes,
+  holds,
+  KEY_BYTES,
+  output,
+  setOutput,
+  unknown,
+  wordPieceToIds,
+} from './words'
 
 const WORDPIECE: u32 = 0
 const BPE: u32 = 1

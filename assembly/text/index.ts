@@ -1,8 +1,8 @@
 // Tokenization in bulk: UTF-8 texts in, one packed array of ids out. One instance of this module is one tokenizer.
 //
-// Order of calls: setUp; setUpPipeline, the stages (addNormalizer, addPreTokenizer) and setGrowth; setModel and what the
-// model needs; normalized (for added tokens that are looked for in normalised text); stage, then build; addSpecial. From
-// then on, for each block of texts: prepare, then the texts and their ends are written, then encode.
+// Order of calls: setUp; setUpPipeline, the stages (addNormalizer, addPreTokenizer) and setGrowth; setModel and what
+// the model needs; normalized (for added tokens that are looked for in normalised text); stage, then build; addSpecial.
+// From then on, for each block of texts: prepare, then the texts and their ends are written, then encode.
 import { setUpAdded, toIds } from './added'
 import { aligned, at4, keep, reach, scratchAbove, takeFailure, workspace } from './memory'
 import { setUpNormalizer } from './normalize'

@@ -1,4 +1,5 @@
-// The normalizer of a pipeline: stages one after another, from one buffer to the other, or in place where nothing grows.
+// The normalizer of a pipeline: stages one after another, from one buffer to the other, or in place where nothing
+// grows.
 import { nmt, stripAccents } from './characters'
 import { nfc, nfd, nfkc, nfkd } from './normal-forms'
 import { normalize } from './normalize'
@@ -15,7 +16,7 @@ const PREPEND: u32 = 3 // a, b: address and bytes, up to MARGIN
 const REPLACE: u32 = 4 // a, b: what; c, d: by what
 const REPLACE_SPACES: u32 = 5 // two and more; c, d: by what
 const META_TO_SPACES: u32 = 6
-// 7, a normal form; a: 0 NFC, 1 NFD, 2 NFKC, 3 NFKD
+// 7: a normal form, a: 0 NFC, 1 NFD, 2 NFKC, 3 NFKD
 const STRIP_ACCENTS: u32 = 8
 const NMT: u32 = 9
 const PRECOMPILED: u32 = 10

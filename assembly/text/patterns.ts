@@ -1,5 +1,5 @@
-// The regular expressions that byte-level tokenizers cut text with, as scanners: from an address to the end of the match
-// there. Each expression covers all text.
+// The regular expressions that byte-level tokenizers cut text with, as scanners: from an address to the end of the
+// match there. Each expression covers all text.
 //
 // GPT-2:   's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 // cl100k:  (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+

@@ -1,5 +1,5 @@
-// Normalised text into words: stages one after another, each of which cuts a stretch into shorter ones for the next; the
-// last hands them to the model. No stage looks at what stands before its stretch, so that a space may be put there.
+// Normalised text into words: stages one after another, each of which cuts a stretch into shorter ones for the next;
+// the last hands them to the model. No stage looks at what stands before its stretch, so that a space may be put there.
 import { joinsSpace } from './bpe'
 import { wordToIds } from './cache'
 import { cl100kMatch, gpt2Match, setUpPatterns } from './patterns'
@@ -50,7 +50,8 @@ export function addPreTokenizer(kind: u32, a: u32, b: u32, c: u32, d: u32): bool
   return true
 }
 
-// What became of the first character of the text, as long as its first piece is at hand: some spaces are put there only.
+// What became of the first character of the text, as long as its first piece is at hand: some spaces are put there
+// only.
 let firstStart: usize = 0
 let firstEnd: usize = 0
 
@@ -109,7 +110,8 @@ function cut(stage: u32, start: usize, end: usize): void {
       cutAtWordBorders(next, start, end)
       break
     case DELIMITED:
-      cutAtDelimiters(at, next, start, end)
+      if (load<u32>(at, 4) == BLANK && load<u32>(at, 8) == REMOVED) cutAtBlanks(next, start, end)
+      else cutAtDelimiters(at, next, start, end)
       break
     default:
       word(next, start, end)
@@ -235,6 +237,37 @@ function findDelimiter(at: usize, p: usize, end: usize): void {
   }
   matchStart = end
   matchEnd = end
+}
+
+/** The next white space from p on, or the end. */
+function blankFrom(p: usize, end: usize): usize {
+  while (p < end) {
+    // Neither printable ASCII nor its control character 0x7f.
+    const others = i8x16.ge_u(i8x16.sub(v128.load(p), i8x16.splat(0x21)), i8x16.splat(0x5f))
+    const found = i8x16.bitmask(others)
+    if (!found) {
+      p += 16
+      continue
+    }
+    p += ctz(found)
+    do {
+      if (p >= end) return end
+      if (flagsOf(decode(p)) & SPACE) return p
+      p += decoded
+    } while (load<u8>(p) >= 0x80)
+  }
+  return end
+}
+
+/** Words between white space, which is dropped. */
+function cutAtBlanks(next: u32, start: usize, end: usize): void {
+  for (let p = start; p < end && output <= stop; ) {
+    const q = blankFrom(p, end)
+    if (q > p) word(next, p, q)
+    if (q >= end) return
+    decode(q)
+    p = q + decoded
+  }
 }
 
 function cutAtDelimiters(at: usize, next: u32, start: usize, end: usize): void {

@@ -114,8 +114,9 @@ export function bytesBeforeSpaces({ vocabulary }: Bpe, form: TextForm): Uint8Arr
 }
 
 /**
- * Whether a text may be cut before a space that no token has inside: the space is a token, no character is left out, and
- * nothing is merged with the tokens that stand for bytes. Not where whole words are looked up: the parts would be words.
+ * Whether a text may be cut before a space that no token has inside: the space is a token, no character is left out,
+ * and nothing is merged with the tokens that stand for bytes. Not where whole words are looked up: the parts would be
+ * words.
  */
 export function cutsAtSpaces(bpe: Bpe, form: TextForm): boolean {
   if (bpe.wholeWords || form === 'bytes' || !bpe.vocabulary.includes(form === 'meta' ? META : ' ')) return false

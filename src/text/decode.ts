@@ -1,5 +1,5 @@
-// Ids back to text, as the decoders of tokenizer.json do it: from stage to stage a list of texts, at last joined. What the
-// normaliser took away stays lost.
+// Ids back to text, as the decoders of tokenizer.json do it: from stage to stage a list of texts, at last joined. What
+// the normaliser took away stays lost.
 import * as v from 'valibot'
 import { alphabetBytes, META } from './host.js'
 import { Pattern } from './normalizers.js'

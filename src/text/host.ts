@@ -37,8 +37,8 @@ export function bytesOfTokens(form: TextForm): BytesOf {
 }
 
 /**
- * The byte alphabet of byte-level tokenizers (Radford et al. 2019): printable bytes of Latin-1 stand for themselves, the
- * others for characters from U+0100 on. (256)
+ * The byte alphabet of byte-level tokenizers (Radford et al. 2019): printable bytes of Latin-1 stand for themselves,
+ * the others for characters from U+0100 on. (256)
  */
 export const byteAlphabet: readonly string[] = (() => {
   const printable = (byte: number) => (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad && byte < 0x100)

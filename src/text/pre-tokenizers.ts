@@ -1,5 +1,5 @@
-// The pre-tokenizer of tokenizer.json, as the stages that assembly/text/pretokenize.ts runs. The regular expressions are
-// those of byte-level tokenizers, recognised by their text: each is a scanner there.
+// The pre-tokenizer of tokenizer.json, as the stages that assembly/text/pretokenize.ts runs. The regular expressions
+// are those of byte-level tokenizers, recognised by their text: each is a scanner there.
 import * as v from 'valibot'
 import { type Host, META, place as put, type TextForm } from './host.js'
 import { Pattern } from './normalizers.js'

@@ -79,8 +79,8 @@ export const specialToken = (id: number, content: string): AddedJson => ({
 })
 
 /**
- * The added tokens of a folder without tokenizer.json. `idOf`: of a token in its vocabulary; `specials`: names of the special
- * tokens, as far as the vocabulary has them; `file`: the vocabulary's.
+ * The added tokens of a folder without tokenizer.json. `idOf`: of a token in its vocabulary; `specials`: names of the
+ * special tokens, as far as the vocabulary has them; `file`: the vocabulary's.
  */
 export function addedTokens(
   idOf: (token: string) => number | undefined,

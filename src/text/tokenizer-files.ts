@@ -7,8 +7,8 @@ import { specialKeys } from './tokenizer-config.js'
 const encoder = new TextEncoder()
 
 /**
- * tokenizer.json, tokenizer_config.json, special_tokens_map.json, and a WordPiece tokenizer's vocab.txt where ids have no
- * holes and tokens no line ends. `json`: what tokenizer.json says.
+ * tokenizer.json, tokenizer_config.json, special_tokens_map.json, and a WordPiece tokenizer's vocab.txt where ids have
+ * no holes and tokens no line ends. `json`: what tokenizer.json says.
  */
 export function writeTokenizerFiles(definition: Definition, json: unknown): Record<string, Uint8Array> {
   const specials = specialNames(definition)

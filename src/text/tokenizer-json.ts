@@ -1,5 +1,5 @@
-// tokenizer.json of the Hugging Face tokenizers library. Its truncation and padding belong to whoever saved it and are not
-// applied.
+// tokenizer.json of the Hugging Face tokenizers library. Its truncation and padding belong to whoever saved it and are
+// not applied.
 import * as v from 'valibot'
 import { readBpe } from './bpe.js'
 import { readDecoders } from './decode.js'

@@ -51,8 +51,8 @@ const fileNames = [
 type TokenizerFiles = Partial<Record<string, Uint8Array>>
 
 /**
- * Loads tokenizer.json (or tokenizer.json.gz), vocab.txt, or vocab.json and merges.txt, with tokenizer_config.json, from a
- * folder. Throws, naming the file, where something is missing, damaged or not supported.
+ * Loads tokenizer.json (or tokenizer.json.gz), vocab.txt, or vocab.json and merges.txt, with tokenizer_config.json,
+ * from a folder. Throws, naming the file, where something is missing, damaged or not supported.
  */
 export async function loadTokenizer(folder: string): Promise<Tokenizer> {
   if (!(await isFolder(folder)))

@@ -1,6 +1,6 @@
 // The older form of a BERT tokenizer: vocab.txt, one token a line, its number the id; case and special tokens in
-// tokenizer_config.json, added tokens there or in added_tokens.json. A vocab.txt alone is taken as BERT's uncased one. It is
-// read as the tokenizer.json that says the same.
+// tokenizer_config.json, added tokens there or in added_tokens.json. A vocab.txt alone is taken as BERT's uncased one.
+// It is read as the tokenizer.json that says the same.
 import { bertTemplate, templateJson } from './template.js'
 import { type AddedJson, addedTokens, type Config, specialKeys, specialName } from './tokenizer-config.js'
 import { vocabularyJson } from './vocabulary-json.js'

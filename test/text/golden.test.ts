@@ -1,7 +1,8 @@
 // Equality with the Hugging Face tokenizers library, text by text.
+import { readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { loadTokenizer } from '../../src/text/tokenizer.js'
+import { loadTokenizer, tokenizerFromFiles } from '../../src/text/tokenizer.js'
 import { jsonLines, needs } from '../support/shared.js'
 
 interface Golden {
@@ -83,7 +84,6 @@ const oracle = needs('oracles/minilm')
 const uncased = needs('tokenizers/bert-base-uncased')
 const cased = needs('tokenizers/bert-base-cased')
 ;(uncased && cased ? test : test.skip)('generated files load as the tokenizer they were made from', async () => {
-  const { tokenizerFromFiles } = await import('../../src/text/tokenizer.js')
   const tokenizer = await loadTokenizer(cased!)
   const { 'tokenizer.json': json } = await tokenizer.files()
   const again = await tokenizerFromFiles({ 'tokenizer.json': json! }, 'generated')
@@ -94,6 +94,20 @@ const cased = needs('tokenizers/bert-base-cased')
   )
   assert.equal(again.special, tokenizer.special)
   assert.is((await loadTokenizer(uncased!)).vocabularySize, 30522)
+})
+
+const roberta = needs('tokenizers/roberta-base')
+;(roberta ? test : test.skip)('roberta-base from vocab.json and merges.txt', async () => {
+  const files = ['vocab.json', 'merges.txt', 'tokenizer_config.json'].map(
+    name => [name, readFileSync(`${roberta}/${name}`)] as const,
+  )
+  const tokenizer = await tokenizerFromFiles(Object.fromEntries(files), roberta!)
+  const lines = jsonLines<Golden>(`${roberta}/golden.jsonl`).filter(line => line.pair === undefined)
+  const { ids } = tokenizer.encode(lines.map(line => line.text))
+  assert.equal(
+    [...ids],
+    lines.flatMap(line => line.ids),
+  )
 })
 
 test.run()
