@@ -111,7 +111,7 @@ export function bertForward(
       k,
       v,
       batch,
-      config.heads,
+      { heads: config.heads, keyValueHeads: config.heads, headSize: config.hidden / config.heads },
       dropout(rates.attention, first + site.attention),
       `${prefix}${i}.attention`,
     )

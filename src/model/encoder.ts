@@ -1,6 +1,6 @@
 // A text encoder: a transformer, pooling over its tokens, and L2 normalisation where the model has it. Weights and adapter are arguments of
 // the forward pass, so that two encoders can share a frozen base.
-import { l2Normalize, type Pooling, pool } from '../ops/pooling.js'
+import { l2Normalize, pool } from '../ops/pooling.js'
 import type { Tensor } from '../tensor/tensor.js'
 import type { Trace } from '../tensor/trace.js'
 import type { BatchTensors } from './batch.js'
@@ -11,7 +11,7 @@ export interface Encoder {
   readonly config: ModelConfig
   readonly weights: Weights
   readonly adapter?: AdapterTensors
-  readonly pooling: Pooling
+  readonly pooling: 'mean' | 'cls'
   readonly normalize: boolean
 }
 

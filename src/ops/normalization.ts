@@ -5,8 +5,32 @@ import { applyMask, type Dropout, maskParams } from './dropout.js'
 
 export interface NormWeights {
   readonly gamma: Tensor // (C)
-  readonly beta: Tensor // (C)
+  readonly beta?: Tensor // (C)
   readonly epsilon: number
+}
+
+export interface RmsNormWeights {
+  readonly gamma: Tensor // (C)
+  readonly epsilon: number
+  /** The factor is gamma + 1 (Gemma). */
+  readonly addOne?: boolean
+}
+
+/** x / √(mean x² + ε) · gamma (Zhang and Sennrich 2019) of x (T, C), over groups of `width` columns where given, with one gamma (width). */
+export function rmsNorm(_trace: Trace, _x: Tensor, _weights: RmsNormWeights, name: string, _width?: number): Tensor {
+  throw new Error(`rms norm ${name} is not there yet`)
+}
+
+/** sum = residual + dropout(x) and its norm, all (T, C): what layers with the norm before them hand on. Either may be used, or both. */
+export function addNorm(
+  _trace: Trace,
+  _x: Tensor,
+  _residual: Tensor,
+  _norm: ({ readonly kind: 'layer' } & NormWeights) | ({ readonly kind: 'rms' } & RmsNormWeights),
+  _dropout: Dropout | undefined,
+  name: string,
+): { readonly sum: Tensor; readonly normed: Tensor } {
+  throw new Error(`add norm ${name} is not there yet`)
 }
 
 /** LN(x) of x (T, C) */
@@ -34,6 +58,7 @@ function normalize(
   dropout: Dropout | undefined,
   name: string,
 ): Tensor {
+  if (!beta) throw new Error(`layer norm ${name}: a norm without beta is not there yet`)
   const columns = columnsOf(x)
   const rows = x.shape[0]!
   expectShape(gamma, [columns], `layer norm ${name}`)

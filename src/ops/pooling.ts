@@ -2,10 +2,23 @@
 import { columnsOf, type Dim, sizeOf, type Tensor, type Values } from '../tensor/tensor.js'
 import { call, gradientTarget, onBackward, shareGradient, type Trace, temporary } from '../tensor/trace.js'
 
-export type Pooling = 'mean' | 'cls'
+export type Pooling = 'mean' | 'cls' | 'max' | 'mean_sqrt_len' | 'weightedmean' | 'lasttoken'
 
-/** x (T, C), offsets (B + 1) → (B, C) */
-export function pool(trace: Trace, x: Tensor, offsets: Tensor, sequences: Dim, pooling: Pooling, name: string): Tensor {
+/**
+ * x (T, C), offsets (B + 1) → (B, C). `starts` (B) i32: the first position of each sequence that counts, 0 where all of it does (a prompt may be
+ * left out); `cls` takes position 0 all the same, and the weights of weightedmean count from it (1, 2, …), as sentence-transformers does.
+ * A sequence of which nothing counts gives zeros.
+ */
+export function pool(
+  trace: Trace,
+  x: Tensor,
+  offsets: Tensor,
+  sequences: Dim,
+  pooling: Pooling,
+  name: string,
+  starts?: Tensor,
+): Tensor {
+  if ((pooling !== 'mean' && pooling !== 'cls') || starts) throw new Error(`pooling ${pooling} is not there yet`)
   const columns = columnsOf(x)
   const out = temporary(name, [sequences, columns], [x])
   const params = { sequences, columns, mode: pooling === 'mean' ? 0 : 1 }
