@@ -50,6 +50,8 @@ const units = (name: string) => (p: Params) => at(p, name)
 export const TILE_STRIDE = 8
 /** Elements that one unit of sum_of_squares adds up. */
 export const NORM_CHUNK = 16384
+/** Independent chains of one element of multiply_adds: enough to hide the latency of a multiplication and an addition on 16 registers of four lanes. */
+export const CHAINS = 48
 /** Columns of c that one unit of matmul computes where there are more columns than rows. */
 export const MATMUL_COLUMNS = 16
 /** Rows of c that one unit of matmul_int8 computes where there are no fewer rows than columns. */
@@ -274,6 +276,14 @@ export const kernels = {
     tensors: { x: write },
     params: { count: u32, value: f32 },
     units: units('count'),
+  },
+  // out[i] = Σ of CHAINS chains x ← x · factor + term, `rounds` times, chain j from i mod 64 + j / CHAINS: nothing but multiply-adds in registers.
+  // No part of any model: it measures how many a second a processor can do at all.
+  multiply_adds: {
+    tensors: { out: write },
+    params: { count: u32, rounds: u32, factor: f32, term: f32 },
+    units: units('count'),
+    flops: (p: Params) => 2 * CHAINS * at(p, 'count') * at(p, 'rounds'),
   },
   // The k best of each row of scores (rows, columns), and, unless fresh, of what values and indices (rows, k) hold already: value descending, ties
   // by the lower index; columns are indices first …; NaN counts as −∞. Missing entries are (−∞, −1). k ≤ 1024.

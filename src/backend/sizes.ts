@@ -68,6 +68,7 @@ const sizes: Sizes = {
   gradient_norm: p => ({ partials: p.count, state: 4 }),
   adamw: p => ({ gradient: p.count, state: 4, parameters: p.count, m: p.count, v: p.count }),
   fill: p => ({ x: p.count }),
+  multiply_adds: p => ({ out: p.count }),
   top_k: p => ({ scores: matrix(p), values: p.rows * p.k, indices: p.rows * p.k }),
 }
 

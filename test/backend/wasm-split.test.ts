@@ -192,6 +192,7 @@ const cases: { readonly [K in KernelName]: readonly Case[] } = {
     })),
   ),
   fill: [{ params: { count: 103, value: 2.5 } }],
+  multiply_adds: [{ params: { count: 103, rounds: 7, factor: 0.9, term: 0.2 } }],
   top_k: [1, 10, 310].flatMap(k =>
     [0, 1].map(fresh => ({
       params: { rows: 9, columns: 301, k, first: 1000, fresh },

@@ -1,4 +1,5 @@
 // Products of matrices, and rows that are gathered, scattered, copied and summed.
+import { CHAINS } from '../../src/backend/kernels.js'
 import type { Reference } from './types.js'
 
 export const matmul: Reference<'matmul'> = ({ a, b, bias, c }, p) => {
@@ -51,4 +52,15 @@ export const copy_rows: Reference<'copy_rows'> = ({ x, y }, { rows, columns, fro
 
 export const fill: Reference<'fill'> = ({ x }, { count, value }) => {
   for (let i = 0; i < count; i++) x[i] = value
+}
+
+export const multiply_adds: Reference<'multiply_adds'> = ({ out }, { count, rounds, factor, term }) => {
+  for (let i = 0; i < count; i++) {
+    out[i] = 0
+    for (let j = 0; j < CHAINS; j++) {
+      let x = (i % 64) + j / CHAINS
+      for (let r = 0; r < rounds; r++) x = x * factor + term
+      out[i]! += x
+    }
+  }
 }

@@ -39,5 +39,6 @@ export const kernelCases: Readonly<Record<KernelName, () => KernelCase[]>> = {
   gradient_norm: training.gradientNormCases,
   adamw: training.adamwCases,
   fill: rows.fillCases,
+  multiply_adds: rows.multiplyAddsCases,
   top_k: training.topKCases,
 }

@@ -1,6 +1,6 @@
 // How the calls of a run are shared among threads: which are too small to share, how many units a thread takes at a time, and where all must wait
 // for one another. Results do not depend on any of it.
-import type { KernelName, Params } from '../kernels.js'
+import { type KernelName, kernelSpec, type Params } from '../kernels.js'
 import { type CheckedCall, CONFLICT_WINDOW, type PreparedCall } from './calls.js'
 import type { TeamCall } from './team.js'
 
@@ -17,11 +17,11 @@ const PRODUCT_UNITS = 24
 /** What a call takes on one thread, in nanoseconds, roughly. */
 function estimate(kernel: KernelName, params: Params, elements: number): number {
   const at = (name: string) => params[name] ?? 0
-  if (kernel === 'matmul') return elements / 4 + (at('M') * at('N') * at('K')) / 25
   // At least: the lengths of the sequences are not known here
   if (kernel.startsWith('attention_') && kernel !== 'attention_delta')
     return (at('tiles') * at('heads') * at('tileRows') ** 2 * at('headSize')) / 8
-  return elements / 2
+  const flops = kernelSpec(kernel).flops?.(params) ?? 0
+  return elements / (flops > 0 ? 4 : 2) + flops / 50
 }
 
 function shareOf(kernel: KernelName, params: Params, units: number, threads: number): number {

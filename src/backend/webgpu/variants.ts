@@ -131,6 +131,7 @@ export const variants: Readonly<Record<KernelName, readonly Variant[]>> = {
   gradient_norm: parts('gradient_norm', () => 1),
   adamw: elements('adamw', p => at(p, 'count')),
   fill: elements('fill', p => at(p, 'count')),
+  multiply_adds: elements('multiply_adds', p => at(p, 'count')),
   top_k: [{ name: 'top_k', files: ['top_k'], workgroups: p => at(p, 'rows') }],
 }
 

@@ -107,3 +107,9 @@ export function fillCases(): KernelCase[] {
     caseOf('fill', `${count} of ${value}`, { count, value }, { x: size })
   return [fill(1, 1), fill(257, -2.5), fill(1000, 0, 1003), fill(5, 1e-3, 64), fill(0, 7, 4), fill(MANY_ELEMENTS, 3)]
 }
+
+export function multiplyAddsCases(): KernelCase[] {
+  const chains = (count: number, rounds: number, factor: number, term: number) =>
+    caseOf('multiply_adds', `${count}, ${rounds} rounds`, { count, rounds, factor, term }, { out: count })
+  return [chains(1, 0, 0.5, 1), chains(65, 1, -0.75, 0.3), chains(300, 100, 0.9, 0.01), chains(0, 3, 1, 1)]
+}
