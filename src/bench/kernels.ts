@@ -4,6 +4,7 @@ import { kernelSpec } from '../backend/kernels.js'
 import { variants } from '../backend/webgpu/variants.js'
 import { hostTensors, openCall } from './host.js'
 import { type KernelCase, kernelCases } from './kernel-cases.js'
+import { measureLimits, withLimit } from './limits.js'
 import { type ComparisonOptions, compareProducts } from './products.js'
 import { isSoftware, placeOf, type Report } from './row.js'
 
@@ -22,7 +23,8 @@ export async function benchKernels(
   say: (line: string) => void,
 ): Promise<void> {
   const cases = kernelCases(isSoftware(backend) ? 256 : 4096).filter(({ name }) => name.includes(options.match ?? ''))
-  for (const one of cases) await benchKernel(backend, one, options.seconds, report)
+  const limits = await measureLimits(backend, options.seconds, report)
+  for (const one of cases) await benchKernel(backend, one, options.seconds, row => report(withLimit(row, limits)))
   if (options.folder) await compareProducts(backend, cases, options, report, say)
 }
 

@@ -20,6 +20,8 @@ export interface BenchRow {
   readonly gbps?: number
   readonly tokens_per_second?: number
   readonly queries_per_second?: number
+  /** Its rate by what the same run measured as the machine's own: multiply-adds for products, copying for the others. */
+  readonly of_limit?: number
   /** Of a training step's gradient: the slope along it, by differences of the loss. */
   readonly gradient_error?: number
   /** Of the wasm backend, and of the rival. */
@@ -72,8 +74,12 @@ export type Report = (row: BenchRow) => void
 const rounded = (value: number | undefined, digits: number, unit: string): string | undefined =>
   value === undefined ? undefined : `${value.toFixed(digits)} ${unit}`
 
-const rateText = (gflops?: number, gbps?: number, tokens?: number): string =>
+type Rates = Pick<BenchRow, 'gflops' | 'gbps' | 'tokens_per_second'>
+
+export const rateText = ({ gflops, gbps, tokens_per_second: tokens }: Rates): string =>
   rounded(gflops, 1, 'GFLOP/s') ?? rounded(gbps, 1, 'GB/s') ?? rounded(tokens, 0, 'tokens/s') ?? ''
+
+export const timeText = ({ milliseconds }: BenchRow): string => `${milliseconds.toFixed(milliseconds < 100 ? 3 : 0)} ms`
 
 /** What one call does: for rates. */
 export interface Work {
@@ -114,11 +120,15 @@ export function rowBeside(
 /** A line of the table. */
 export function formatRow(row: BenchRow): string {
   const mark = row.verified ? `error ${row.max_error.toExponential(1)}` : 'NOT VERIFIED'
-  const time = `${row.milliseconds.toFixed(row.milliseconds < 100 ? 3 : 0)} ms`
-  const ours = `${`${row.name} ${row.shape}`.padEnd(46)} ${time.padStart(11)} ${rateText(row.gflops, row.gbps, row.tokens_per_second).padStart(16)}`
+  const ours = `${`${row.name} ${row.shape}`.padEnd(46)} ${timeText(row).padStart(11)} ${rateText(row).padStart(16)}`
+  const part = row.of_limit === undefined ? '' : `, ${Math.round(100 * row.of_limit)} % of the limit`
   const busy = row.cores === undefined ? '' : `, ${row.cores} cores`
   const note = row.note ? `  (${row.note})` : ''
-  if (!row.peer) return `${ours}  ${`${row.variant}${busy}`.padEnd(18)} ${mark}${note}`
-  const theirs = rateText(row.peer_gflops, undefined, row.peer_tokens_per_second)
+  if (!row.peer) return `${ours}  ${`${row.variant}${busy}${part}`.padEnd(18)} ${mark}${note}`
+  const { peer_gflops: gflops, peer_tokens_per_second: tokens_per_second } = row
+  const theirs = rateText({
+    ...(gflops !== undefined && { gflops }),
+    ...(tokens_per_second !== undefined && { tokens_per_second }),
+  })
   return `${ours}${busy}  ${(row.ratio ?? 0).toFixed(2)} × ${row.peer} (${theirs}, ${row.peer_cores} cores)  ${mark}${note}`
 }

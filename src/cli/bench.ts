@@ -1,16 +1,20 @@
 // bench: how fast this machine is at this work, checked before it is timed, and beside other libraries where they are installed.
 import { Argument, Command, Option } from 'commander'
 import type { Backend } from '../backend/backend.js'
+import { compareResults, formatComparison, parseResults } from '../bench/compare.js'
 import { benchEncode } from '../bench/encode.js'
 import { benchInput } from '../bench/inputs.js'
 import { kernelCases } from '../bench/kernel-cases.js'
 import { benchKernels } from '../bench/kernels.js'
+import { renderBench } from '../bench/page.js'
 import { installedPeers } from '../bench/peers.js'
 import { type BenchRow, formatRow, isSoftware } from '../bench/row.js'
 import { benchSearch } from '../bench/search.js'
 import { benchTokenize } from '../bench/tokenize.js'
 import { benchTrain } from '../bench/train.js'
-import { isFolder } from '../runtime/files.js'
+import { isFolder, readText } from '../runtime/files.js'
+import { checkWritable, writeFile } from '../runtime/write.js'
+import { version } from '../version.js'
 import { usageError } from './errors.js'
 import {
   type BackendOptions,
@@ -35,6 +39,8 @@ interface BenchOptions extends BackendOptions {
   readonly peers?: string | false
   readonly peer?: string
   readonly python?: string
+  readonly html?: string
+  readonly compare?: readonly string[]
   readonly json?: boolean
   readonly quiet?: boolean
 }
@@ -53,6 +59,8 @@ export const benchCommand = (): Command =>
         .option('--peers <folder>', 'time the rivals in this folder, too (bench/peers where it is installed)')
         .option('--no-peers', 'no rivals')
         .option('--peer <text>', 'only the rivals with this in their script')
+        .option('--html <file>', 'write a page with the rows as bars beside what the machine can do at all')
+        .option('--compare <files...>', 'two results of --json beside each other; nothing is measured')
         .addOption(new Option('--python <interpreter>', 'with torch, for the rivals in Python')),
     ),
   )
@@ -61,11 +69,15 @@ export const benchCommand = (): Command =>
       `
 Examples:
   $ wgpu-retrieve bench kernels --match norm
+  $ wgpu-retrieve bench --html bench.html --json > my-card.json
+  $ wgpu-retrieve bench --compare bench/results/one.json my-card.json
   $ wgpu-retrieve bench tokenize --model runs/primer/model --data builtin:primer/law`,
     )
     .action(bench)
 
 async function bench(part: Part | undefined, asked: BenchOptions): Promise<void> {
+  if (asked.compare) return compare(asked.compare, asked)
+  if (asked.html) await checkWritable(asked.html)
   const options = { ...asked, ...(asked.data && { data: await dataFolder(asked.data) }) }
   if (asked.model) await checkModelFolder(asked.model)
   const { json, quiet, peers, peer, python, match, rounds } = options
@@ -89,9 +101,33 @@ async function bench(part: Part | undefined, asked: BenchOptions): Promise<void>
     backend.close()
   }
   if (json) printJson(rows)
+  if (asked.html) {
+    await writeFile(
+      asked.html,
+      await renderBench({ rows, version, date: new Date().toISOString(), command: commandLine() }),
+    )
+    say(`page: ${asked.html}`)
+  }
+  if (!json)
+    say(
+      'to contribute a result: wgpu-retrieve bench --json > bench/results/<adapter>.json, and a pull request with that file',
+    )
   const wrong = rows.filter(row => !row.verified)
   if (wrong.length > 0)
     throw new Error(`${wrong.length} of ${rows.length} rows are not verified: ${wrong.map(nameOf).join(', ')}`)
+}
+
+const commandLine = (): string => ['wgpu-retrieve', ...process.argv.slice(2)].join(' ')
+
+async function compare(files: readonly string[], { json }: BenchOptions): Promise<void> {
+  if (files.length !== 2) throw usageError(`--compare takes two files, found ${files.length}`)
+  const [first, second] = await Promise.all(files.map(async file => parseResults(await readText(file), file)))
+  const { rows, unmatched } = compareResults(first!, second!)
+  if (json) return printJson({ rows, unmatched })
+  const adapters = [first!, second!].map(each => each[0]?.adapter ?? 'no rows')
+  process.stdout.write(`${adapters.join('  against  ')}  (above × 1 the second is faster)\n`)
+  for (const row of rows) process.stdout.write(`${formatComparison(row)}\n`)
+  if (unmatched.length > 0) process.stdout.write(`in one of them only: ${unmatched.join(', ')}\n`)
 }
 
 const nameOf = ({ name, peer }: BenchRow): string => (peer ? `${name} beside ${peer}` : name)

@@ -11,12 +11,13 @@ test('kernels --json: verified rows with a rate', async () => {
   const { code, stdout, stderr } = await attempt('bench', 'kernels', '--match', 'layer_norm', '--no-peers', ...quick)
   assert.is(code, 0, stderr)
   const rows = JSON.parse(stdout)
-  assert.is(rows.length, 4)
+  assert.is(rows.length, 6)
   for (const row of rows) {
     for (const field of fields) assert.ok(field in row, `${row.name}: ${field}`)
     assert.ok(row.verified && row.max_error < 1e-5 && row.milliseconds > 0, row.name)
     assert.ok((row.gflops ?? row.gbps) > 0, row.name)
-    assert.match(row.name, /^layer_norm/)
+    assert.match(row.name, /^(layer_norm|limit: )/)
+    if (!row.name.startsWith('limit')) assert.is(row.of_limit, row.gbps / rows[0].gbps, row.name)
   }
 })
 
