@@ -10,11 +10,13 @@ import { outputColumns } from './options.js'
 import { eraseBar } from './progress.js'
 import { runCommand, trainCommand } from './run.js'
 import { searchCommand } from './search.js'
+import { tdroCommand } from './tdro.js'
 import { tokenizeCommand } from './tokenize.js'
 
 const commands = [
   runCommand,
   trainCommand,
+  tdroCommand,
   encodeCommand,
   searchCommand,
   evalCommand,

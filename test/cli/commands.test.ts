@@ -9,7 +9,7 @@ import { maxDifference } from '../support/oracles.js'
 import { jsonLines, needs } from '../support/shared.js'
 import { folderWith, temporaryFolder } from '../support/temporary.js'
 
-const commands = ['run', 'train', 'encode', 'search', 'eval', 'tokenize', 'info']
+const commands = ['run', 'train', 'tdro', 'encode', 'search', 'eval', 'tokenize', 'info']
 const model = await tinyModel()
 const data = tinyCollection()
 
