@@ -19,6 +19,11 @@ export interface LengthBatchesSettings {
    * more random; each window ends in a batch that may be far from full.
    */
   readonly window?: number
+  /**
+   * 2: no batch has a single row, in which nothing is told apart: the last one of a window takes another from the one
+   * before. `tokens` and `batchSize` must hold any three rows then. Default 1.
+   */
+  readonly leastRows?: 1 | 2
 }
 
 export interface LengthBatch {
@@ -41,6 +46,7 @@ export interface LengthBatchesState {
   readonly padded: boolean
   readonly batchSize: number
   readonly window: number
+  readonly leastRows: number
   readonly epoch: number
   readonly windowIndex: number
   readonly batch: number
@@ -50,6 +56,8 @@ export interface LengthBatchesState {
 export interface LengthBatches extends Draws {
   /** The next batch; epochs follow one another without end. Every row comes once an epoch. */
   next(): LengthBatch
+  /** Batches of the first so many epochs together. */
+  batchesIn(epochs: number): number
   save(): LengthBatchesState
   /** Continues as the saved batches would have; refuses a state of other settings. */
   restore(state: LengthBatchesState): void
@@ -59,25 +67,28 @@ interface Cut {
   readonly tokens: number
   readonly padded: boolean
   readonly batchSize: number
+  readonly leastRows: number
 }
 
 export function createLengthBatches(settings: LengthBatchesSettings): LengthBatches {
-  const { seed, lengths, tokens, padded = false, batchSize = LARGEST_SET, window = 16384 } = settings
+  const { seed, lengths, tokens, padded = false, batchSize = LARGEST_SET, window = 16384, leastRows = 1 } = settings
   checkInteger('the token budget of a batch', tokens, 1, LARGEST_SET)
   checkInteger('the batch size', batchSize, 1, LARGEST_SET)
   checkInteger('the window', window, 1, 2 ** 24)
   const own = {
     ...{ seed, rows: lengths.length, totalTokens: totalOf(lengths, tokens) },
-    ...{ tokens, padded, batchSize, window },
+    ...{ tokens, padded, batchSize, window, leastRows },
   }
+  if (leastRows === 2) checkThreeFit(lengths, own)
   const sampling = startSampling(seed)
   const windows = Math.ceil(lengths.length / window)
-  const batchesAt = (epoch: number, windowIndex: number): Int32Array[] => {
+  const cutsAt = (epoch: number, windowIndex: number): Int32Array[] => {
     const rows = new Int32Array(Math.min(window, lengths.length - windowIndex * window))
     putRows(sampling, rows, 0, epoch, lengths.length, windowIndex * window)
-    const batches = packed(longestFirst(rows, lengths), lengths, own)
-    return shuffled(sampling, batches, 1 + windowIndex, epoch)
+    return packed(longestFirst(rows, lengths), lengths, own)
   }
+  const batchesAt = (epoch: number, windowIndex: number): Int32Array[] =>
+    shuffled(sampling, cutsAt(epoch, windowIndex), 1 + windowIndex, epoch)
   let [epoch, windowIndex, batch] = [0, 0, 0]
   let batches = batchesAt(0, 0)
   const moveOn = () => {
@@ -95,6 +106,13 @@ export function createLengthBatches(settings: LengthBatchesSettings): LengthBatc
       const drawn = { epoch, lastOfEpoch, indices, tokens: indices.reduce((sum, row) => sum + lengths[row]!, 0) }
       moveOn()
       return drawn
+    },
+    batchesIn(epochs) {
+      // A single window holds the same lengths each time.
+      if (windows === 1) return epochs * cutsAt(0, 0).length
+      let count = 0
+      for (let i = 0; i < epochs * windows; i++) count += cutsAt(Math.floor(i / windows), i % windows).length
+      return count
     },
     save: () => ({ ...own, epoch, windowIndex, batch, draws: sampling.drawCount() }),
     restore(state) {
@@ -132,7 +150,17 @@ function longestFirst(rows: Int32Array, lengths: ArrayLike<number>): Int32Array 
   return Int32Array.from(keys, key => rows[((key % rows.length) + rows.length) % rows.length]!)
 }
 
-function packed(rows: Int32Array, lengths: ArrayLike<number>, { tokens, padded, batchSize }: Cut): Int32Array[] {
+function checkThreeFit(lengths: ArrayLike<number>, { tokens, batchSize }: Cut): void {
+  let longest = 0
+  for (let row = 0; row < lengths.length; row++) longest = Math.max(longest, lengths[row]!)
+  if (lengths.length < 2 || batchSize < 3 || tokens < 3 * longest)
+    throw new Error(
+      `batches of two rows at least need two rows, a batch size of 3 and a token budget for any three rows, found ${lengths.length} rows, a batch size of ${batchSize} and ${tokens} tokens where the longest row has ${longest}`,
+    )
+}
+
+function packed(rows: Int32Array, lengths: ArrayLike<number>, cut: Cut): Int32Array[] {
+  const { tokens, padded, batchSize, leastRows } = cut
   const batches: Int32Array[] = []
   let [begin, sum] = [0, 0]
   for (const [i, row] of rows.entries()) {
@@ -142,6 +170,11 @@ function packed(rows: Int32Array, lengths: ArrayLike<number>, { tokens, padded, 
       ;[begin, sum] = [i, 0]
     }
     sum += padded ? lengths[rows[begin]!]! : length
+  }
+  // Each batch before the last has three rows or more where there have to be two.
+  if (leastRows === 2 && begin === rows.length - 1 && begin > 0) {
+    batches.push(batches.pop()!.slice(0, -1))
+    begin--
   }
   return [...batches, rows.slice(begin)]
 }

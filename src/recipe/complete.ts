@@ -5,7 +5,7 @@ import { parseMeasure } from '../evaluate/measures.js'
 import { baseName, resolve } from '../runtime/files.js'
 import { type Table, withTable } from './merge.js'
 import { display, isRecipeError, isTable, type Problem, recipeError, unknownKeys, valueProblems } from './problems.js'
-import { type ParsedRecipe, type Recipe, recipeSchema, type Variant } from './schema.js'
+import { type ParsedRecipe, type Recipe, recipeSchema, type TrainSettings, type Variant } from './schema.js'
 
 export interface CompleteOptions {
   /** What relative paths start from; default: the working directory. */
@@ -223,6 +223,7 @@ function* trainProblems({ train, data, model }: Recipe): Generator<Problem> {
       'is 1 and train.negatives.hard is 0, but InfoNCE needs at least one negative; set batch_size to 2 or more, or hard to 1 or more',
     )
   }
+  yield* batchProblems(train, data.train?.length ?? 0)
   if (train.min_factor > 0 && train.schedule !== 'cosine') {
     yield problem('train.min_factor', `is for schedule = "cosine", found schedule = ${display(train.schedule)}`)
   }
@@ -237,6 +238,30 @@ function* trainProblems({ train, data, model }: Recipe): Generator<Problem> {
   if (positions !== undefined && train.max_length > positions) {
     yield problem('train.max_length', `is ${train.max_length}, more than model.random.max_positions (${positions})`)
   }
+}
+
+function* batchProblems(train: TrainSettings, sets: number): Generator<Problem> {
+  const { batches, tokens_per_batch, sets: mode, weights, negatives, batch_size } = train
+  if (batches === 'by_length' && tokens_per_batch === undefined)
+    yield problem('train.tokens_per_batch', 'missing; train.batches = "by_length" needs the tokens of a batch')
+  if (batches === 'uniform' && tokens_per_batch !== undefined)
+    yield problem('train.tokens_per_batch', 'is for train.batches = "by_length"; set that, or leave it out')
+  if (batches === 'by_length' && negatives.hard === 0 && batch_size < 3)
+    yield problem(
+      'train.batch_size',
+      `is ${batch_size}; train.batches = "by_length" without hard negatives needs 3 or more`,
+    )
+  if (batches === 'by_length' && mode !== 'together')
+    yield problem('train.batches', `is "by_length", which goes with train.sets = "together" only, found "${mode}"`)
+  if (mode === 'together' && weights)
+    yield problem('train.weights', 'is for train.sets = "mixed" or "homogeneous"; set that, or leave it out')
+  if (mode !== 'together' && weights && weights.length !== sets)
+    yield problem(
+      'train.weights',
+      `has ${weights.length} numbers for the ${sets} sets of data.train; give one for each`,
+    )
+  if (weights?.every(weight => weight === 0))
+    yield problem('train.weights', 'are all 0; give at least one of the sets a weight')
 }
 
 function* evalProblems({ eval: evaluation, train, model }: Recipe): Generator<Problem> {

@@ -101,6 +101,8 @@ const data = v.strictObject({
       'a BEIR folder or a train.jsonl, or a list of them',
     ),
   ),
+  /** Pairs kept of each training set, drawn evenly (reservoir sampling); absent: all. */
+  sample: v.optional(integer(1)),
   /** Whether each sentence of a training document is a further query for it (inverse cloze task, Lee et al. 2019). */
   sentence_queries: v.optional(flag(), false),
   /** Scored during training (eval_every, early_stopping): the mean over all of them. */
@@ -129,6 +131,20 @@ const train = v.strictObject({
   steps: v.optional(integer(1)),
   /** Pairs whose documents are one another's in-batch negatives. */
   batch_size: v.optional(integer(1), 64),
+  /**
+   * uniform: batch_size pairs drawn from all; by_length: pairs of about the same length, as many as tokens_per_batch
+   * and batch_size allow, so that a batch of short texts is not held up by a long one.
+   */
+  batches: v.optional(choice(['uniform', 'by_length']), 'uniform'),
+  /** by_length: tokens of a batch at most, of queries, documents and hard negatives together. */
+  tokens_per_batch: v.optional(integer(1)),
+  /**
+   * Of several data.train: together: one set of pairs, each once an epoch; mixed: the set of each pair is drawn by its
+   * weight; homogeneous: that of each batch, so that its negatives are of one task. Smaller sets come around more often.
+   */
+  sets: v.optional(choice(['together', 'mixed', 'homogeneous']), 'together'),
+  /** Of the sets, in the order of data.train, in any proportion; default: equal. */
+  weights: v.optional(list(between(0, Number.MAX_VALUE), 'a list of numbers, one for each of data.train')),
   /** GradCache: sequences in memory at a time; absent: the whole batch, without a second forward pass. */
   chunk_size: v.optional(integer(1)),
   /** Batches whose gradients are averaged into one update. */

@@ -1,7 +1,7 @@
 // A run as the report shows it: systems compared over groups of tests, with intervals, paired tests and examples.
 import { bootstrapInterval, pairedRandomisation, stratifiedInterval } from '../evaluate/significance.js'
 import { recipeToToml } from '../recipe/load.js'
-import type { Recipe } from '../recipe/schema.js'
+import type { Recipe, TrainSettings } from '../recipe/schema.js'
 import { baseName } from '../runtime/files.js'
 import { version } from '../version.js'
 import { EXAMPLE_CHOICE, examplesOf } from './examples.js'
@@ -147,6 +147,9 @@ const queryValues = ({ tokenized }: Test, { results }: System, test: number, mea
   return tokenized.collection.queries.ids.flatMap(id => (perQuery[id] ? [perQuery[id][measure]!] : []))
 }
 
+const batchPhrase = ({ batches, tokens_per_batch, batch_size }: TrainSettings): string =>
+  batches === 'by_length' ? `at most ${tokens_per_batch} tokens` : `${batch_size} pairs`
+
 function describe({ key, label, kind }: System, { outcomes }: Outcome): ReportSystem {
   const outcome = outcomes.find(({ training }) => training.key === key)
   if (!outcome) {
@@ -159,7 +162,7 @@ function describe({ key, label, kind }: System, { outcomes }: Outcome): ReportSy
   return {
     name: label,
     kind,
-    description: `${method}, ${summary.steps} steps of ${train!.batch_size} pairs`,
+    description: `${method}, ${summary.steps} steps of ${batchPhrase(train!)}`,
     parameters: summary.parameters,
     seconds: summary.seconds,
     tokensPerSecond: summary.tokens_per_second,

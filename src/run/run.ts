@@ -106,7 +106,7 @@ export async function runExperiment(recipe: Recipe, hooks: RunHooks = {}): Promi
 async function openPairs(
   trainings: readonly Training[],
   source: ModelSource,
-  { train, sentenceQueries }: RecipeData,
+  { train, sentenceQueries, sample: size }: RecipeData,
   warn: (line: string) => void,
 ): Promise<Map<Training, TokenizedPairs>> {
   const byLength = new Map<number, TokenizedPairs>()
@@ -114,7 +114,8 @@ async function openPairs(
   for (const training of trainings) {
     const { train: settings, lora, seed } = training.recipe
     const length = settings!.max_length
-    const own = byLength.get(length) ?? (await tokenizePairs(train, source, length, { sentenceQueries }))
+    const options = { sentenceQueries, ...(size !== undefined && { sample: { size, seed } }) }
+    const own = byLength.get(length) ?? (await tokenizePairs(train, source, length, options))
     byLength.set(length, own)
     for (const line of own.warnings) warn(line)
     if (source.adapter) for (const line of adapterWarnings(source.adapter, training.recipe)) warn(line)

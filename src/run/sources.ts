@@ -15,6 +15,8 @@ import { type ModelSource, openModel } from './model.js'
 export interface RecipeData {
   readonly train: readonly string[]
   readonly sentenceQueries: boolean
+  /** Pairs kept of each training set. */
+  readonly sample?: number
   readonly dev: readonly { readonly path: string; readonly split: string }[]
   readonly tests: readonly TestSettings[]
 }
@@ -25,6 +27,7 @@ export async function openRecipeData({ data }: Recipe): Promise<RecipeData> {
     collectionFolder(each.path).then(path => ({ ...each, path }))
   return {
     sentenceQueries: data.sentence_queries,
+    ...(data.sample !== undefined && { sample: data.sample }),
     train: await Promise.all((data.train ?? []).map(collectionFolder)),
     dev: await Promise.all((data.dev ?? []).map(found)),
     tests: await Promise.all(data.tests.map(found)),

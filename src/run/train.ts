@@ -1,24 +1,62 @@
 // Training as a recipe describes it: pairs read and tokenized, the method's parameters placed, the loop run with a dev split and checkpoints.
 import type { Backend } from '../backend/backend.js'
+import type { ExampleOrder } from '../data/example-batches.js'
 import { hashLines } from '../data/fingerprint.js'
 import { expandPairs, loadPairs, sentencePairs, type TrainingPair } from '../data/pairs.js'
-import { checkSequences, joinBatches, type PackedBatch } from '../model/batch.js'
+import { sampleStream } from '../data/sampling-reservoir.js'
+import { checkSequences, joinBatches } from '../model/batch.js'
 import { type LoadedEncoder, type Method, newAdapter } from '../model/load.js'
 import type { LoraSettings, TrainSettings } from '../recipe/schema.js'
+import { baseName } from '../runtime/files.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import { readCheckpoint, writeCheckpoint } from '../train/checkpoint.js'
 import { type ContrastiveSettings, createContrastiveTrainer } from '../train/contrastive.js'
-import { type Example, type LoopHooks, type LoopResult, type LoopSettings, trainLoop } from '../train/loop.js'
-import { heaviestBatch, stepMemory } from '../train/memory.js'
+import { type LoopHooks, type LoopResult, type LoopSettings, trainLoop } from '../train/loop.js'
+import { heaviestBatches, stepMemory } from '../train/memory.js'
+import { type BatchedPairs, orderOf, stepsIn } from './batches.js'
 import { inputTexts, type ModelSource, placeModel } from './model.js'
 
-export interface TokenizedPairs {
-  readonly texts: PackedBatch
-  readonly examples: readonly Example[]
+export interface TokenizedPairs extends BatchedPairs {
   readonly pairs: number
   readonly truncated: number
   readonly warnings: readonly string[]
   readonly hash: string
+}
+
+/** Pairs kept of each set, and the seed that draws them. */
+export interface PairSample {
+  readonly size: number
+  readonly seed: number
+}
+
+/** The pairs of all sets one behind another, and the set of each; sentence queries, of all of them, come last. */
+async function readSets(
+  paths: readonly string[],
+  { sentenceQueries = false, sample }: { readonly sentenceQueries?: boolean; readonly sample?: PairSample },
+): Promise<{ pairs: TrainingPair[]; setOf: number[]; warnings: string[] }> {
+  const read = { pairs: [] as TrainingPair[], setOf: [] as number[], warnings: [] as string[] }
+  const add = (pair: TrainingPair, set: number) => {
+    read.pairs.push(pair)
+    read.setOf.push(set)
+  }
+  for (const [set, path] of paths.entries()) {
+    const { pairs, warnings } = await loadPairs(path)
+    const kept = sample ? await samplePairs(pairs, sample) : pairs
+    for (const pair of kept) add(pair, set)
+    read.warnings.push(...warnings)
+  }
+  if (!sentenceQueries) return read
+  const firstSetOf = new Map<string, number>()
+  for (const [i, { positives }] of read.pairs.entries())
+    for (const document of positives) if (!firstSetOf.has(document)) firstSetOf.set(document, read.setOf[i]!)
+  for (const pair of sentencePairs(read.pairs)) add(pair, firstSetOf.get(pair.positives[0]!)!)
+  return read
+}
+
+/** In the order of the file. */
+async function samplePairs(pairs: readonly TrainingPair[], { size, seed }: PairSample): Promise<TrainingPair[]> {
+  const kept = await sampleStream(pairs.keys(), size, seed)
+  return kept.sort((a, b) => a - b).map(row => pairs[row]!)
 }
 
 /** Of all files and folders together: one example for every positive; each distinct text is tokenized once a side. */
@@ -26,15 +64,9 @@ export async function tokenizePairs(
   paths: readonly string[],
   source: ModelSource,
   maxLength: number,
-  { sentenceQueries = false }: { readonly sentenceQueries?: boolean } = {},
+  options: { readonly sentenceQueries?: boolean; readonly sample?: PairSample } = {},
 ): Promise<TokenizedPairs> {
-  const read = { pairs: [] as TrainingPair[], warnings: [] as string[] }
-  for (const path of paths) {
-    const { pairs, warnings } = await loadPairs(path)
-    for (const pair of pairs) read.pairs.push(pair)
-    read.warnings.push(...warnings)
-  }
-  if (sentenceQueries) for (const pair of sentencePairs(read.pairs)) read.pairs.push(pair)
+  const read = await readSets(paths, options)
   const tokenizer = source.tokenizer as Tokenizer
   const store = { query: new Map<string, number>(), document: new Map<string, number>() }
   const rowOf = (kind: 'query' | 'document', text: string) => {
@@ -54,6 +86,7 @@ export async function tokenizePairs(
   const queries = tokenizer.encode([...store.query.keys()], { maxLength })
   const documents = tokenizer.encode(inputTexts(source.settings, 'document', [...store.document.keys()]), { maxLength })
   const first = store.query.size
+  const setOf = read.setOf.flatMap((set, i) => read.pairs[i]!.positives.map(() => set))
   return {
     texts: joinBatches([queries, documents]),
     examples: drawn.map(({ query, positive, negatives }) => ({
@@ -61,6 +94,8 @@ export async function tokenizePairs(
       positive: first + positive,
       negatives: negatives.map(row => first + row),
     })),
+    sets: paths.map(baseName),
+    setOf: Int32Array.from(setOf),
     pairs: read.pairs.length,
     truncated: queries.truncated + documents.truncated,
     warnings: read.warnings,
@@ -90,25 +125,22 @@ export function methodOf(
 }
 
 /** The loop's settings for `examples` examples. Fails where not a single batch can be drawn, or one without negatives. */
-export function loopSettings(train: TrainSettings, examples: number, seed: number): LoopSettings {
+export function loopSettings(
+  train: TrainSettings,
+  examples: number,
+  seed: number,
+  order: ExampleOrder = { kind: 'uniform' },
+): LoopSettings {
   const { batch_size: batchSize, accumulation, drop_last: dropLast, negatives } = train
-  if (dropLast && examples < batchSize)
-    throw new Error(
-      `${examples} training pairs do not fill one batch of ${batchSize}; set train.batch_size to ${examples} or less, or train.drop_last = false`,
-    )
-  if (!dropLast && negatives.hard === 0 && examples % batchSize === 1)
-    throw new Error(
-      `the last batch of ${examples} training pairs in batches of ${batchSize} holds a single pair, and InfoNCE needs at least one negative; ` +
-        'set train.drop_last = true, another train.batch_size, or train.negatives.hard to 1 or more',
-    )
-  const batches = dropLast ? Math.floor(examples / batchSize) : Math.ceil(examples / batchSize)
-  const steps = train.steps ?? Math.max(1, Math.floor((batches * train.epochs!) / accumulation))
+  if (order.kind === 'uniform') checkUniform(train, examples)
+  const steps = train.steps ?? stepsIn(train.epochs!, train, examples, seed, order)
   return {
     seed,
     steps,
     batchSize,
     accumulation,
     dropLast,
+    order,
     hardNegatives: negatives.hard,
     inBatch: negatives.in_batch,
     learningRate: train.learning_rate,
@@ -125,6 +157,21 @@ export function loopSettings(train: TrainSettings, examples: number, seed: numbe
   }
 }
 
+function checkUniform(
+  { batch_size: batchSize, drop_last: dropLast, negatives }: TrainSettings,
+  examples: number,
+): void {
+  if (dropLast && examples < batchSize)
+    throw new Error(
+      `${examples} training pairs do not fill one batch of ${batchSize}; set train.batch_size to ${examples} or less, or train.drop_last = false`,
+    )
+  if (!dropLast && negatives.hard === 0 && examples % batchSize === 1)
+    throw new Error(
+      `the last batch of ${examples} training pairs in batches of ${batchSize} holds a single pair, and InfoNCE needs at least one negative; ` +
+        'set train.drop_last = true, another train.batch_size, or train.negatives.hard to 1 or more',
+    )
+}
+
 /** Fails at what can be known to be wrong before anything is trained. */
 export function checkTraining(
   source: ModelSource,
@@ -133,7 +180,7 @@ export function checkTraining(
   lora: LoraSettings | undefined,
   seed: number,
 ): void {
-  loopSettings(train, pairs.examples.length, seed)
+  loopSettings(train, pairs.examples.length, seed, orderOf(train, pairs))
   methodOf(source, train, lora, seed)
   checkSequences(pairs.texts, source.weights.config)
   const { hard } = train.negatives
@@ -178,7 +225,8 @@ export async function trainModel(
   seed: number,
   hooks: TrainHooks,
 ): Promise<Trained> {
-  const settings = loopSettings(train, pairs.examples.length, seed)
+  const order = orderOf(train, pairs)
+  const settings = loopSettings(train, pairs.examples.length, seed, order)
   const method = methodOf(source, train, lora, seed)
   const normalize = train.similarity === 'cosine'
   const loaded = await placeModel(backend, source, method, { decayBiasAndNorm: train.decay_bias_and_norm, normalize })
@@ -202,8 +250,8 @@ export async function trainModel(
   }
   const trainer = createContrastiveTrainer(backend, step)
   try {
-    const heaviest = heaviestBatch(pairs.texts, pairs.examples, settings)
-    const bytes = loaded.bytes + stepMemory(backend, step, heaviest)
+    const heaviest = heaviestBatches(pairs.texts, pairs.examples, settings)
+    const bytes = loaded.bytes + Math.max(...heaviest.map(batch => stepMemory(backend, step, batch)))
     const fingerprint = await hashLines([
       ...[backend.numerics, source.hash, pairs.hash],
       JSON.stringify({ train, lora, seed, settings: source.settings }),

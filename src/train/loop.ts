@@ -1,7 +1,12 @@
 // The training loop: seeded batches of pairs, contrastive steps under a schedule, evaluation on a dev split every n steps with early stopping, and
 // checkpoints from which a run goes on with the same bits. It reads no files and scores nothing: hooks do.
 import type { Backend } from '../backend/backend.js'
-import { createSampler, type Sampler, type SamplerState } from '../data/sampler.js'
+import {
+  createExampleBatches,
+  type ExampleBatches,
+  type ExampleBatchesState,
+  type ExampleOrder,
+} from '../data/example-batches.js'
 import { type PackedBatch, selectSequences } from '../model/batch.js'
 import type { Trainable } from '../tensor/parameters.js'
 import { type Checkpoint, putParameters, putSnapshot, takeParameters, takeSnapshot } from './checkpoint.js'
@@ -24,6 +29,8 @@ export interface LoopSettings {
   /** Micro-batches of an optimizer step. */
   readonly accumulation: number
   readonly dropLast: boolean
+  /** How examples are put into batches; default: uniform. */
+  readonly order?: ExampleOrder
   /** Hard negatives drawn a query. */
   readonly hardNegatives: number
   /** Whether the other queries' passages are candidates too. */
@@ -46,6 +53,8 @@ export interface StepRecord {
   readonly gradient_norm: number
   readonly tokens: number
   readonly seconds: number
+  /** Of several training sets: examples drawn from each. */
+  readonly drawn?: readonly number[]
   /** Where the step ended in an evaluation. */
   readonly dev_score?: number
 }
@@ -76,7 +85,7 @@ export interface LoopResult {
 interface LoopState {
   readonly step: number
   readonly counter: number
-  readonly sampler: SamplerState
+  readonly sampler: ExampleBatchesState
   readonly best?: { readonly step: number; readonly score: number }
   readonly evaluationsSinceBest: number
   readonly repeatedNegatives: number
@@ -92,8 +101,8 @@ export async function trainLoop(
   hooks: LoopHooks = {},
   resume?: Checkpoint,
 ): Promise<LoopResult> {
-  const { steps, seed, batchSize, accumulation } = settings
-  const sampler = createSampler({ seed, examples: examples.length, batchSize, dropLast: settings.dropLast })
+  const { steps, seed, batchSize, accumulation, dropLast, order = { kind: 'uniform' } } = settings
+  const sampler = createExampleBatches({ seed, examples: examples.length, batchSize, dropLast, order })
   let state: LoopState = { step: 0, counter: 0, sampler: sampler.save(), evaluationsSinceBest: 0, repeatedNegatives: 0 }
   let best = resume?.best
   if (resume) {
@@ -158,6 +167,7 @@ export async function trainLoop(
       gradient_norm: gradientNorm,
       tokens,
       seconds,
+      ...('sets' in order && { drawn: countSets(order.sets.length, drawn) }),
     }
     await hooks.onStep?.({ ...record, ...(devScore !== undefined && { dev_score: devScore }) })
     if (due(settings.checkpointEvery) || (stoppedEarly && settings.checkpointEvery !== undefined)) await checkpoint()
@@ -174,15 +184,27 @@ export async function trainLoop(
   }
 }
 
+const countSets = (sets: number, drawn: readonly Drawn[]): number[] => {
+  const counts = Array<number>(sets).fill(0)
+  for (const { sets: chosen = [] } of drawn) for (const set of chosen) counts[set]!++
+  return counts
+}
+
 interface Drawn {
   readonly batch: ContrastiveBatch
   readonly epoch: number
   readonly repeated: number
+  readonly sets?: Int32Array
 }
 
-function drawBatch(sampler: Sampler, texts: PackedBatch, examples: readonly Example[], settings: LoopSettings): Drawn {
+function drawBatch(
+  sampler: ExampleBatches,
+  texts: PackedBatch,
+  examples: readonly Example[],
+  settings: LoopSettings,
+): Drawn {
   const { hardNegatives, inBatch, accumulation } = settings
-  const { indices, epoch } = sampler.next()
+  const { indices, epoch, sets } = sampler.next()
   const chosen = Array.from(indices, index => examples[index]!)
   let repeated = 0
   const passages = chosen.flatMap(({ positive, negatives }) => {
@@ -206,5 +228,5 @@ function drawBatch(sampler: Sampler, texts: PackedBatch, examples: readonly Exam
     weights: weights.map(weight => weight / accumulation),
     labels: Int32Array.from(passages),
   }
-  return { batch, epoch, repeated }
+  return { batch, epoch, repeated, ...(sets && { sets }) }
 }

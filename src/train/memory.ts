@@ -1,5 +1,6 @@
 // What a training step will hold, found from its plan before anything runs.
 import type { Backend } from '../backend/backend.js'
+import type { ExampleOrder } from '../data/example-batches.js'
 import { batchArrays, type PackedBatch, selectSequences } from '../model/batch.js'
 import { checkLimits, createPlan, memoryFigure, type Plan } from '../tensor/plan.js'
 import type { Tensor, Values } from '../tensor/tensor.js'
@@ -50,11 +51,42 @@ export function stepMemory(backend: Backend, settings: ContrastiveSettings, batc
   return Math.max(onLoss, ...chunks) + 2 * 4 * sequences * query.config.hidden
 }
 
+/** Batches of which no batch that is drawn needs more than one of these. */
+export function heaviestBatches(
+  texts: PackedBatch,
+  examples: readonly Example[],
+  settings: HeaviestSettings & { readonly order?: ExampleOrder },
+): ContrastiveBatch[] {
+  const { order, batchSize } = settings
+  if (order?.kind !== 'by_length') return [heaviestBatch(texts, examples, settings)]
+  // At the two ends of the budget: few long examples, and as many short ones as there is room for.
+  const sorted = Array.from(order.lengths).sort((a, b) => a - b)
+  const fitting = (lengths: readonly number[]) => {
+    let [count, sum] = [0, 0]
+    while (count < Math.min(batchSize, lengths.length) && sum + lengths[count]! <= order.tokens)
+      sum += lengths[count++]!
+    return count
+  }
+  const [most, fewest] = [fitting(sorted), fitting(sorted.toReversed())]
+  const shortest = sorted[Math.max(0, most - 1)]!
+  const short = examples.filter((_, i) => order.lengths[i]! <= shortest)
+  return [
+    heaviestBatch(texts, examples, { ...settings, batchSize: fewest }),
+    heaviestBatch(texts, short, { ...settings, batchSize: most }),
+  ]
+}
+
+interface HeaviestSettings {
+  readonly batchSize: number
+  readonly hardNegatives: number
+  readonly inBatch: boolean
+}
+
 /** The batch of `size` examples with the longest texts of all: no batch that is drawn holds more. */
 export function heaviestBatch(
   texts: PackedBatch,
   examples: readonly Example[],
-  { batchSize, hardNegatives, inBatch }: { batchSize: number; hardNegatives: number; inBatch: boolean },
+  { batchSize, hardNegatives, inBatch }: HeaviestSettings,
 ): ContrastiveBatch {
   const length = (text: number) => texts.offsets[text + 1]! - texts.offsets[text]!
   const longest = (rows: number[], count: number) => {

@@ -75,6 +75,41 @@ test('rows at most', () => {
   assert.is(rowsOf(all).length, 5000)
 })
 
+test('batches of two rows at least: the last takes one of those before it, and nothing is lost', () => {
+  let singles = 0
+  for (const rows of [2, 4, 7, 10, 100, 101, 102, 103]) {
+    // Three of the longest fill a batch, so that the rest is a single row for every third number of rows.
+    const same = { lengths: Array<number>(rows).fill(5), tokens: 15, window: 1000 }
+    const sizes = (leastRows: 1 | 2) => {
+      const all = epochOf(batches({ ...same, leastRows }))
+      assert.equal(
+        rowsOf(all).toSorted((a, b) => a - b),
+        range(rows),
+      )
+      assert.ok(all.every(({ tokens }) => tokens <= 15))
+      return Math.min(...all.map(({ indices }) => indices.length))
+    }
+    assert.ok(sizes(2) >= 2, `${rows} rows`)
+    singles += sizes(1) === 1 ? 1 : 0
+  }
+  assert.ok(singles > 2, 'control: without it, some batches have one row')
+  for (const padded of [false, true])
+    for (const window of [1001, 5000])
+      for (const batch of epochOf(batches({ leastRows: 2, padded, window, lengths: lengths.slice(0, 4004) })))
+        assert.ok(batch.indices.length >= 2)
+})
+
+test('batches of some epochs are counted without drawing them', () => {
+  for (const window of [700, 16384]) {
+    const source = batches({ window })
+    const counts = range(3).map(() => epochOf(source).length)
+    assert.equal(
+      [1, 2, 3].map(epochs => source.batchesIn(epochs)),
+      [1, 2, 3].map(epochs => counts.slice(0, epochs).reduce((a, b) => a + b)),
+    )
+  }
+})
+
 test('rows of a batch are of about the same length', () => {
   const spread = (all: readonly LengthBatch[]) =>
     all.reduce((sum, batch) => sum + lengthsOf(batch)[0]! - lengthsOf(batch).at(-1)!, 0) / all.length
@@ -171,6 +206,8 @@ test('impossible settings and foreign states are refused', () => {
   fails(() => batches({ tokens: 0 }), 'the token budget of a batch')
   fails(() => batches({ window: 0 }), 'the window')
   fails(() => batches({ batchSize: 0.5 }), 'the batch size')
+  fails(() => batches({ leastRows: 2, tokens: 500 }), 'a token budget for any three rows, found 5000 rows')
+  fails(() => batches({ leastRows: 2, batchSize: 2 }), 'a batch size of 2')
   const source = batches()
   const state = source.save()
   fails(() => source.restore({ ...state, totalTokens: 1 }), 'the saved batches by length has totalTokens = 1')

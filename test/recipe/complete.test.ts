@@ -60,6 +60,8 @@ test('a minimal recipe is completed with the documented defaults', () => {
       method: 'lora',
       epochs: 1,
       batch_size: 64,
+      batches: 'uniform',
+      sets: 'together',
       accumulation: 1,
       max_length: 256,
       negatives: { in_batch: true, hard: 0, mask_duplicates: false },
@@ -301,6 +303,26 @@ test('a test is in domain where it is trained on, unless the recipe says otherwi
   )
   assert.equal(data.train, [resolve('a'), resolve('b'), 'builtin:primer/law'])
   refuses(changed({ data: { train: [] } }), 'data.train', /a BEIR folder or a train\.jsonl, or a list of them/)
+})
+
+test('batches: by length under a budget, or of several sets by weight, but not both', () => {
+  const two = ['a', 'b']
+  const train = (more: Record<string, unknown>, sets: string[] = two) => changed({ data: { train: sets }, train: more })
+  const lengths = { batches: 'by_length', tokens_per_batch: 4096 }
+  assert.is(completeRecipe(train(lengths)).train?.tokens_per_batch, 4096)
+  assert.equal(completeRecipe(train({ sets: 'mixed', weights: [1, 0] })).train?.weights, [1, 0])
+  refuses(train({ batches: 'by_length' }), 'train.tokens_per_batch', /^missing; train\.batches = "by_length" needs/)
+  refuses(train({ tokens_per_batch: 10 }), 'train.tokens_per_batch', /is for train\.batches = "by_length"/)
+  refuses(train({ ...lengths, batch_size: 2 }), 'train.batch_size', /needs 3 or more/)
+  refuses(
+    train({ ...lengths, sets: 'mixed' }),
+    'train.batches',
+    /goes with train\.sets = "together" only, found "mixed"/,
+  )
+  refuses(train({ weights: [1, 2] }), 'train.weights', /is for train\.sets = "mixed" or "homogeneous"/)
+  refuses(train({ sets: 'mixed', weights: [1] }), 'train.weights', /has 1 numbers for the 2 sets/)
+  refuses(train({ sets: 'homogeneous', weights: [0, 0] }), 'train.weights', /are all 0/)
+  refuses(train({ sets: 'mixed', weights: [-1, 0] }), 'train.weights.0', /a number from 0/)
 })
 
 test.run()

@@ -8,6 +8,7 @@ import { parseConfig } from '../../src/model/config.js'
 import { randomSource } from '../../src/model/load.js'
 import { plainSettings, type SentenceSettings } from '../../src/model/sentence-transformers.js'
 import { completeRecipe } from '../../src/recipe/complete.js'
+import { orderOf } from '../../src/run/batches.js'
 import type { ModelSource } from '../../src/run/model.js'
 import { checkTraining, loopSettings, tokenizePairs, trainModel } from '../../src/run/train.js'
 import { createWordPieceTokenizer } from '../../src/text/tokenizer.js'
@@ -29,10 +30,10 @@ const sourceWith = (settings: Partial<SentenceSettings> = {}): ModelSource => ({
 const pairsFile = (...lines: object[]) =>
   join(folderWith({ 'train.jsonl': lines.map(line => `${JSON.stringify(line)}\n`).join('') }), 'train.jsonl')
 
-const trainOf = (train: object) =>
+const trainOf = (train: object, sets = 1) =>
   completeRecipe({
     model: { random: { hidden: 6, layers: 1, heads: 2, max_positions: 8 } },
-    data: { train: 'pairs.jsonl' },
+    data: { train: Array.from({ length: sets }, (_, i) => `pairs-${i}.jsonl`) },
     train: { method: 'full', steps: 2, ...train },
   }).train!
 
@@ -108,6 +109,73 @@ test('batches that cannot be, or hold one pair without negatives, are refused; h
     checkTraining(source, pairs, trainOf({ batch_size: 2, ...train }), undefined, 1)
   check({})()
   assert.throws(check({ negatives: { hard: 2 } }), /1 of 2 training pairs have no hard negatives, but 2 a pair/)
+})
+
+const manyPairs = (name: string, count: number, words: number) =>
+  pairsFile(
+    ...Array.from({ length: count }, (_, i) => ({
+      query: `${name} ${i % 2 ? 'red' : 'blue'}`,
+      pos: [`${name} ${'cat '.repeat(1 + ((i * 5) % words))}`.trim()],
+    })),
+  )
+
+test('pairs know their set, sentence queries that of their document; a sample of each set, in its order', async () => {
+  const sentence = 'find red cat dog.'
+  const paths = [
+    pairsFile({ query: 'cat', pos: ['dog', 'red'] }, { query: 'dog', pos: [`${sentence} Blue dog.`] }),
+    pairsFile({ query: 'red', pos: [`${sentence} Ask.`] }),
+  ]
+  const all = await tokenizePairs(paths, sourceWith(), 8, { sentenceQueries: true })
+  assert.equal([...all.setOf], [0, 0, 0, 1, 0, 1])
+  assert.is(all.examples.length, 6)
+  const large = [manyPairs('dog', 30, 5), manyPairs('cat', 4, 3)]
+  const sampled = await tokenizePairs(large, sourceWith(), 8, { sample: { size: 10, seed: 1 } })
+  assert.equal([sampled.pairs, ...[0, 1].map(set => sampled.setOf.filter(each => each === set).length)], [14, 10, 4])
+  const whole = await tokenizePairs(large, sourceWith(), 8)
+  assert.is(whole.pairs, 34)
+  assert.is.not(sampled.hash, whole.hash)
+})
+
+test('batches by length: steps are counted, and a budget that leaves a pair alone is refused', async () => {
+  const pairs = await tokenizePairs([manyPairs('dog', 40, 6)], sourceWith(), 8)
+  const train = (more: object) =>
+    trainOf({ batches: 'by_length', tokens_per_batch: 60, steps: undefined, epochs: 2, ...more })
+  const order = orderOf(train({}), pairs)
+  if (order.kind !== 'by_length') throw new Error(order.kind)
+  const total = Array.from(order.lengths).reduce((a, b) => a + b)
+  const { steps } = loopSettings(train({}), 40, 1, order)
+  assert.ok(steps >= (2 * total) / 60 && steps < (2 * total) / 40, `${steps} steps for twice ${total} tokens`)
+  const longest = Math.max(...Array.from(order.lengths))
+  assert.throws(
+    () => orderOf(train({ tokens_per_batch: 3 * longest - 1 }), pairs),
+    new RegExp(
+      `is ${3 * longest - 1}, but the longest training pair has ${longest} tokens, and three have to fit; set it to ${3 * longest} or more`,
+    ),
+  )
+  orderOf(train({ tokens_per_batch: 3 * longest }), pairs)
+})
+
+test('a recipe of each kind of batches trains, and the memory said beforehand holds', async () => {
+  const backend = await createWasmBackend()
+  const pairs = await tokenizePairs([manyPairs('dog', 30, 5), manyPairs('cat', 9, 3)], sourceWith(), 8)
+  for (const train of [
+    { batches: 'by_length', tokens_per_batch: 60, batch_size: 100 },
+    { sets: 'mixed', batch_size: 6 },
+    { sets: 'homogeneous', weights: [1, 4], batch_size: 6 },
+  ]) {
+    const drawn: (readonly number[] | undefined)[] = []
+    let bytes = 0
+    const trained = await trainModel(backend, sourceWith(), pairs, trainOf({ ...train, steps: 12 }, 2), undefined, 1, {
+      onStart: start => {
+        bytes = start.bytes
+      },
+      onStep: record => void drawn.push(record.drawn),
+    })
+    trained.loaded.release()
+    assert.ok(trained.peakBytes <= 1.25 * bytes, `${trained.peakBytes} of ${bytes} bytes, ${JSON.stringify(train)}`)
+    assert.is(drawn.length, 12)
+    if ('sets' in train) assert.ok(drawn.every(each => each![0]! + each![1]! === 6))
+  }
 })
 
 test('a checkpoint belongs to the settings of the model too', async () => {

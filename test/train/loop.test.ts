@@ -2,6 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createWasmBackend } from '../../src/backend/wasm/backend.js'
+import type { ExampleOrder } from '../../src/data/example-batches.js'
 import { encodeSequences } from '../../src/retrieve/encode.js'
 import { createTrainable } from '../../src/tensor/parameters.js'
 import { type Checkpoint, takeParameters } from '../../src/train/checkpoint.js'
@@ -221,6 +222,55 @@ test('resumed from any checkpoint, with accumulation, hard negatives and early s
     assert.equal(rest.saved, whole.saved.slice(i + 1), `checkpoints after step ${i + 1}`)
   }
 })
+
+const lengths = set.examples.map(({ query, positive }) =>
+  [query, positive].reduce((sum, text) => sum + set.texts.offsets[text + 1]! - set.texts.offsets[text]!, 0),
+)
+const orders: ExampleOrder[] = [
+  { kind: 'by_length', tokens: 3 * Math.max(...lengths), lengths, leastRows: 2 },
+  ...(['mixed', 'homogeneous'] as const).map(kind => ({
+    kind,
+    sets: [
+      { name: 'a', weight: 3, examples: [0, 1, 2] },
+      { name: 'b', examples: [3, 4, 5, 6, 7, 8, 9] },
+    ],
+  })),
+]
+for (const order of orders)
+  test(`batches ${order.kind}: as their order says, and the same when resumed from any checkpoint`, async () => {
+    const train = async (resume?: Checkpoint) => {
+      const made = madeUp()
+      const saved: Checkpoint[] = []
+      const records: StepRecord[] = []
+      const hooks: LoopHooks = {
+        saveCheckpoint: async checkpoint => void saved.push(structuredClone(checkpoint)),
+        onStep: record => void records.push({ ...record, seconds: 0 }),
+      }
+      const settings = settingsOf({ steps: 9, checkpointEvery: 1, batchSize: 3, hardNegatives: 1, order })
+      await loop(made, settings, hooks, resume)
+      return { batches: made.steps.flatMap(({ batches }) => batches), saved, records }
+    }
+    const whole = await train()
+    for (const [i, checkpoint] of whole.saved.entries()) {
+      const rest = await train(checkpoint)
+      assert.equal(rest.batches, whole.batches.slice(i + 1), `batches after step ${i + 1}`)
+      assert.equal(rest.records, whole.records.slice(i + 1))
+    }
+    const drawn = whole.records.map(record => record.drawn)
+    if (order.kind === 'by_length') assert.ok(drawn.every(each => each === undefined))
+    else {
+      assert.ok(drawn.every(each => each![0]! + each![1]! === 3))
+      const pure = drawn.filter(each => each!.includes(0)).length
+      if (order.kind === 'homogeneous') assert.is(pure, 9)
+      else assert.ok(pure < 9, 'some batches are of both sets')
+    }
+    for (const { query, passage } of whole.batches) {
+      const count = query.offsets.length - 1
+      assert.is(passage.offsets.length - 1, 2 * count)
+      if (order.kind !== 'by_length') assert.is(count, 3)
+      else assert.ok(count >= 2 && query.ids.length <= order.tokens)
+    }
+  })
 
 test('an abort keeps a checkpoint of the steps done; a loss that is no number stops and keeps none of its step', async () => {
   const controller = new AbortController()
