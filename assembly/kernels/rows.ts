@@ -29,6 +29,16 @@ export function copy_rows(x: usize, y: usize, rows: u32, columns: u32, from: u32
   for (let i = begin; i < end; i++) moveRow(rowAt(x, from + i, columns), rowAt(y, to + i, columns), columns, accumulate != 0)
 }
 
+/** The first columns of x's `source`, and zeros behind the last of them. */
+export function copy_columns(x: usize, y: usize, rows: u32, source: u32, columns: u32, accumulate: u32, begin: u32, end: u32): void {
+  const shared = min(source, columns)
+  for (let i = begin; i < end; i++) {
+    const to = rowAt(y, i, columns)
+    moveRow(rowAt(x, i, source), to, shared, accumulate != 0)
+    if (!accumulate) memory.fill(at(to, shared), 0, bytes(columns - shared))
+  }
+}
+
 export function fill(x: usize, count: u32, value: f32, begin: u32, end: u32): void {
   const values = f32x4.splat(value)
   let i = begin

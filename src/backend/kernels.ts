@@ -36,7 +36,12 @@ const read = spec('read', 'f32')
 const write = spec('write', 'f32')
 const update = spec('update', 'f32')
 const readInt = spec('read', 'i32')
-const optional = { read: maybe('read', 'f32'), keys: maybe('read', 'u32'), write: maybe('write', 'f32') }
+const optional = {
+  read: maybe('read', 'f32'),
+  keys: maybe('read', 'u32'),
+  write: maybe('write', 'f32'),
+  int: maybe('read', 'i32'),
+}
 
 const u32 = 'u32' as const
 const f32 = 'f32' as const
@@ -64,6 +69,8 @@ export const int8Words = (columns: number): number => 4 * Math.ceil(columns / 16
 /** Attention over packed sequences: a tile is up to `tileRows` rows of one sequence, listed by the host; rows are rows of (T, heads · headSize). */
 const attention = { tiles: u32, tileRows: u32, heads: u32, headSize: u32, softmaxScale: f32, ...dropout }
 const attentionUnits = (p: Params) => at(p, 'tiles') * at(p, 'heads')
+
+const groupFlops = (p: Params) => 2 * at(p, 'rows') * at(p, 'columns') * at(p, 'width')
 
 export const kernels = {
   // c (M, N) = [c +] alpha · op(a) · op(b) [+ bias (N)]; op(a) is (M, K), stored (K, M) with transposeA; op(b) is (K, N), stored (N, K) with transposeB.
@@ -116,6 +123,12 @@ export const kernels = {
   copy_rows: {
     tensors: { x: read, y: update },
     params: { rows: u32, columns: u32, from: u32, to: u32, accumulate: u32 },
+    units: units('rows'),
+  },
+  // y (rows, columns) = [y +] the first columns of x (rows, source), and 0 behind the last of them
+  copy_columns: {
+    tensors: { x: read, y: update },
+    params: { rows: u32, source: u32, columns: u32, accumulate: u32 },
     units: units('rows'),
   },
   // y = x · mask · scale; the mask of (row, channel) is word (channel & 1) of threefry2x32((keys[row], channel >> 1), (key0, key1))
@@ -231,6 +244,72 @@ export const kernels = {
   softmax_cross_entropy_backward: {
     tensors: { targets: readInt, weights: read, lse: read, scores: update },
     params: { rows: u32, columns: u32 },
+    units: units('rows'),
+  },
+  // Rows that are seen a tile of columns at a time, first … first + columns − 1. stats (rows, 3) = (greatest score, Σ exp(score − greatest) over the
+  // candidates but the target, the target's score), taken on from tile to tile unless fresh. labels, of all columns: one with the label of the row's
+  // target that is another is no candidate; nor is one outside [begin, end).
+  softmax_tile_forward: {
+    tensors: { scores: read, targets: readInt, labels: optional.int, stats: update },
+    params: { rows: u32, columns: u32, first: u32, hasLabels: u32, fresh: u32 },
+    units: units('rows'),
+  },
+  // losses (rows) = log Σ exp − the target's score, of stats that have seen every tile
+  softmax_tile_losses: {
+    tensors: { targets: readInt, stats: read, losses: write },
+    params: { rows: u32 },
+    units: units('rows'),
+  },
+  // In place: a tile's scores become their gradient, as in softmax_cross_entropy_backward; 0 where a column is no candidate.
+  softmax_tile_backward: {
+    tensors: { targets: readInt, labels: optional.int, weights: read, stats: read, scores: update },
+    params: { rows: u32, columns: u32, first: u32, hasLabels: u32 },
+    units: units('rows'),
+  },
+  // scores (rows, columns) = alpha · query · passage, of each query (rows, width) and its own passages (rows · columns, width)
+  group_scores: {
+    tensors: { query: read, passage: read, scores: write },
+    params: { rows: u32, columns: u32, width: u32, alpha: f32 },
+    units: units('rows'),
+    flops: groupFlops,
+  },
+  // dquery = [dquery +] alpha · Σ over its passages of dscores · passage
+  group_scores_backward_query: {
+    tensors: { dscores: read, passage: read, dquery: update },
+    params: { rows: u32, columns: u32, width: u32, alpha: f32, accumulate: u32 },
+    units: units('rows'),
+    flops: groupFlops,
+  },
+  // dpassage = [dpassage +] alpha · dscores · query
+  group_scores_backward_passage: {
+    tensors: { dscores: read, query: read, dpassage: update },
+    params: { rows: u32, columns: u32, width: u32, alpha: f32, accumulate: u32 },
+    units: units('rows'),
+    flops: groupFlops,
+  },
+  // Losses of rows of scores (rows, columns), the positive's in column 0, with dscores = weights[row] · ∂loss/∂scores. columns ≥ 2.
+  // losses = mean over j > 0 of log(1 + exp(s_j − s_0))
+  pairwise_softmax: {
+    tensors: { scores: read, weights: read, losses: write, dscores: write },
+    params: { rows: u32, columns: u32 },
+    units: units('rows'),
+  },
+  // losses = mean over j > 0 of max(0, margin + s_j − s_0)
+  triplet_margin: {
+    tensors: { scores: read, weights: read, losses: write, dscores: write },
+    params: { rows: u32, columns: u32, margin: f32 },
+    units: units('rows'),
+  },
+  // losses = mean over j > 0 of ((s_0 − s_j) − (t_0 − t_j))²
+  margin_mse: {
+    tensors: { scores: read, teacher: read, weights: read, losses: write, dscores: write },
+    params: { rows: u32, columns: u32 },
+    units: units('rows'),
+  },
+  // losses = Σ t (log t − log softmax(scores)), t = softmax(sharpness · teacher)
+  kl_divergence: {
+    tensors: { scores: read, teacher: read, weights: read, losses: write, dscores: write },
+    params: { rows: u32, columns: u32, sharpness: f32 },
     units: units('rows'),
   },
   // out (1) = [out +] Σ x · weights

@@ -19,6 +19,15 @@ type ParamsOf<K extends KernelName> = Readonly<Record<keyof (typeof kernels)[K][
 const matrix = (p: { readonly rows: number; readonly columns: number }) => p.rows * p.columns
 const attention = (p: { readonly tiles: number }) => ({ tiles: p.tiles * TILE_STRIDE })
 
+const group = (p: { readonly rows: number; readonly columns: number; readonly width: number }) => ({
+  query: p.rows * p.width,
+  passage: matrix(p) * p.width,
+  scores: matrix(p),
+})
+const rowLoss = (p: { readonly rows: number; readonly columns: number }) => ({
+  ...{ scores: matrix(p), teacher: matrix(p), weights: p.rows, losses: p.rows, dscores: matrix(p) },
+})
+
 const sizes: Sizes = {
   matmul: p => ({ a: p.M * p.K, b: p.K * p.N, bias: p.hasBias ? p.N : 0, c: p.M * p.N }),
   quantize_rows: p => ({ x: matrix(p), values: p.rows * int8Words(p.columns), scales: p.rows }),
@@ -34,6 +43,7 @@ const sizes: Sizes = {
   gather_rows: p => ({ index: p.rows, out: matrix(p) }),
   scatter_rows: p => ({ starts: p.count + 1, targets: p.count }),
   copy_rows: p => ({ x: (p.from + p.rows) * p.columns, y: (p.to + p.rows) * p.columns }),
+  copy_columns: p => ({ x: p.rows * p.source, y: matrix(p) }),
   dropout: p => ({ x: matrix(p), keys: p.rows, y: matrix(p) }),
   layer_norm_forward: p => ({
     x: matrix(p),
@@ -63,6 +73,27 @@ const sizes: Sizes = {
   mask_duplicates: p => ({ targets: 3 * p.rows, labels: p.columns, scores: matrix(p) }),
   softmax_cross_entropy_forward: p => ({ scores: matrix(p), targets: 3 * p.rows, losses: p.rows, lse: p.rows }),
   softmax_cross_entropy_backward: p => ({ targets: 3 * p.rows, weights: p.rows, lse: p.rows, scores: matrix(p) }),
+  softmax_tile_forward: p => ({
+    scores: matrix(p),
+    targets: 3 * p.rows,
+    labels: p.hasLabels ? p.first + p.columns : 0,
+    stats: 3 * p.rows,
+  }),
+  softmax_tile_losses: p => ({ targets: 3 * p.rows, stats: 3 * p.rows, losses: p.rows }),
+  softmax_tile_backward: p => ({
+    targets: 3 * p.rows,
+    labels: p.hasLabels ? p.first + p.columns : 0,
+    weights: p.rows,
+    stats: 3 * p.rows,
+    scores: matrix(p),
+  }),
+  group_scores: group,
+  group_scores_backward_query: p => ({ dscores: matrix(p), passage: group(p).passage, dquery: group(p).query }),
+  group_scores_backward_passage: p => ({ dscores: matrix(p), query: group(p).query, dpassage: group(p).passage }),
+  pairwise_softmax: rowLoss,
+  triplet_margin: rowLoss,
+  margin_mse: rowLoss,
+  kl_divergence: rowLoss,
   weighted_sum: p => ({ x: p.count, weights: p.count, out: 1 }),
   sum_of_squares: p => ({ x: p.count, partials: p.first + Math.ceil(p.count / NORM_CHUNK) }),
   gradient_norm: p => ({ partials: p.count, state: 4 }),

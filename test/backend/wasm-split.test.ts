@@ -97,6 +97,9 @@ const pooled = { x: random.normal(23 * 21), dx: random.normal(23 * 21), offsets 
 const rowsOf = { rows: 21, columns: 45 }
 const logits = random.normal(9 * 37, 3)
 const targets = Int32Array.from(Array.from({ length: 9 }, (_, i) => [i + 2, i, 37 - i]).flat())
+const tileTargets = Int32Array.from(Array.from({ length: 9 }, (_, i) => [i * 10 + 2, i * 5, 100 - i]).flat())
+const tileLabels = Int32Array.from({ length: 100 }, (_, i) => i % 11)
+const tileStats = random.uniform(27, 2, 9)
 const ties = new Float32Array(9 * 301).map((_, i) => (i % 31 === 5 ? Number.NaN : (i * 7919) % 50))
 const sorted = (rows: number, k: number) => Float32Array.from({ length: rows * k }, (_, i) => 50 - (i % k) * 9)
 const moments = (count: number) => ({ m: random.normal(count, 0.1), v: random.uniform(count, 0, 0.1) })
@@ -179,6 +182,29 @@ const cases: { readonly [K in KernelName]: readonly Case[] } = {
       tensors: { scores: logits, targets, lse: new Float32Array(9).fill(6) },
     },
   ],
+  softmax_tile_forward: [0, 1].map(fresh => ({
+    params: { rows: 9, columns: 37, first: 40, hasLabels: fresh, fresh },
+    tensors: { scores: logits, targets: tileTargets, labels: tileLabels },
+  })),
+  softmax_tile_losses: [{ params: { rows: 9 }, tensors: { targets: tileTargets, stats: tileStats } }],
+  softmax_tile_backward: [0, 1].map(hasLabels => ({
+    params: { rows: 9, columns: 37, first: 40, hasLabels },
+    tensors: { scores: logits, targets: tileTargets, labels: tileLabels, stats: tileStats },
+  })),
+  copy_columns: [12, 60].flatMap(source =>
+    [0, 1].map(accumulate => ({ params: { rows: 21, source, columns: 45, accumulate } })),
+  ),
+  group_scores: [{ params: { rows: 9, columns: 3, width: 45, alpha: 2 } }],
+  group_scores_backward_query: [0, 1].map(accumulate => ({
+    params: { rows: 9, columns: 3, width: 45, alpha: 2, accumulate },
+  })),
+  group_scores_backward_passage: [0, 1].map(accumulate => ({
+    params: { rows: 9, columns: 3, width: 45, alpha: 2, accumulate },
+  })),
+  pairwise_softmax: [{ params: { rows: 9, columns: 4 } }],
+  triplet_margin: [{ params: { rows: 9, columns: 4, margin: 0.4 } }],
+  margin_mse: [{ params: { rows: 9, columns: 4 } }],
+  kl_divergence: [{ params: { rows: 9, columns: 4, sharpness: 2 } }],
   weighted_sum: [0, 1].map(accumulate => ({ params: { count: 1003, accumulate } })),
   sum_of_squares: [{ params: { count: 40000, first: 2 } }],
   gradient_norm: [0, 1, 1e9].map(maxNorm => ({

@@ -3,7 +3,9 @@ import type { KernelName, Params } from '../../src/backend/kernels.js'
 import * as attention from './attention.js'
 import * as int8 from './int8.js'
 import * as layers from './layers.js'
+import * as rowLosses from './row-losses.js'
 import * as rows from './rows.js'
+import * as softmaxTiles from './softmax-tiles.js'
 import * as training from './training.js'
 import type { Reference, ReferenceArray } from './types.js'
 
@@ -16,6 +18,8 @@ export const reference: { readonly [K in KernelName]: Reference<K> } = {
   ...layerKernels,
   ...attention,
   ...training,
+  ...rowLosses,
+  ...softmaxTiles,
 }
 
 /** Runs a reference chosen at run time, in place; the caller answers for the tensors' names and types. */

@@ -6,7 +6,9 @@ import type { KernelCase } from './cases/case.js'
 import { matmulInt8Cases, quantizeRowsCases } from './cases/int8.js'
 import * as layers from './cases/layers.js'
 import { matmulCases } from './cases/matmul.js'
+import * as rowLosses from './cases/row-losses.js'
 import * as rows from './cases/rows.js'
+import * as softmaxTiles from './cases/softmax-tiles.js'
 import * as training from './cases/training.js'
 
 export const kernelCases: Readonly<Record<KernelName, () => KernelCase[]>> = {
@@ -34,6 +36,17 @@ export const kernelCases: Readonly<Record<KernelName, () => KernelCase[]>> = {
   mask_duplicates: training.maskDuplicatesCases,
   softmax_cross_entropy_forward: training.crossEntropyForwardCases,
   softmax_cross_entropy_backward: training.crossEntropyBackwardCases,
+  softmax_tile_forward: softmaxTiles.softmaxTileForwardCases,
+  softmax_tile_losses: softmaxTiles.softmaxTileLossesCases,
+  softmax_tile_backward: softmaxTiles.softmaxTileBackwardCases,
+  copy_columns: rowLosses.copyColumnsCases,
+  group_scores: rowLosses.groupScoresCases,
+  group_scores_backward_query: rowLosses.groupQueryCases,
+  group_scores_backward_passage: rowLosses.groupPassageCases,
+  pairwise_softmax: rowLosses.pairwiseSoftmaxCases,
+  triplet_margin: rowLosses.tripletMarginCases,
+  margin_mse: rowLosses.marginMseCases,
+  kl_divergence: rowLosses.klDivergenceCases,
   weighted_sum: training.weightedSumCases,
   sum_of_squares: training.sumOfSquaresCases,
   gradient_norm: training.gradientNormCases,
