@@ -9,47 +9,26 @@
 // All matrices are dense and row-major; shapes below are (rows, columns). No kernel takes more than eight tensors: the specification's
 // default limit of storage buffers a stage.
 
-export type DType = 'f32' | 'i32' | 'u32'
-export type Access = 'read' | 'write' | 'update'
+import {
+  at,
+  f32,
+  type KernelSpec,
+  optional,
+  type Params,
+  read,
+  readInt,
+  spec,
+  u32,
+  units,
+  update,
+  write,
+} from './kernel-spec.js'
+import { lossKernels } from './loss-kernels.js'
 
-export interface TensorSpec {
-  readonly access: Access
-  readonly dtype: DType
-  readonly optional: boolean
-}
+export type { Access, DType, KernelSpec, Params, TensorSpec } from './kernel-spec.js'
 
-export interface KernelSpec {
-  readonly tensors: Readonly<Record<string, TensorSpec>>
-  readonly params: Readonly<Record<string, 'u32' | 'f32'>>
-  /** The number of independent units of work, for splitting over threads. */
-  readonly units: (p: Params) => number
-  /** Floating-point operations of one call, where the figure means something (products). */
-  readonly flops?: (p: Params) => number
-}
-
-/** Parameter values of one call. */
-export type Params = Readonly<Record<string, number>>
-
-const spec = <A extends Access, D extends DType>(access: A, dtype: D) => ({ access, dtype, optional: false }) as const
-const maybe = <A extends Access, D extends DType>(access: A, dtype: D) => ({ access, dtype, optional: true }) as const
-const read = spec('read', 'f32')
-const write = spec('write', 'f32')
-const update = spec('update', 'f32')
-const readInt = spec('read', 'i32')
-const optional = {
-  read: maybe('read', 'f32'),
-  keys: maybe('read', 'u32'),
-  write: maybe('write', 'f32'),
-  int: maybe('read', 'i32'),
-}
-
-const u32 = 'u32' as const
-const f32 = 'f32' as const
 /** Dropout: an element is dropped when its 32 random bits are below `threshold` (rate · 2³²), else multiplied by `scale` = 1/(1−rate). */
 const dropout = { threshold: u32, scale: f32, key0: u32, key1: u32 }
-
-const at = (p: Params, name: string): number => p[name] ?? 0
-const units = (name: string) => (p: Params) => at(p, name)
 
 /** Rows of `tiles` hold this many i32: [first row, sequence start, sequence end, key end, sequence key, 0, 0, 0]. */
 export const TILE_STRIDE = 8
@@ -69,8 +48,6 @@ export const int8Words = (columns: number): number => 4 * Math.ceil(columns / 16
 /** Attention over packed sequences: a tile is up to `tileRows` rows of one sequence, listed by the host; rows are rows of (T, heads · headSize). */
 const attention = { tiles: u32, tileRows: u32, heads: u32, headSize: u32, softmaxScale: f32, ...dropout }
 const attentionUnits = (p: Params) => at(p, 'tiles') * at(p, 'heads')
-
-const groupFlops = (p: Params) => 2 * at(p, 'rows') * at(p, 'columns') * at(p, 'width')
 
 export const kernels = {
   // c (M, N) = [c +] alpha · op(a) · op(b) [+ bias (N)]; op(a) is (M, K), stored (K, M) with transposeA; op(b) is (K, N), stored (N, K) with transposeB.
@@ -227,91 +204,7 @@ export const kernels = {
     params: { rows: u32, columns: u32, epsilon: f32 },
     units: units('rows'),
   },
-  // scores[row, c] = the lowest f32 where labels[c] is that of the row's target column and c is another: no candidate, p = 0. targets (rows, 3)
-  mask_duplicates: {
-    tensors: { targets: readInt, labels: readInt, scores: update },
-    params: { rows: u32, columns: u32 },
-    units: units('rows'),
-  },
-  // targets (rows, 3) = (target, begin, end): losses = lse − scores[target], lse over the columns [begin, end) of scores (rows, columns)
-  softmax_cross_entropy_forward: {
-    tensors: { scores: read, targets: readInt, losses: write, lse: write },
-    params: { rows: u32, columns: u32 },
-    units: units('rows'),
-  },
-  // In place: scores becomes its gradient, weights[row] · (p − [column = target]), p = exp(scores − lse) over its own sum, so that the rounding of lse
-  // does not count; the target's is −weights[row] · Σ of the others, so that the row sums to 0. 0 outside [begin, end).
-  softmax_cross_entropy_backward: {
-    tensors: { targets: readInt, weights: read, lse: read, scores: update },
-    params: { rows: u32, columns: u32 },
-    units: units('rows'),
-  },
-  // Rows that are seen a tile of columns at a time, first … first + columns − 1. stats (rows, 3) = (greatest score, Σ exp(score − greatest) over the
-  // candidates but the target, the target's score), taken on from tile to tile unless fresh. labels, of all columns: one with the label of the row's
-  // target that is another is no candidate; nor is one outside [begin, end).
-  softmax_tile_forward: {
-    tensors: { scores: read, targets: readInt, labels: optional.int, stats: update },
-    params: { rows: u32, columns: u32, first: u32, hasLabels: u32, fresh: u32 },
-    units: units('rows'),
-  },
-  // losses (rows) = log Σ exp − the target's score, of stats that have seen every tile
-  softmax_tile_losses: {
-    tensors: { targets: readInt, stats: read, losses: write },
-    params: { rows: u32 },
-    units: units('rows'),
-  },
-  // In place: a tile's scores become their gradient, as in softmax_cross_entropy_backward; 0 where a column is no candidate.
-  softmax_tile_backward: {
-    tensors: { targets: readInt, labels: optional.int, weights: read, stats: read, scores: update },
-    params: { rows: u32, columns: u32, first: u32, hasLabels: u32 },
-    units: units('rows'),
-  },
-  // scores (rows, columns) = alpha · query · passage, of each query (rows, width) and its own passages (rows · columns, width)
-  group_scores: {
-    tensors: { query: read, passage: read, scores: write },
-    params: { rows: u32, columns: u32, width: u32, alpha: f32 },
-    units: units('rows'),
-    flops: groupFlops,
-  },
-  // dquery = [dquery +] alpha · Σ over its passages of dscores · passage
-  group_scores_backward_query: {
-    tensors: { dscores: read, passage: read, dquery: update },
-    params: { rows: u32, columns: u32, width: u32, alpha: f32, accumulate: u32 },
-    units: units('rows'),
-    flops: groupFlops,
-  },
-  // dpassage = [dpassage +] alpha · dscores · query
-  group_scores_backward_passage: {
-    tensors: { dscores: read, query: read, dpassage: update },
-    params: { rows: u32, columns: u32, width: u32, alpha: f32, accumulate: u32 },
-    units: units('rows'),
-    flops: groupFlops,
-  },
-  // Losses of rows of scores (rows, columns), the positive's in column 0, with dscores = weights[row] · ∂loss/∂scores. columns ≥ 2.
-  // losses = mean over j > 0 of log(1 + exp(s_j − s_0))
-  pairwise_softmax: {
-    tensors: { scores: read, weights: read, losses: write, dscores: write },
-    params: { rows: u32, columns: u32 },
-    units: units('rows'),
-  },
-  // losses = mean over j > 0 of max(0, margin + s_j − s_0)
-  triplet_margin: {
-    tensors: { scores: read, weights: read, losses: write, dscores: write },
-    params: { rows: u32, columns: u32, margin: f32 },
-    units: units('rows'),
-  },
-  // losses = mean over j > 0 of ((s_0 − s_j) − (t_0 − t_j))²
-  margin_mse: {
-    tensors: { scores: read, teacher: read, weights: read, losses: write, dscores: write },
-    params: { rows: u32, columns: u32 },
-    units: units('rows'),
-  },
-  // losses = Σ t (log t − log softmax(scores)), t = softmax(sharpness · teacher)
-  kl_divergence: {
-    tensors: { scores: read, teacher: read, weights: read, losses: write, dscores: write },
-    params: { rows: u32, columns: u32, sharpness: f32 },
-    units: units('rows'),
-  },
+  ...lossKernels,
   // out (1) = [out +] Σ x · weights
   weighted_sum: {
     tensors: { x: read, weights: read, out: update },

@@ -1,0 +1,104 @@
+// The rows of the kernel table that losses are made of; the conventions are those of kernels.ts.
+import {
+  at,
+  f32,
+  type KernelSpec,
+  optional,
+  type Params,
+  read,
+  readInt,
+  u32,
+  units,
+  update,
+  write,
+} from './kernel-spec.js'
+
+const groupFlops = (p: Params) => 2 * at(p, 'rows') * at(p, 'columns') * at(p, 'width')
+
+export const lossKernels = {
+  // scores[row, c] = the lowest f32 where labels[c] is that of the row's target column and c is another: no candidate, p = 0. targets (rows, 3)
+  mask_duplicates: {
+    tensors: { targets: readInt, labels: readInt, scores: update },
+    params: { rows: u32, columns: u32 },
+    units: units('rows'),
+  },
+  // targets (rows, 3) = (target, begin, end): losses = lse − scores[target], lse over the columns [begin, end) of scores (rows, columns)
+  softmax_cross_entropy_forward: {
+    tensors: { scores: read, targets: readInt, losses: write, lse: write },
+    params: { rows: u32, columns: u32 },
+    units: units('rows'),
+  },
+  // In place: scores becomes its gradient, weights[row] · (p − [column = target]), p = exp(scores − lse) over its own sum, so that the rounding of lse
+  // does not count; the target's is −weights[row] · Σ of the others, so that the row sums to 0. 0 outside [begin, end).
+  softmax_cross_entropy_backward: {
+    tensors: { targets: readInt, weights: read, lse: read, scores: update },
+    params: { rows: u32, columns: u32 },
+    units: units('rows'),
+  },
+  // Rows that are seen a tile of columns at a time, first … first + columns − 1. stats (rows, 3) = (greatest score, Σ exp(score − greatest) over the
+  // candidates but the target, the target's score), taken on from tile to tile unless fresh. labels, of all columns: one with the label of the row's
+  // target that is another is no candidate; nor is one outside [begin, end).
+  softmax_tile_forward: {
+    tensors: { scores: read, targets: readInt, labels: optional.int, stats: update },
+    params: { rows: u32, columns: u32, first: u32, hasLabels: u32, fresh: u32 },
+    units: units('rows'),
+  },
+  // losses (rows) = log Σ exp − the target's score, of stats that have seen every tile
+  softmax_tile_losses: {
+    tensors: { targets: readInt, stats: read, losses: write },
+    params: { rows: u32 },
+    units: units('rows'),
+  },
+  // In place: a tile's scores become their gradient, as in softmax_cross_entropy_backward; 0 where a column is no candidate.
+  softmax_tile_backward: {
+    tensors: { targets: readInt, labels: optional.int, weights: read, stats: read, scores: update },
+    params: { rows: u32, columns: u32, first: u32, hasLabels: u32 },
+    units: units('rows'),
+  },
+  // scores (rows, columns) = alpha · query · passage, of each query (rows, width) and its own passages (rows · columns, width)
+  group_scores: {
+    tensors: { query: read, passage: read, scores: write },
+    params: { rows: u32, columns: u32, width: u32, alpha: f32 },
+    units: units('rows'),
+    flops: groupFlops,
+  },
+  // dquery = [dquery +] alpha · Σ over its passages of dscores · passage
+  group_scores_backward_query: {
+    tensors: { dscores: read, passage: read, dquery: update },
+    params: { rows: u32, columns: u32, width: u32, alpha: f32, accumulate: u32 },
+    units: units('rows'),
+    flops: groupFlops,
+  },
+  // dpassage = [dpassage +] alpha · dscores · query
+  group_scores_backward_passage: {
+    tensors: { dscores: read, query: read, dpassage: update },
+    params: { rows: u32, columns: u32, width: u32, alpha: f32, accumulate: u32 },
+    units: units('rows'),
+    flops: groupFlops,
+  },
+  // Losses of rows of scores (rows, columns), the positive's in column 0, with dscores = weights[row] · ∂loss/∂scores. columns ≥ 2.
+  // losses = mean over j > 0 of log(1 + exp(s_j − s_0))
+  pairwise_softmax: {
+    tensors: { scores: read, weights: read, losses: write, dscores: write },
+    params: { rows: u32, columns: u32 },
+    units: units('rows'),
+  },
+  // losses = mean over j > 0 of max(0, margin + s_j − s_0)
+  triplet_margin: {
+    tensors: { scores: read, weights: read, losses: write, dscores: write },
+    params: { rows: u32, columns: u32, margin: f32 },
+    units: units('rows'),
+  },
+  // losses = mean over j > 0 of ((s_0 − s_j) − (t_0 − t_j))²
+  margin_mse: {
+    tensors: { scores: read, teacher: read, weights: read, losses: write, dscores: write },
+    params: { rows: u32, columns: u32 },
+    units: units('rows'),
+  },
+  // losses = Σ t (log t − log softmax(scores)), t = softmax(sharpness · teacher)
+  kl_divergence: {
+    tensors: { scores: read, teacher: read, weights: read, losses: write, dscores: write },
+    params: { rows: u32, columns: u32, sharpness: f32 },
+    units: units('rows'),
+  },
+} as const satisfies Record<string, KernelSpec>
