@@ -1,9 +1,11 @@
 // Training pairs: a JSON object a line, {query, pos: […], neg: […], pos_scores?, neg_scores?, prompt?} (FlagEmbedding's
-// form), or, where a collection has no train.jsonl, the pairs that its training judgements state.
+// form), or in one of the forms of training-forms.ts, or, where a collection has no such file, the pairs that its
+// training judgements state.
 import { exists, isFolder, listFolder } from '../runtime/files.js'
 import { documentText, findQrels, loadQueries, readDocuments } from './collection.js'
-import { describeValue, excerpt, hasKeys, readJsonLines } from './jsonl.js'
+import { excerpt } from './jsonl.js'
 import { readQrels } from './qrels.js'
+import { readTrainingFile, trainingNames } from './training-files.js'
 
 export interface TrainingPair {
   readonly query: string
@@ -59,8 +61,9 @@ export async function loadPairs(
   { split = 'train' }: { split?: string } = {},
 ): Promise<TrainingPairs> {
   if (!(await isFolder(folderOrFile))) return loadPairsFile(folderOrFile)
-  for (const name of [`${split}.jsonl`, `${split}.jsonl.gz`])
-    if (await exists(`${folderOrFile}/${name}`)) return loadPairsFile(`${folderOrFile}/${name}`)
+  for (const name of trainingNames(split))
+    for (const file of [name, `${name}.gz`])
+      if (await exists(`${folderOrFile}/${file}`)) return loadPairsFile(`${folderOrFile}/${file}`)
   if (await isFolder(`${folderOrFile}/qrels`)) return pairsFromJudgements(folderOrFile, split)
   const names = (await listFolder(folderOrFile)).slice(0, 20).join(', ')
   throw new Error(
@@ -69,68 +72,14 @@ export async function loadPairs(
 }
 
 async function loadPairsFile(path: string): Promise<TrainingPairs> {
-  const pairs: TrainingPair[] = []
-  let contradictions = 0
-  let first = 0
-  for await (const { line, value } of readJsonLines(path)) {
-    const pair = readPair(value, `${path}:${line}`)
-    pairs.push(pair)
-    if (pair.negatives.some(text => pair.positives.includes(text)) && contradictions++ === 0) first = line
-  }
-  if (pairs.length === 0)
-    throw new Error(`${path} holds no training pairs: expected a JSON object a line with "query", "pos" and "neg"`)
-  const warnings = contradictions
-    ? [
-        `${path}: ${contradictions} lines give a text as positive and as negative (the first is line ${first}); both are kept`,
-      ]
-    : []
+  const { pairs, lines, warnings } = await readTrainingFile(path)
+  if (pairs.length === 0) throw new Error(`${path} holds no training pairs; ${warnings.join('; ')}`)
+  const contradicting = pairs.filter(({ positives, negatives }) => negatives.some(text => positives.includes(text)))
+  if (contradicting.length > 0)
+    warnings.push(
+      `${path}: ${contradicting.length} lines give a text as positive and as negative (the first is line ${lines[pairs.indexOf(contradicting[0]!)]}); both are kept`,
+    )
   return { pairs, warnings, source: path }
-}
-
-function readPair(value: Record<string, unknown>, place: string): TrainingPair {
-  const { query, prompt } = value
-  if (typeof query !== 'string')
-    throw new Error(`${place}: expected a string as "query", found ${describeValue(query)}; ${hasKeys(value)}`)
-  if (prompt !== undefined && prompt !== null && typeof prompt !== 'string')
-    throw new Error(`${place}: expected a string as "prompt", found ${describeValue(prompt)}`)
-  const positives = readTexts(value, 'pos', place)
-  if (positives.length === 0)
-    throw new Error(
-      `${place}: "pos" is empty, expected at least one positive text; leave the line out if there is none`,
-    )
-  const negatives = value.neg === undefined || value.neg === null ? [] : readTexts(value, 'neg', place)
-  const positiveScores = readScores(value, 'pos_scores', positives.length, place)
-  const negativeScores = readScores(value, 'neg_scores', negatives.length, place)
-  return {
-    query,
-    positives,
-    negatives,
-    ...(positiveScores && { positiveScores }),
-    ...(negativeScores && { negativeScores }),
-    ...(typeof prompt === 'string' && { prompt }),
-  }
-}
-
-function readTexts(value: Record<string, unknown>, key: string, place: string): string[] {
-  const texts = value[key]
-  if (!Array.isArray(texts))
-    throw new Error(
-      `${place}: expected a list of strings as "${key}", found ${describeValue(texts)}; ${hasKeys(value)}`,
-    )
-  const wrong = texts.findIndex(text => typeof text !== 'string')
-  if (wrong >= 0)
-    throw new Error(`${place}: expected strings in "${key}", found ${describeValue(texts[wrong])} as its item ${wrong}`)
-  return texts as string[]
-}
-
-function readScores(value: Record<string, unknown>, key: string, count: number, place: string): number[] | undefined {
-  const scores = value[key]
-  if (scores === undefined || scores === null) return undefined
-  if (!Array.isArray(scores) || scores.length !== count || scores.some(score => typeof score !== 'number'))
-    throw new Error(
-      `${place}: expected a list of ${count} numbers as "${key}", one a text, found ${describeValue(scores)}`,
-    )
-  return scores as number[]
 }
 
 /** Every query of a split with its relevant documents as positives and those judged 0 as hard negatives. */

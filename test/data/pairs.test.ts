@@ -72,9 +72,11 @@ test('bad lines are named by file and line', async () => {
   )
   assert.match(await message({ query: 1, pos }), /as "query", found the number 1/)
   assert.match(
-    await message({ query, positive_passages: [] }),
-    /:3: expected a list of strings as "pos", found nothing; the line has the keys query, positive_passages/,
+    await message({ query, passages: [] }),
+    /:3: expected a list of strings as "pos", found nothing; the line has the keys query, passages/,
   )
+  const passages = [{ text: 'a' }]
+  assert.match(await message({ query, positive_passages: passages }), /:3: a line of the form "tevatron", but those/)
   assert.match(await message({ query, pos: 'a' }), /as "pos", found the string "a"/)
   assert.match(await message({ query, pos: [] }), /:3: "pos" is empty, expected at least one positive text/)
   assert.match(
