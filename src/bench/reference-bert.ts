@@ -83,11 +83,11 @@ export async function referenceVector(
   { pooling, normalize }: Pick<SentenceSettings, 'pooling' | 'normalize'>,
   ids: ArrayLike<number>,
 ): Promise<Float64Array> {
-  const { hidden: width, layers, heads, layerNormEpsilon, activation } = source.config
+  const { hidden: width, layers, heads, normEpsilon, activation } = source.config
   const read = (name: string) => source.readTensor(name)
   const dense = async (x: Matrix, name: string) => linear(x, await read(`${name}.weight`), await read(`${name}.bias`))
   const norm = async (x: Matrix, name: string) =>
-    layerNorm(x, await read(`${name}.weight`), await read(`${name}.bias`), layerNormEpsilon)
+    layerNorm(x, await read(`${name}.weight`), await read(`${name}.bias`), normEpsilon)
   const add = (x: Matrix, y: Matrix) => x.map((value, i) => value + y[i]!)
 
   const [words, positions, types] = [

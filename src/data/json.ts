@@ -131,7 +131,7 @@ export function readFields(raw: JsonObject, where: string): Fields {
     text: (key, fallback) => read(key, fallback, '', 'a string', value => typeof value === 'string'),
     problem: message => void problems.push(message),
     finish() {
-      if (problems.length > 0) throw new Error(`${where}: ${problems.join('; ')}`)
+      if (problems.length > 0) throw new Error(`${where}: ${[...new Set(problems)].join('; ')}`)
     },
   }
 }

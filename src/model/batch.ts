@@ -2,12 +2,15 @@
 import { TILE_STRIDE } from '../backend/kernels.js'
 import { tokenKey } from '../backend/random.js'
 import { TILE_ROWS } from '../ops/attention.js'
-import type { Groups } from '../ops/embedding.js'
+import type { Groups, Lookup } from '../ops/embedding.js'
 import type { HostArray } from '../tensor/program.js'
-import { plus, type Tensor, type Values } from '../tensor/tensor.js'
+import { type Dim, plus, type Tensor, type Values } from '../tensor/tensor.js'
 import { attentionTiles, tileCount } from '../tensor/tiles.js'
 import { input, type Trace } from '../tensor/trace.js'
-import type { ModelConfig } from './config.js'
+import { headSizeOf, type ModelConfig } from './config.js'
+import { gatherRows, type HostTable } from './host-table.js'
+import { type Rope, ropeTable } from './rope.js'
+import type { Weights } from './transformer.js'
 
 /** Token sequences without padding. */
 export interface PackedBatch {
@@ -19,19 +22,33 @@ export interface PackedBatch {
   readonly rows?: Int32Array
 }
 
-/** A batch's tensors in a trace. Symbols T (tokens), B (sequences), W (attention tiles), U… (groups), each with the prefix. */
+/** What a batch's inputs depend on. */
+export interface BatchModel {
+  readonly config: ModelConfig
+  readonly weights: Weights
+  /** The word embeddings, where they stay on the host and rows of them are uploaded with each batch. */
+  readonly words?: HostTable
+}
+
+/** A batch's tensors in a trace. Symbols T (tokens), B (sequences), W (attention tiles), U… (groups), R (positions), each with the prefix. */
 export interface BatchTensors {
   readonly prefix: string
   readonly ids: Tensor
-  readonly positions: Tensor
-  readonly typeIds: Tensor
+  /** Of the positions' table, or of rotations. */
+  readonly positions?: Tensor
+  readonly typeIds?: Tensor
+  /** The bucket of each relative position from −R to R. */
+  readonly buckets?: Tensor
+  /** Word embeddings from the host, in the order of the tokens. */
+  readonly words?: Lookup
+  readonly ropes: ReadonlyMap<Rope, Tensor>
   readonly offsets: Tensor
   readonly keys: Tensor
   readonly tiles: Tensor
   readonly tokens: string
   readonly sequences: string
   /** Present where embedding tables are trained. */
-  readonly groups?: { readonly ids: Groups; readonly positions: Groups; readonly typeIds: Groups }
+  readonly groups?: Readonly<Partial<Record<LookupName, Groups>>>
 }
 
 /** Fails where a sequence does not fit the model: kernels look ids and positions up without a check of their own. */
@@ -59,28 +76,59 @@ export function checkSequences(
     )
 }
 
-const lookups = ['ids', 'positions', 'typeIds'] as const
+type LookupName = 'ids' | 'positions' | 'typeIds' | 'buckets'
 
-/** Declares a batch's inputs. `trainsEmbeddings` adds the lists along which their gradients are summed. */
-export function batchInputs(trace: Trace, prefix: string, trainsEmbeddings: boolean): BatchTensors {
+/** The indices that a model looks up in tables, and the tables. */
+const lookupsOf = ({ form }: ModelConfig): readonly (readonly [LookupName, string])[] => [
+  ['ids', form.words],
+  ...(form.positions ? [['positions', form.positions.table] as const] : []),
+  ...(form.types ? [['typeIds', form.types] as const] : []),
+  ...(form.relative ? [['buckets', form.relative.table] as const] : []),
+]
+
+/** The distinct rotations of a model's layers. */
+const ropesOf = ({ attention }: ModelConfig): readonly Rope[] => [
+  ...new Set(attention.flatMap(({ rope }) => (rope ? [rope] : []))),
+]
+
+/** Whether a model's tables are trained: then a batch has the lists along which their gradients are summed. */
+const trainsTables = ({ config, weights, words }: BatchModel): boolean =>
+  !words && weights(config.form.words).needsGradient
+
+/** Declares a batch's inputs. */
+export function batchInputs(trace: Trace, prefix: string, model: BatchModel): BatchTensors {
+  const { config, words } = model
   const [T, B, W] = [`${prefix}T`, `${prefix}B`, `${prefix}W`]
-  const groupsOf = (name: string): Groups => ({
-    order: input(trace, `${prefix}${name}.order`, [T]),
+  const groupsOf = (name: string, count: Dim): Groups => ({
+    order: input(trace, `${prefix}${name}.order`, [count]),
     starts: input(trace, `${prefix}${name}.starts`, [plus(`${prefix}U.${name}`, 1)]),
     targets: input(trace, `${prefix}${name}.targets`, [`${prefix}U.${name}`]),
   })
+  const lookups = lookupsOf(config)
+  const countOf = (name: LookupName): Dim => (name === 'buckets' ? 2 * config.form.relative!.maxDistance + 1 : T)
+  const ropes = ropesOf(config)
+  const size = headSizeOf(config)
+  const indices: Partial<Record<LookupName, Tensor>> = {}
+  for (const [name] of lookups) indices[name] = input(trace, `${prefix}${name}`, [countOf(name)])
+  if (ropes.length > 0) indices.positions ??= input(trace, `${prefix}positions`, [T])
   return {
     prefix,
-    ids: input(trace, `${prefix}ids`, [T]),
-    positions: input(trace, `${prefix}positions`, [T]),
-    typeIds: input(trace, `${prefix}typeIds`, [T]),
+    ...indices,
+    ids: indices.ids!,
+    ...(words && {
+      words: {
+        table: input(trace, `${prefix}words`, [T, config.hidden], 'f32'),
+        index: input(trace, `${prefix}order`, [T]),
+      },
+    }),
+    ropes: new Map(ropes.map((rope, i) => [rope, input(trace, `${prefix}rope.${i}`, [`${prefix}R`, size], 'f32')])),
     offsets: input(trace, `${prefix}offsets`, [plus(B, 1)]),
     keys: input(trace, `${prefix}keys`, [T], 'u32'),
     tiles: input(trace, `${prefix}tiles`, [W, TILE_STRIDE]),
     tokens: T,
     sequences: B,
-    ...(trainsEmbeddings && {
-      groups: { ids: groupsOf('ids'), positions: groupsOf('positions'), typeIds: groupsOf('typeIds') },
+    ...(trainsTables(model) && {
+      groups: Object.fromEntries(lookups.map(([name]) => [name, groupsOf(name, countOf(name))])),
     }),
   }
 }
@@ -89,22 +137,22 @@ export function batchInputs(trace: Trace, prefix: string, trainsEmbeddings: bool
 export function batchArrays(
   batch: PackedBatch,
   prefix: string,
-  trainsEmbeddings: boolean,
+  model: BatchModel,
 ): { values: Values; inputs: Record<string, HostArray> } {
+  const { config } = model
   const { ids, offsets } = batch
   const tokens = ids.length
   const sequences = offsets.length - 1
   const rows = batch.rows ?? Int32Array.from({ length: sequences }, (_, i) => i)
-  const positions = new Int32Array(tokens)
   const keys = new Uint32Array(tokens)
-  for (let b = 0; b < sequences; b++) {
-    const start = offsets[b]!
-    for (let t = start; t < offsets[b + 1]!; t++) {
-      positions[t] = t - start
-      keys[t] = tokenKey(rows[b]!, t - start)
-    }
+  for (let b = 0; b < sequences; b++)
+    for (let t = offsets[b]!; t < offsets[b + 1]!; t++) keys[t] = tokenKey(rows[b]!, t - offsets[b]!)
+  const arrays: Record<LookupName, () => Int32Array> = {
+    ids: () => ids,
+    positions: () => positionsOf(batch, config),
+    typeIds: () => batch.typeIds ?? new Int32Array(tokens),
+    buckets: () => relativeBuckets(config.form.relative!),
   }
-  const arrays = { ids, positions, typeIds: batch.typeIds ?? new Int32Array(tokens) }
   const tiles = attentionTiles(offsets, TILE_ROWS, undefined, rows)
   const values: Record<string, number> = {
     [`${prefix}T`]: tokens,
@@ -116,10 +164,12 @@ export function batchArrays(
     [`${prefix}keys`]: keys,
     [`${prefix}tiles`]: tiles,
   }
-  for (const name of lookups) {
-    inputs[`${prefix}${name}`] = arrays[name]
-    if (!trainsEmbeddings) continue
-    const { order, starts, targets } = groupByRow(arrays[name])
+  const trained = trainsTables(model)
+  for (const [name] of lookupsOf(config)) {
+    const index = arrays[name]()
+    inputs[`${prefix}${name}`] = index
+    if (!trained) continue
+    const { order, starts, targets } = groupByRow(index)
     Object.assign(inputs, {
       [`${prefix}${name}.order`]: order,
       [`${prefix}${name}.starts`]: starts,
@@ -127,7 +177,49 @@ export function batchArrays(
     })
     values[`${prefix}U.${name}`] = targets.length
   }
+  if (model.words) {
+    inputs[`${prefix}words`] = gatherRows(model.words, ids)
+    inputs[`${prefix}order`] = Int32Array.from({ length: tokens }, (_, t) => t)
+  }
+  const ropes = ropesOf(config)
+  if (ropes.length === 0) return { values, inputs }
+  inputs[`${prefix}positions`] = positionsOf(batch, config)
+  const longest = offsets.reduce((most, end, b) => Math.max(most, end - (offsets[b - 1] ?? 0)), 1)
+  values[`${prefix}R`] = longest
+  ropes.forEach((rope, i) => {
+    inputs[`${prefix}rope.${i}`] = ropeTable(rope, headSizeOf(config), longest)
+  })
   return { values, inputs }
+}
+
+/** Each token's place in its sequence from the model's first position on; tokens that the model skips stand before it. */
+function positionsOf({ ids, offsets }: PackedBatch, { form }: ModelConfig): Int32Array {
+  const { offset = 0, skip = -1 } = form.positions ?? {}
+  const positions = new Int32Array(ids.length)
+  for (let b = 0; b + 1 < offsets.length; b++) {
+    let next = offset
+    for (let t = offsets[b]!; t < offsets[b + 1]!; t++) positions[t] = ids[t] === skip ? offset - 1 : next++
+  }
+  return positions
+}
+
+/**
+ * The bucket of each n = i − j from −R to R (Raffel et al. 2020): half of them for each sign, the nearer half of these exact, the others
+ * logarithmic. In f32 as where the tables were trained, because steps fall on whole numbers.
+ */
+export function relativeBuckets({ buckets, maxDistance }: { buckets: number; maxDistance: number }): Int32Array {
+  const half = buckets / 2
+  const exact = Math.floor(half / 2)
+  const f32 = Math.fround
+  const far = (n: number) => {
+    const share = f32(f32(Math.log(f32(n / exact))) / f32(Math.log(maxDistance / exact)))
+    return Math.min(half - 1, exact + Math.trunc(f32(share * (half - exact))))
+  }
+  return Int32Array.from({ length: 2 * maxDistance + 1 }, (_, row) => {
+    const n = row - maxDistance
+    const size = Math.abs(n)
+    return (n < 0 ? half : 0) + (size < exact ? size : far(size))
+  })
 }
 
 /** Positions grouped by the row they look up: groups by row ascending, positions within a group ascending. */

@@ -1,78 +1,122 @@
-// A model's config.json: which architecture, and its sizes. Every value that the computation uses is checked here, once;
-// what else the file holds is kept and written again.
-import { asObject, type Fields, type JsonObject, parseStrictJson, readFields } from '../data/json.js'
+// A model's config.json as data: its sizes, and the form of its family, which is all by which one transformer differs from another. Every value that
+// the computation uses is checked here, once; what else the file holds is kept and written again.
+import { asObject, type JsonObject, parseStrictJson, readFields } from '../data/json.js'
 import { join, readText } from '../runtime/files.js'
+import { families } from './families.js'
+import { activationNames } from './reading.js'
+import type { Rope } from './rope.js'
 
-/** BERT (Devlin et al. 2019, arXiv:1810.04805) under the names of Hugging Face's BertConfig. */
-export interface BertConfig {
-  readonly family: 'bert'
-  /** Width C of a hidden state; a multiple of `heads`. */
+/** GELU by the error function or by tanh; SiLU; ReLU. */
+export type ActivationName = 'gelu' | 'gelu_tanh' | 'silu' | 'relu'
+
+/** The linear layers that a layer may have: `qkv` and `gateUp` are several in one matrix, one after the other. */
+export type LinearRole = 'query' | 'key' | 'value' | 'attentionOutput' | 'up' | 'down' | 'gate' | 'qkv' | 'gateUp'
+
+/** Where a layer may normalise: what a block reads, what it gives, the residual sum after it; each head's queries and keys. */
+export type NormRole =
+  | 'attentionInput'
+  | 'attentionOutput'
+  | 'attentionSum'
+  | 'feedForwardInput'
+  | 'feedForwardOutput'
+  | 'feedForwardSum'
+  | 'query'
+  | 'key'
+
+/** `embedding`: of the embeddings; `inner`: inside the feed-forward block; `attentionOutput`, `output`: before the residual sums. */
+export type DropoutSite = 'embedding' | 'attention' | 'attentionOutput' | 'inner' | 'output'
+
+/** What differs between families: names of tensors (those of Hugging Face's bare models), and which parts there are. */
+export interface TransformerForm {
+  /** The bare model's class, as config.json names it. */
+  readonly architecture: string
+  /** config.json's names for the sizes. */
+  readonly keys: SizeKeys
+  /** LayerNorm, or RMSNorm; `addOne`: times 1 + weight (Gemma). */
+  readonly norm: { readonly kind: 'layer' | 'rms'; readonly beta: boolean; readonly addOne?: true }
+  readonly words: string
+  /** Learned positions count from `offset`, over tokens that are not `skip` (which has the position `offset` − 1). */
+  readonly positions?: { readonly table: string; readonly offset: number; readonly skip?: number }
+  readonly types?: string
+  /** Embeddings are multiplied by it. */
+  readonly embeddingScale?: number
+  readonly embeddingNorm?: string
+  readonly finalNorm?: string
+  /** One bias for all layers, by the bucket of i − j, added to the scaled scores (MPNet). Its table is (buckets, heads). */
+  readonly relative?: { readonly table: string; readonly buckets: number; readonly maxDistance: number }
+  /** Before a layer's number. */
+  readonly layer: string
+  readonly linears: Readonly<Partial<Record<LinearRole, { readonly name: string; readonly bias: boolean }>>>
+  readonly norms: Readonly<Partial<Record<NormRole, string>>>
+  /** The first layer reads the embeddings as they are (ModernBERT). */
+  readonly firstInputPlain?: true
+}
+
+/** The names of sizes in a family's config.json. */
+export interface SizeKeys {
+  readonly hidden: string
+  readonly layers: string
+  readonly heads: string
+  readonly keyValueHeads?: string
+  readonly headSize?: string
+  readonly intermediate: string
+  readonly activation: string
+  readonly vocabulary: string
+  readonly positions: string
+  readonly types?: string
+  readonly epsilon?: string
+  readonly pad: string
+  readonly range: string
+  readonly dropout: Readonly<Partial<Record<DropoutSite, string>>>
+}
+
+/** A layer's attention: query i sees key j when i − j ≤ before and j − i ≤ after; absent: no limit. */
+export interface LayerAttention {
+  readonly before?: number
+  readonly after?: number
+  /** Rotary positions of queries and keys. */
+  readonly rope?: Rope
+}
+
+/** One transformer (Vaswani et al. 2017) with the differences of its family. */
+export interface ModelConfig {
+  /** config.json's model_type. */
+  readonly family: string
+  /** Width C of a hidden state. */
   readonly hidden: number
   readonly layers: number
   readonly heads: number
+  /** Where fewer than `heads`: groups of queries share a key and a value. */
+  readonly keyValueHeads?: number
+  /** Where it is not hidden / heads. */
+  readonly headSize?: number
   /** Width of the feed-forward layer. */
   readonly intermediate: number
-  /** GELU by the error function, or its tanh approximation. */
-  readonly activation: 'gelu' | 'gelu_tanh'
+  readonly activation: ActivationName
   readonly vocabulary: number
+  /** Tokens of a sequence at most. */
   readonly maxPositions: number
+  /** 1 where there are no token types. */
   readonly typeVocabulary: number
-  readonly layerNormEpsilon: number
-  /** Probability, in [0, 1). */
-  readonly hiddenDropout: number
-  /** Probability, in [0, 1). */
-  readonly attentionDropout: number
-  readonly padId: number
+  readonly normEpsilon: number
+  /** Probabilities, in [0, 1), of the sites that the family has. */
+  readonly dropout: Readonly<Partial<Record<DropoutSite, number>>>
+  readonly padId?: number
   /** Standard deviation of freshly initialised weights. */
   readonly initializerRange: number
-  /** config.json as it was read; {} for a new model. */
+  /** One for all layers, or one a layer. */
+  readonly attention: readonly LayerAttention[]
+  /** Scores are multiplied by it; default 1/√headSize. */
+  readonly attentionScale?: number
+  readonly form: TransformerForm
+  /** config.json as it was read. */
   readonly raw: JsonObject
 }
 
-export type ModelConfig = BertConfig
-
-const activations: Record<string, BertConfig['activation']> = {
-  gelu: 'gelu',
-  gelu_new: 'gelu_tanh',
-  gelu_pytorch_tanh: 'gelu_tanh',
-}
-
-/** What is absent has BertConfig's own default; sizes have none, because a wrong one would only be found by the weights. */
-function readBert(fields: Fields, raw: JsonObject): BertConfig {
-  const infinity = Number.POSITIVE_INFINITY
-  const hidden = fields.count('hidden_size')
-  const heads = fields.count('num_attention_heads')
-  const vocabulary = fields.count('vocab_size')
-  if (raw.hidden_size === hidden && raw.num_attention_heads === heads && hidden % heads !== 0)
-    fields.problem(`hidden_size is ${hidden}, expected a multiple of num_attention_heads, which is ${heads}`)
-  const activation = fields.text('hidden_act', 'gelu')
-  if (!Object.hasOwn(activations, activation))
-    fields.problem(`hidden_act is "${activation}", expected one of ${Object.keys(activations).join(', ')}`)
-  const positions = fields.text('position_embedding_type', 'absolute')
-  if (positions !== 'absolute')
-    fields.problem(`position_embedding_type is "${positions}", only "absolute" is supported`)
-  if (fields.flag('is_decoder', false)) fields.problem('is_decoder is true, only encoders (false) are supported')
-  return {
-    family: 'bert',
-    hidden,
-    layers: fields.count('num_hidden_layers'),
-    heads,
-    intermediate: fields.count('intermediate_size'),
-    activation: activations[activation] ?? 'gelu',
-    vocabulary,
-    maxPositions: fields.count('max_position_embeddings'),
-    typeVocabulary: fields.count('type_vocab_size', 2),
-    layerNormEpsilon: fields.number('layer_norm_eps', 0, 1, 1e-12),
-    hiddenDropout: fields.number('hidden_dropout_prob', 0, 1, 0.1),
-    attentionDropout: fields.number('attention_probs_dropout_prob', 0, 1, 0.1),
-    padId: fields.integer('pad_token_id', 0, vocabulary, 0),
-    initializerRange: fields.number('initializer_range', 0, infinity, 0.02),
-    raw,
-  }
-}
-
-/** The supported architectures: a reader for each `model_type`. */
-const families: Record<string, (fields: Fields, raw: JsonObject) => ModelConfig> = { bert: readBert }
+export const headSizeOf = ({ headSize, hidden, heads }: ModelConfig): number => headSize ?? hidden / heads
+export const keyValueHeadsOf = ({ keyValueHeads, heads }: ModelConfig): number => keyValueHeads ?? heads
+export const attentionOf = ({ attention }: ModelConfig, layer: number): LayerAttention =>
+  attention.length === 1 ? attention[0]! : attention[layer]!
 
 export const supportedArchitectures: readonly string[] = Object.keys(families)
 
@@ -99,27 +143,35 @@ export async function readConfig(folder: string): Promise<ModelConfig> {
 
 /** The config.json of a model whose weights are written as f32 and without heads: what was read, overwritten by what is so now. */
 export function toConfigJson(config: ModelConfig): JsonObject {
-  const { raw } = config
-  const act = raw.hidden_act
-  const kept = typeof act === 'string' && activations[act] === config.activation
+  const { raw, form } = config
+  const { keys } = form
+  const act = raw[keys.activation]
+  const kept = typeof act === 'string' && activationNames[act] === config.activation
   const dtypeKey = 'torch_dtype' in raw ? 'torch_dtype' : 'dtype' // the old name, the new one
+  const sites = Object.entries(keys.dropout) as [DropoutSite, string][]
+  const optional: [string | undefined, number | undefined][] = [
+    [keys.keyValueHeads, config.keyValueHeads],
+    [keys.headSize, config.headSize],
+    [keys.types, config.typeVocabulary],
+    [keys.epsilon, config.normEpsilon],
+    [keys.pad, config.padId],
+    ...sites.map(([site, key]): [string, number | undefined] => [key, config.dropout[site]]),
+  ]
+  const layerTypes = Array.isArray(raw.layer_types) && { layer_types: raw.layer_types.slice(0, config.layers) }
   return {
     ...raw,
-    architectures: ['BertModel'],
+    ...layerTypes,
+    architectures: [form.architecture],
     model_type: config.family,
-    hidden_size: config.hidden,
-    num_hidden_layers: config.layers,
-    num_attention_heads: config.heads,
-    intermediate_size: config.intermediate,
-    hidden_act: kept ? act : config.activation === 'gelu' ? 'gelu' : 'gelu_new',
-    vocab_size: config.vocabulary,
-    max_position_embeddings: config.maxPositions,
-    type_vocab_size: config.typeVocabulary,
-    layer_norm_eps: config.layerNormEpsilon,
-    hidden_dropout_prob: config.hiddenDropout,
-    attention_probs_dropout_prob: config.attentionDropout,
-    pad_token_id: config.padId,
-    initializer_range: config.initializerRange,
+    [keys.hidden]: config.hidden,
+    [keys.layers]: config.layers,
+    [keys.heads]: config.heads,
+    [keys.intermediate]: config.intermediate,
+    [keys.activation]: kept ? act : config.activation === 'gelu_tanh' ? 'gelu_new' : config.activation,
+    [keys.vocabulary]: config.vocabulary,
+    [keys.positions]: config.maxPositions + (form.positions?.offset ?? 0),
+    [keys.range]: config.initializerRange,
+    ...Object.fromEntries(optional.filter(([key, value]) => key !== undefined && value !== undefined)),
     [dtypeKey]: 'float32',
   }
 }

@@ -1,54 +1,14 @@
 // A model folder: config.json, the way to a vector (sentence-transformers' files), and the weights under one set of names,
-// those of Hugging Face's BertModel without a prefix. Read with every contradiction named at once, written whole or not at all.
+// those of Hugging Face's bare models. Read with every contradiction named at once, written whole or not at all.
 import { jsonText } from '../data/json.js'
 import { openSafetensors, type SafetensorsFile, type TensorToWrite, writeSafetensors } from '../data/safetensors.js'
 import { shapeText, type TensorInfo } from '../data/safetensors-header.js'
 import { exists, hashFile, isFolder, join, readBytes } from '../runtime/files.js'
 import { writeFile, writeFolderWith } from '../runtime/write.js'
 import { type ModelConfig, readConfig, toConfigJson } from './config.js'
+import { canonicalName } from './families.js'
 import { readSentenceSettings, type SentenceSettings, writeSentenceSettings } from './sentence-transformers.js'
-
-export interface ExpectedTensor {
-  readonly name: string
-  readonly shape: readonly number[]
-}
-
-/** The tensors of an encoder, in the order of computation; linear weights are (out, in). The pooler is not among them: nothing uses it. */
-export function expectedTensors(config: ModelConfig): ExpectedTensor[] {
-  const { hidden: C, intermediate: F, vocabulary, maxPositions, typeVocabulary, layers } = config
-  const norm = (name: string) => [
-    { name: `${name}.weight`, shape: [C] },
-    { name: `${name}.bias`, shape: [C] },
-  ]
-  const linear = (name: string, outputs: number, inputs: number) => [
-    { name: `${name}.weight`, shape: [outputs, inputs] },
-    { name: `${name}.bias`, shape: [outputs] },
-  ]
-  const layer = (prefix: string) => [
-    ...linear(`${prefix}.attention.self.query`, C, C),
-    ...linear(`${prefix}.attention.self.key`, C, C),
-    ...linear(`${prefix}.attention.self.value`, C, C),
-    ...linear(`${prefix}.attention.output.dense`, C, C),
-    ...norm(`${prefix}.attention.output.LayerNorm`),
-    ...linear(`${prefix}.intermediate.dense`, F, C),
-    ...linear(`${prefix}.output.dense`, C, F),
-    ...norm(`${prefix}.output.LayerNorm`),
-  ]
-  return [
-    { name: 'embeddings.word_embeddings.weight', shape: [vocabulary, C] },
-    { name: 'embeddings.position_embeddings.weight', shape: [maxPositions, C] },
-    { name: 'embeddings.token_type_embeddings.weight', shape: [typeVocabulary, C] },
-    ...norm('embeddings.LayerNorm'),
-    ...Array.from({ length: layers }, (_, i) => layer(`encoder.layer.${i}`)).flat(),
-  ]
-}
-
-/** Checkpoints of models with heads carry the prefix, those from TensorFlow the names gamma and beta. */
-export const canonicalName = (name: string): string =>
-  name
-    .replace(/^bert\./, '')
-    .replace(/\bLayerNorm\.gamma$/, 'LayerNorm.weight')
-    .replace(/\bLayerNorm\.beta$/, 'LayerNorm.bias')
+import { type ExpectedTensor, expectedTensors } from './tensors.js'
 
 const floating = ['F32', 'F16', 'BF16', 'F64']
 

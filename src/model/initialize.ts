@@ -1,4 +1,4 @@
-// Seeded random starts: a whole BERT (normal weights, zero biases, unit norms, as transformers does) and LoRA's A and B (Kaiming-uniform with
+// Seeded random starts: a whole model (normal weights, zero biases, unit norms, as transformers does) and LoRA's A and B (Kaiming-uniform with
 // a = √5, which is U(−1/√in, 1/√in); B zero).
 import { seedWords, threefry2x32 } from '../backend/random.js'
 import type { ModelConfig } from './config.js'
@@ -43,9 +43,10 @@ export function randomWeights(
   return tensors.map(({ name, shape }, stream) => {
     const count = shape.reduce((product, n) => product * n, 1)
     if (name.endsWith('.bias')) return { name, shape, data: new Float32Array(count) }
-    if (name.endsWith('LayerNorm.weight')) return { name, shape, data: new Float32Array(count).fill(1) }
+    // Where norms multiply by 1 + weight, zeros stand for one.
+    if (shape.length === 1) return { name, shape, data: new Float32Array(count).fill(config.form.norm.addOne ? 0 : 1) }
     const data = normalArray(count, config.initializerRange, seed, stream)
-    if (name === 'embeddings.word_embeddings.weight')
+    if (name === config.form.words && config.padId !== undefined)
       data.fill(0, config.padId * config.hidden, (config.padId + 1) * config.hidden)
     return { name, shape, data }
   })

@@ -10,14 +10,14 @@ import {
   type Trainable,
 } from '../tensor/parameters.js'
 import type { Tensor } from '../tensor/tensor.js'
-import type { AdapterTensors } from './bert.js'
 import type { ModelConfig } from './config.js'
 import type { Encoder } from './encoder.js'
-import { type ExpectedTensor, expectedTensors } from './folder.js'
 import { lowRankStart, type NamedTensor, randomWeights } from './initialize.js'
-import { type Adapter, type AdapterTarget, linearLayers, loraScale } from './peft.js'
+import { type Adapter, type AdapterTarget, loraScale } from './peft.js'
 import { type Precision, quantizedNames, quantizedTensor } from './quantize.js'
 import type { SentenceSettings } from './sentence-transformers.js'
+import { type ExpectedTensor, expectedTensors, linearLayers } from './tensors.js'
+import type { AdapterTensors } from './transformer.js'
 
 /** Where weights come from: a folder, or a seeded random start. */
 export interface WeightSource {
@@ -89,7 +89,7 @@ export function newAdapter(
   const matches = (name: string, target: string) => name === target || name.endsWith(`.${target}`)
   for (const target of targets)
     if (!layers.some(layer => matches(layer.name, target))) {
-      const known = [...new Set(layers.map(layer => layer.name.replace(/^encoder\.layer\.\d+\./, '')))]
+      const known = [...new Set(layers.map(layer => layer.name.replace(/^.*?\.\d+\./, '')))]
       throw new Error(`lora.targets: no linear layer is called "${target}"; this model has ${known.join(', ')}`)
     }
   const chosen = layers.filter(layer => targets.some(target => matches(layer.name, target)))

@@ -8,9 +8,9 @@ import { shapeText } from '../data/safetensors-header.js'
 import { exists, join, readText } from '../runtime/files.js'
 import { writeFile, writeFolderWith } from '../runtime/write.js'
 import type { ModelConfig } from './config.js'
-import { expectedTensors } from './folder.js'
 import { isTargeted, type LoraRule, patternValue, refuseUnsupported } from './peft-rules.js'
 import { type SentenceSettings, writeSentenceSettings } from './sentence-transformers.js'
+import { type LinearLayer, linearLayers } from './tensors.js'
 
 export interface AdapterTarget {
   readonly rank: number
@@ -38,23 +38,6 @@ export interface Adapter {
 
 export const loraScale = (alpha: number, rank: number, rslora: boolean): number =>
   alpha / (rslora ? Math.sqrt(rank) : rank)
-
-export interface LinearLayer {
-  readonly name: string
-  readonly outputs: number
-  readonly inputs: number
-}
-
-/** The linear layers of the encoder, in the order of computation. */
-export function linearLayers(config: ModelConfig): LinearLayer[] {
-  return expectedTensors(config)
-    .filter(({ name, shape }) => shape.length === 2 && name.startsWith('encoder.'))
-    .map(({ name, shape }) => ({
-      name: name.slice(0, -'.weight'.length),
-      outputs: shape[0] as number,
-      inputs: shape[1] as number,
-    }))
-}
 
 /** PEFT sees the pooler too: an adapter may have been trained on it, but it takes no part in our vectors. */
 const pooler = 'pooler.dense'

@@ -5,7 +5,7 @@ import { INT8_COLUMNS, int8Words } from '../backend/kernels.js'
 import type { Tensor } from '../tensor/tensor.js'
 import type { ModelConfig } from './config.js'
 import type { NamedTensor } from './initialize.js'
-import { linearLayers } from './peft.js'
+import { linearLayers } from './tensors.js'
 
 /** What the linear layers' weights are held and multiplied in. */
 export type Precision = 'f32' | 'int8'

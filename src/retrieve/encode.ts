@@ -1,9 +1,16 @@
 // Encoding many sequences: sorted by length into batches under a token budget, so that a batch's tokens are alike and no memory goes to waste;
 // the order of the input is restored.
 import type { Backend } from '../backend/backend.js'
-import { batchArrays, batchInputs, checkSequences, type PackedBatch, selectSequences } from '../model/batch.js'
-import { bertForward, noDropout } from '../model/bert.js'
+import {
+  type BatchModel,
+  batchArrays,
+  batchInputs,
+  checkSequences,
+  type PackedBatch,
+  selectSequences,
+} from '../model/batch.js'
 import { type Encoder, encode } from '../model/encoder.js'
+import { noDropout, type Transformer, transformerForward } from '../model/transformer.js'
 import { createPlan } from '../tensor/plan.js'
 import { createPool, createProgram, type Program, releasePool } from '../tensor/program.js'
 import { createTrace, output, type Trace } from '../tensor/trace.js'
@@ -30,17 +37,13 @@ export interface SequenceEncoder {
 /** For text vectors. */
 export const createSequenceEncoder = (backend: Backend, encoder: Encoder): SequenceEncoder =>
   createEncoder(backend, encoder, 'encode', takeVectors, trace =>
-    output(trace, 'vectors', encode(trace, encoder, batchInputs(trace, '', false))),
+    output(trace, 'vectors', encode(trace, encoder, batchInputs(trace, '', encoder))),
   )
 
 /** For every token's last hidden state. */
-export const createTokenEncoder = (
-  backend: Backend,
-  encoder: Pick<Encoder, 'config' | 'weights' | 'adapter'>,
-): SequenceEncoder =>
+export const createTokenEncoder = (backend: Backend, encoder: Transformer & BatchModel): SequenceEncoder =>
   createEncoder(backend, encoder, 'encode.tokens', takeStates, trace => {
-    const batch = batchInputs(trace, '', false)
-    output(trace, 'vectors', bertForward(trace, encoder.weights, encoder.adapter, batch, encoder.config, noDropout))
+    output(trace, 'vectors', transformerForward(trace, encoder, batchInputs(trace, '', encoder), noDropout))
   })
 
 /** → text vectors (B, C) in the order of the batch. Fails where a sequence does not fit the model, or a vector is not finite. */
@@ -54,7 +57,7 @@ export const encodeSequences = (
 /** → every token's last hidden state (T, C), in the order of the batch */
 export const encodeTokens = (
   backend: Backend,
-  encoder: Pick<Encoder, 'config' | 'weights' | 'adapter'>,
+  encoder: Transformer & BatchModel,
   sequences: PackedBatch,
   options: EncodeOptions = {},
 ): Promise<Float32Array> => encodeOnce(createTokenEncoder(backend, encoder), sequences, options)
@@ -100,7 +103,7 @@ const TURN = 20
 
 function createEncoder(
   backend: Backend,
-  { config }: Pick<Encoder, 'config'>,
+  model: BatchModel,
   name: string,
   take: Take,
   record: (trace: Trace) => void,
@@ -112,13 +115,14 @@ function createEncoder(
   let turned = performance.now()
   return {
     async encode(sequences, { batchTokens = defaultBatchTokens[backend.kind], onProgress, signal } = {}) {
-      checkSequences(sequences, config)
-      const all = new Float32Array(take.rows(sequences) * config.hidden)
+      checkSequences(sequences, model.config)
+      const width = model.config.hidden
+      const all = new Float32Array(take.rows(sequences) * width)
       const done = { sequences: 0, tokens: 0 }
       for (const chosen of batchesByLength(sequences.offsets, batchTokens)) {
         signal?.throwIfAborted()
         const batch = selectSequences(sequences, chosen)
-        const { values, inputs } = batchArrays(batch, '', false)
+        const { values, inputs } = batchArrays(batch, '', model)
         await program.run(values, inputs)
         const result = await program.read('vectors')
         // A search would rank such vectors last, in silence.
@@ -126,7 +130,7 @@ function createEncoder(
           throw new Error(
             'encoding gives values that are not finite numbers; the weights of the model are damaged, or too large',
           )
-        take.put(all, config.hidden, result, chosen, sequences.offsets)
+        take.put(all, width, result, chosen, sequences.offsets)
         done.sequences += chosen.length
         done.tokens += batch.ids.length
         onProgress?.({ ...done })

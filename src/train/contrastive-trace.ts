@@ -25,9 +25,6 @@ export function sidesOf({ query, passage }: ContrastiveBatch, settings: Contrast
   ]
 }
 
-export const trainsEmbeddings = ({ weights }: Encoder): boolean =>
-  weights('embeddings.word_embeddings.weight').needsGradient
-
 /** Two encoders of one trace draw from different dropout sites. */
 const PASSAGE_SITE = 1 << 20
 
@@ -37,7 +34,7 @@ export const lossValues = ({ query, passage }: ContrastiveBatch): Values => ({
 })
 
 function recordSide(trace: Trace, prefix: string, encoder: Encoder, dropout: number | undefined): Tensor {
-  const batch = batchInputs(trace, prefix, trainsEmbeddings(encoder))
+  const batch = batchInputs(trace, prefix, encoder)
   return encode(trace, encoder, batch, trainingRates(encoder, dropout, prefix === 'p.' ? PASSAGE_SITE : 0))
 }
 

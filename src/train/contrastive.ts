@@ -18,7 +18,6 @@ import {
   recordForwardAndLoss,
   type Side,
   sidesOf,
-  trainsEmbeddings,
 } from './contrastive-trace.js'
 import {
   createStatus,
@@ -113,7 +112,7 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
     const sides = sidesOf(batch, settings)
     const sequences = batch.query.offsets.length + batch.passage.offsets.length - 2
     if (chunkSize === undefined || sequences <= chunkSize) {
-      const arrays = sides.map(side => batchArrays(side.batch, side.prefix, trainsEmbeddings(side.encoder)))
+      const arrays = sides.map(side => batchArrays(side.batch, side.prefix, side.encoder))
       const values = Object.assign({ ...at, ...lossValues(batch) }, ...arrays.map(a => a.values))
       const inputs = Object.assign(lossInputs(batch), ...arrays.map(a => a.inputs))
       return wholeStep(withUpdate).run(values, inputs)
@@ -158,7 +157,7 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
     const eachChunk = async (made: (side: Side) => Program) => {
       for (const side of sides)
         for (const { part, first } of chunksOf(side.batch, chunkSize!)) {
-          const { values, inputs } = batchArrays(part, side.prefix, trainsEmbeddings(side.encoder))
+          const { values, inputs } = batchArrays(part, side.prefix, side.encoder)
           await made(side).run({ ...at, ...values, first: side.first + first }, inputs)
         }
     }

@@ -13,7 +13,6 @@ import {
   recordChunkBackward,
   recordForwardAndLoss,
   sidesOf,
-  trainsEmbeddings,
 } from './contrastive-trace.js'
 import type { Example } from './loop.js'
 
@@ -32,7 +31,7 @@ export function stepMemory(backend: Backend, settings: ContrastiveSettings, batc
   }
   const loss = placeholder('loss', [1])
   const valuesOf = (part: PackedBatch, side: (typeof sides)[number]) =>
-    batchArrays(part, side.prefix, trainsEmbeddings(side.encoder)).values
+    batchArrays(part, side.prefix, side.encoder).values
   if (chunkSize === undefined || sequences <= chunkSize) {
     const values = Object.assign({ ...lossValues(batch) }, ...sides.map(side => valuesOf(side.batch, side)))
     return bytesOf('step', values, trace => {

@@ -3,6 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { tokenKey } from '../../src/backend/random.js'
 import {
+  type BatchModel,
   batchArrays,
   batchInputs,
   checkSequences,
@@ -11,11 +12,17 @@ import {
   type PackedBatch,
   selectSequences,
 } from '../../src/model/batch.js'
+import type { ModelConfig } from '../../src/model/config.js'
 import { elementsOf } from '../../src/tensor/tensor.js'
 import { createTrace } from '../../src/tensor/trace.js'
 import { tinyConfig } from '../support/tiny-bert.js'
 import { seededValues } from '../support/values.js'
 
+const modelOf = (config: ModelConfig, needsGradient: boolean): BatchModel => ({
+  config,
+  weights: name => ({ name, shape: [], dtype: 'f32', role: 'external', needsGradient }),
+})
+const model = modelOf(tinyConfig, false)
 const batch: PackedBatch = {
   ids: Int32Array.of(7, 4, 7, 2, 9, 4),
   offsets: Int32Array.of(0, 3, 3, 4, 6), // the second sequence is empty
@@ -23,7 +30,7 @@ const batch: PackedBatch = {
 }
 
 test('positions and dropout keys count within each sequence; rows are those given', () => {
-  const { values, inputs } = batchArrays(batch, 'q.', false)
+  const { values, inputs } = batchArrays(batch, 'q.', model)
   assert.equal(values, { 'q.T': 6, 'q.B': 4, 'q.W': 3 })
   assert.equal(Array.from(inputs['q.positions']!), [0, 1, 2, 0, 0, 1])
   const keys = (rows: number[]) =>
@@ -34,7 +41,7 @@ test('positions and dropout keys count within each sequence; rows are those give
         [0, 1].map(p => tokenKey(rows[3]!, p)),
       )
   assert.equal(Array.from(inputs['q.keys']!), keys([0, 1, 2, 3]))
-  const moved = batchArrays({ ...batch, rows: Int32Array.of(40, 41, 60000, 5) }, '', false)
+  const moved = batchArrays({ ...batch, rows: Int32Array.of(40, 41, 60000, 5) }, '', model)
   assert.equal(Array.from(moved.inputs.keys!), keys([40, 41, 60000, 5]))
   const sequenceKeys = Array.from({ length: 3 }, (_, tile) => moved.inputs.tiles![8 * tile + 4]! >>> 0)
   assert.equal(
@@ -47,8 +54,8 @@ test('positions and dropout keys count within each sequence; rows are those give
 test('every declared input is given, with as many values as its shape says', () => {
   for (const trained of [false, true]) {
     const trace = createTrace({ training: true })
-    batchInputs(trace, 'p.', trained)
-    const { values, inputs } = batchArrays(batch, 'p.', trained)
+    batchInputs(trace, 'p.', modelOf(tinyConfig, trained))
+    const { values, inputs } = batchArrays(batch, 'p.', modelOf(tinyConfig, trained))
     assert.equal(Object.keys(inputs).sort(), [...trace.inputs.keys()].sort())
     for (const [name, tensor] of trace.inputs) assert.is(inputs[name]!.length, elementsOf(tensor, values), name)
   }
@@ -56,7 +63,7 @@ test('every declared input is given, with as many values as its shape says', () 
 
 test('token types are 0 where none are given', () => {
   const { ids, offsets } = batch
-  assert.equal(Array.from(batchArrays({ ids, offsets }, '', false).inputs.typeIds!), [0, 0, 0, 0, 0, 0])
+  assert.equal(Array.from(batchArrays({ ids, offsets }, '', model).inputs.typeIds!), [0, 0, 0, 0, 0, 0])
 })
 
 test('groups: each row once, ascending, its positions in order', () => {

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { parseConfig, readConfig, toConfigJson } from '../../src/model/config.js'
+import { parseConfig, readConfig, supportedArchitectures, toConfigJson } from '../../src/model/config.js'
 import { needs } from '../support/shared.js'
 import { failure, folderWith } from '../support/temporary.js'
 import { tinyJson } from '../support/tiny-bert.js'
@@ -18,7 +18,7 @@ const problem = (changes: object): string => {
 }
 
 test('every field is read', () => {
-  const { raw, ...config } = parseConfig(tinyJson, 'config.json')
+  const { raw, form, ...config } = parseConfig(tinyJson, 'config.json')
   assert.equal(config, {
     family: 'bert',
     hidden: 6,
@@ -29,12 +29,13 @@ test('every field is read', () => {
     vocabulary: 11,
     maxPositions: 8,
     typeVocabulary: 2,
-    layerNormEpsilon: 1e-12,
-    hiddenDropout: 0.1,
-    attentionDropout: 0.2,
+    normEpsilon: 1e-12,
+    dropout: { embedding: 0.1, attention: 0.2, attentionOutput: 0.1, output: 0.1 },
     padId: 0,
     initializerRange: 0.02,
+    attention: [{}],
   })
+  assert.is(form.architecture, 'BertModel')
   assert.equal(raw, tinyJson)
 })
 
@@ -42,14 +43,17 @@ test('activations: erf and tanh by their names, others refused with the list', (
   assert.is(parseConfig(withJson({ hidden_act: 'gelu_new' }), 'x').activation, 'gelu_tanh')
   assert.is(parseConfig(withJson({ hidden_act: 'gelu_pytorch_tanh' }), 'x').activation, 'gelu_tanh')
   assert.is(
-    problem({ hidden_act: 'relu' }),
-    'config.json: hidden_act is "relu", expected one of gelu, gelu_new, gelu_pytorch_tanh',
+    problem({ hidden_act: 'selu' }),
+    'config.json: hidden_act is "selu", expected one of gelu, gelu_new, gelu_pytorch_tanh, gelu_fast, silu, swish, relu',
   )
   assert.match(problem({ hidden_act: 'toString' }), /hidden_act is "toString"/)
 })
 
 test('an unsupported architecture is named, with those that are supported', () => {
-  assert.is(problem({ model_type: 'modernbert' }), 'config.json names the architecture "modernbert", supported: bert')
+  assert.is(
+    problem({ model_type: 'mamba' }),
+    `config.json names the architecture "mamba", supported: ${supportedArchitectures.join(', ')}`,
+  )
   assert.match(problem({ model_type: undefined }), /names no model_type, supported: bert/)
   assert.match(problem({ model_type: 'constructor' }), /names the architecture "constructor"/)
   assert.match(problem({ model_type: 3 }), /names the architecture 3/)
@@ -101,9 +105,9 @@ test('what BertConfig has a default for may be absent or null', () => {
     [
       config.activation,
       config.typeVocabulary,
-      config.layerNormEpsilon,
-      config.hiddenDropout,
-      config.attentionDropout,
+      config.normEpsilon,
+      config.dropout.output,
+      config.dropout.attention,
       config.padId,
       config.initializerRange,
     ],
@@ -144,19 +148,19 @@ test('written: what was read is kept, what is so now stands, and reading gives t
 })
 
 const encoders = needs('oracles/encoders')
-;(encoders ? test : test.skip)(
-  'real config.json files: BERT is read and written back, other families are refused',
+const decoders = needs('oracles/decoders')
+;(encoders && decoders ? test : test.skip)(
+  'real config.json files of all families are read, and written back as they were',
   async () => {
-    for (const name of readdirSync(encoders as string).filter(name => !name.endsWith('.md'))) {
-      const folder = `${encoders}/${name}`
-      const json = JSON.parse(readFileSync(`${folder}/config.json`, 'utf8'))
-      if (json.model_type === 'bert') assert.equal(toConfigJson(await readConfig(folder)), json)
-      else
-        assert.match(
-          await failure(readConfig(folder)),
-          new RegExp(`names the architecture "${json.model_type}", supported: bert`),
-        )
-    }
+    for (const all of [encoders, decoders])
+      for (const name of readdirSync(all as string).filter(name => !name.endsWith('.md'))) {
+        const json = JSON.parse(readFileSync(`${all}/${name}/config.json`, 'utf8'))
+        const config = await readConfig(`${all}/${name}`)
+        const { architectures: _, dtype: __, ...same } = json
+        const { architectures, dtype, ...written } = toConfigJson(config)
+        assert.equal(written, same, name)
+        assert.equal([architectures, dtype], [[config.form.architecture], 'float32'])
+      }
     const pairs = await readConfig(`${encoders}/bert-pairs`)
     assert.equal([pairs.hidden, pairs.heads, pairs.activation], [36, 3, 'gelu_tanh'])
   },

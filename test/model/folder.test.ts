@@ -4,15 +4,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFi
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openSafetensors, writeSafetensors } from '../../src/data/safetensors.js'
-import {
-  canonicalName,
-  expectedTensors,
-  type ModelFolder,
-  openModelFolder,
-  readTokenizerFiles,
-  writeModelFolder,
-} from '../../src/model/folder.js'
+import { canonicalName } from '../../src/model/families.js'
+import { type ModelFolder, openModelFolder, readTokenizerFiles, writeModelFolder } from '../../src/model/folder.js'
 import { plainSettings, type SentenceSettings } from '../../src/model/sentence-transformers.js'
+import { expectedTensors } from '../../src/model/tensors.js'
 import { needs } from '../support/shared.js'
 import { failure, folderWith, temporaryFolder } from '../support/temporary.js'
 import { type NamedValues, tinyConfig, tinyFolder, tinyJson, tinyTensors } from '../support/tiny-bert.js'

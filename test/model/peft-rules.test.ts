@@ -1,8 +1,8 @@
 // PEFT's rules: which layers a config means, what its patterns say about them, and what is refused.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { linearLayers } from '../../src/model/peft.js'
 import { isTargeted, patternValue, refuseUnsupported } from '../../src/model/peft-rules.js'
+import { linearLayers } from '../../src/model/tensors.js'
 import { tinyConfig } from '../support/tiny-bert.js'
 
 const layer = (i: number, part: string) => `encoder.layer.${i}.${part}`

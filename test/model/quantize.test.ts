@@ -83,12 +83,12 @@ test('x is quantised once for query, key and value: four times a layer', async (
   const backend = await createWasmBackend({ threads: 1 })
   const { encoder } = await loadEncoder(backend, source, settings, { kind: 'frozen' }, int8)
   const trace = createTrace({ training: false })
-  encode(trace, encoder, batchInputs(trace, '', false))
+  encode(trace, encoder, batchInputs(trace, '', encoder))
   const calls = (kernel: string) => trace.calls.filter(call => call.kernel === kernel).length
   assert.equal([calls('matmul_int8'), calls('quantize_rows'), calls('matmul')], [12, 8, 0])
   const training = createTrace({ training: true })
   assert.throws(
-    () => encode(training, encoder, batchInputs(training, '', false)),
+    () => encode(training, encoder, batchInputs(training, '', encoder)),
     /linear 0\.attention\.self\.query: .*weight is held in 8 bits, for inference without adapters only/,
   )
 })

@@ -2,8 +2,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createWasmBackend } from '../../src/backend/wasm/backend.js'
-import { expectedTensors } from '../../src/model/folder.js'
 import { loadEncoder, type Method } from '../../src/model/load.js'
+import { expectedTensors } from '../../src/model/tensors.js'
 import { failure } from '../support/temporary.js'
 import { tinyConfig } from '../support/tiny-bert.js'
 

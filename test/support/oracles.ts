@@ -3,7 +3,8 @@
 import type { Backend } from '../../src/backend/backend.js'
 import { openSafetensors } from '../../src/data/safetensors.js'
 import type { PackedBatch } from '../../src/model/batch.js'
-import { canonicalName, openModelFolder } from '../../src/model/folder.js'
+import { canonicalName } from '../../src/model/families.js'
+import { openModelFolder } from '../../src/model/folder.js'
 import { type LoadedEncoder, type LoadOptions, loadEncoder, type Method } from '../../src/model/load.js'
 
 export type Arrays = Record<string, Float32Array>

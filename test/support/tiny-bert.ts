@@ -1,7 +1,7 @@
 // A BERT small enough to be written out in a test: its config.json, its weights, and a folder of both.
 import { writeSafetensors } from '../../src/data/safetensors.js'
-import { type BertConfig, parseConfig } from '../../src/model/config.js'
-import { expectedTensors } from '../../src/model/folder.js'
+import { type ModelConfig, parseConfig } from '../../src/model/config.js'
+import { expectedTensors } from '../../src/model/tensors.js'
 import { folderWith } from './temporary.js'
 import { seededValues } from './values.js'
 
@@ -23,7 +23,7 @@ export const tinyJson = {
   initializer_range: 0.02,
 }
 
-export const tinyConfig: BertConfig = parseConfig(tinyJson, 'tiny')
+export const tinyConfig: ModelConfig = parseConfig(tinyJson, 'tiny')
 
 export interface NamedValues {
   name: string
@@ -32,7 +32,7 @@ export interface NamedValues {
 }
 
 /** Every tensor that the config asks for, filled with numbers of its own. */
-export function tinyTensors(config: BertConfig = tinyConfig): NamedValues[] {
+export function tinyTensors(config: ModelConfig = tinyConfig): NamedValues[] {
   const values = seededValues(7)
   return expectedTensors(config).map(({ name, shape }) => ({
     name,

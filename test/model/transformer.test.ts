@@ -3,8 +3,8 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Backend } from '../../src/backend/backend.js'
 import { batchArrays, batchInputs, type PackedBatch } from '../../src/model/batch.js'
-import { bertForward, noDropout } from '../../src/model/bert.js'
 import type { Encoder } from '../../src/model/encoder.js'
+import { noDropout, transformerForward } from '../../src/model/transformer.js'
 import { encodeSequences, encodeTokens } from '../../src/retrieve/encode.js'
 import { createPlan } from '../../src/tensor/plan.js'
 import { createPool, createProgram } from '../../src/tensor/program.js'
@@ -16,17 +16,12 @@ import { jsonLines, needs } from '../support/shared.js'
 /** The embeddings' output and each layer's, all tokens. */
 async function hiddenStates(backend: Backend, encoder: Encoder, batch: PackedBatch): Promise<Float32Array[]> {
   const trace = createTrace({ training: false })
-  bertForward(
-    trace,
-    encoder.weights,
-    undefined,
-    batchInputs(trace, '', false),
-    encoder.config,
-    noDropout,
-    (hidden, i) => output(trace, `hidden.${i}`, hidden),
+  const last = transformerForward(trace, encoder, batchInputs(trace, '', encoder), noDropout, (hidden, i) =>
+    output(trace, `hidden.${i}`, hidden),
   )
+  output(trace, 'last', last)
   const program = createProgram(createPlan('hidden', trace), createPool(backend))
-  const { values, inputs } = batchArrays(batch, '', false)
+  const { values, inputs } = batchArrays(batch, '', encoder)
   await program.run(values, inputs)
   const states: Float32Array[] = []
   for (let i = 0; i <= encoder.config.layers; i++) states.push(await program.read(`hidden.${i}`))
@@ -41,7 +36,15 @@ const model = needs('models/all-MiniLM-L6-v2')
 const tolerance = { wasm: 2e-5, webgpu: 1e-4 }
 
 for (const backend of backends) {
-  for (const name of ['bert', 'bert-small', 'bert-small-old-names', 'bert-pairs'])
+  for (const name of [
+    'bert',
+    'bert-small',
+    'bert-small-old-names',
+    'bert-pairs',
+    'roberta',
+    'xlm-roberta',
+    'distilbert',
+  ])
     (encoders ? test : test.skip)(`${backend.kind}: ${name}, every layer`, async () => {
       const golden = name === 'bert-small-old-names' ? 'bert-small' : name
       const expected = await readArrays(`${encoders}/${golden}/golden.safetensors`)
