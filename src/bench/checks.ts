@@ -3,7 +3,7 @@
 import type { Params } from '../backend/kernels.js'
 import { threefry2x32 } from '../backend/random.js'
 import { type Data, type HostTensors, integersBelow } from './host.js'
-import { gelu } from './reference-bert.js'
+import { gelu } from './reference-transformer.js'
 
 type Check = (before: HostTensors, after: HostTensors, params: Params) => number
 

@@ -11,7 +11,7 @@ import { writeFile } from '../runtime/write.js'
 import { type BenchInput, idLists, sequenceCount } from './inputs.js'
 import { type Peer, type PeerOptions, withPeers } from './peers.js'
 import { readFloats } from './products.js'
-import { referenceVector } from './reference-bert.js'
+import { referenceVector } from './reference-transformer.js'
 import { placeOf, type Report, ratesOf, rowBeside, settingsBeside } from './row.js'
 import { milliseconds, takeTurns } from './timing.js'
 

@@ -21,7 +21,7 @@ const keys: SizeKeys = {
   range: 'initializer_range',
   dropout: { attention: 'attention_dropout' },
 }
-const defaults: Defaults = { activation: 'silu', epsilon: 1e-6, dropout: 0 }
+const defaults: Defaults = { activation: 'silu', gated: true, epsilon: 1e-6, dropout: 0 }
 
 /** Which linear layers have biases. */
 interface Biases {

@@ -159,7 +159,12 @@ function readModernbert(fields: Fields, raw: JsonObject): ModelConfig {
       inner: 'mlp_dropout',
     },
   }
-  const sizes = readSizes(fields, raw, keys, { activation: 'gelu', epsilon: 1e-5, dropout: 0 })
+  const sizes = readSizes(fields, raw, keys, {
+    activation: 'gelu',
+    gated: true,
+    epsilon: 1e-5,
+    dropout: 0,
+  })
   const [attentionBias, innerBias] = [fields.flag('attention_bias', false), fields.flag('mlp_bias', false)]
   const every = fields.count('global_attn_every_n_layers', 3)
   const reach = Math.floor(fields.count('local_attention', 128) / 2)

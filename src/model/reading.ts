@@ -20,6 +20,8 @@ export interface Defaults {
   readonly dropout: number
   readonly types?: number
   readonly pad?: number
+  /** The activation is that of a gate, act(gate) ⊙ up. */
+  readonly gated?: true
   /** Default: hidden / heads. */
   readonly headSize?: number
 }
@@ -48,7 +50,7 @@ export function readSizes(fields: Fields, raw: JsonObject, keys: SizeKeys, defau
     ...(keyValueHeads !== heads && { keyValueHeads }),
     ...(headSize && headSize * heads !== hidden && { headSize }),
     intermediate: fields.count(keys.intermediate),
-    activation: readActivation(fields, keys.activation, defaults.activation),
+    activation: readActivation(fields, keys.activation, defaults),
     vocabulary,
     maxPositions: fields.count(keys.positions),
     typeVocabulary: keys.types ? fields.count(keys.types, defaults.types) : 1,
@@ -59,11 +61,12 @@ export function readSizes(fields: Fields, raw: JsonObject, keys: SizeKeys, defau
   }
 }
 
-function readActivation(fields: Fields, key: string, fallback: string): ActivationName {
-  const name = fields.text(key, fallback)
-  const known = Object.hasOwn(activationNames, name) ? activationNames[name] : undefined
-  if (!known) fields.problem(`${key} is "${name}", expected one of ${Object.keys(activationNames).join(', ')}`)
-  return known ?? 'gelu'
+function readActivation(fields: Fields, key: string, { activation, gated }: Defaults): ActivationName {
+  const name = fields.text(key, activation)
+  const names = Object.keys(activationNames).filter(each => !gated || activationNames[each] !== 'relu')
+  if (names.includes(name)) return activationNames[name]!
+  fields.problem(`${key} is "${name}", expected one of ${names.join(', ')}`)
+  return 'gelu'
 }
 
 /** Fails unless a setting that would change the computation has its usual value, or none. */

@@ -5,7 +5,7 @@ import { createWasmBackend } from '../../src/backend/wasm/backend.js'
 import { type Data, type HostTensors, hostTensors, openCall, uniformValues } from '../../src/bench/host.js'
 import { kernelCases } from '../../src/bench/kernel-cases.js'
 import { largestDifference } from '../../src/bench/products.js'
-import { erf, gelu } from '../../src/bench/reference-bert.js'
+import { erf, gelu } from '../../src/bench/reference-transformer.js'
 
 const backend = await createWasmBackend({ threads: 1 })
 
