@@ -1,11 +1,11 @@
 // What a contrastive step records: one encoder's chunk forward and backward, and the loss, on a whole batch or on cached representations.
 import { batchInputs, joinBatches, type PackedBatch, selectSequences } from '../model/batch.js'
 import { type Encoder, encode, trainingRates } from '../model/encoder.js'
-import { crossEntropy, maskDuplicates, similarity } from '../ops/contrastive.js'
 import { splitRows } from '../ops/pooling.js'
-import type { Tensor, Values } from '../tensor/tensor.js'
-import { backward, call, input, runTape, type Trace, temporary } from '../tensor/trace.js'
+import type { Tensor } from '../tensor/tensor.js'
+import { backward, call, runTape, type Trace, temporary } from '../tensor/trace.js'
 import type { ContrastiveBatch, ContrastiveSettings } from './contrastive.js'
+import { recordLoss } from './contrastive-loss.js'
 
 /** One encoder's part of a batch: both sides where it is shared. `first` is its first row among all representations. */
 export interface Side {
@@ -28,38 +28,30 @@ export function sidesOf({ query, passage }: ContrastiveBatch, settings: Contrast
 /** Two encoders of one trace draw from different dropout sites. */
 const PASSAGE_SITE = 1 << 20
 
-export const lossValues = ({ query, passage }: ContrastiveBatch): Values => ({
-  Q: query.offsets.length - 1,
-  P: passage.offsets.length - 1,
-})
-
 function recordSide(trace: Trace, prefix: string, encoder: Encoder, dropout: number | undefined): Tensor {
   const batch = batchInputs(trace, prefix, encoder)
   return encode(trace, encoder, batch, trainingRates(encoder, dropout, prefix === 'p.' ? PASSAGE_SITE : 0))
 }
 
-export function recordForwardAndLoss(trace: Trace, settings: ContrastiveSettings, loss: Tensor): void {
+/** What the loss is recorded with; `tiles` as lossShape gives them. */
+const lossOptions = (settings: ContrastiveSettings, tiles: number) => ({
+  ...settings,
+  unit: settings.query.normalize,
+  tiles,
+})
+
+export function recordForwardAndLoss(trace: Trace, settings: ContrastiveSettings, loss: Tensor, tiles: number): void {
   const { query, passage, dropout } = settings
+  const options = lossOptions(settings, tiles)
   if (query !== passage) {
     const q = recordSide(trace, 'q.', query, dropout)
     const p = recordSide(trace, 'p.', passage, dropout)
-    recordLoss(trace, q, p, settings, loss)
+    recordLoss(trace, q, p, options, loss)
   } else {
     const reps = recordSide(trace, '', query, dropout)
     const [q, p] = splitRows(trace, reps, ['Q', 'P'], ['query', 'passage'])
-    recordLoss(trace, q!, p!, settings, loss)
+    recordLoss(trace, q!, p!, options, loss)
   }
-}
-
-function recordLoss(trace: Trace, q: Tensor, p: Tensor, settings: ContrastiveSettings, loss: Tensor): void {
-  const queries = q.shape[0]!
-  const candidates = {
-    targets: input(trace, 'targets', [queries, 3]),
-    weights: input(trace, 'weights', [queries], 'f32'),
-  }
-  const scores = similarity(trace, q, p, settings.temperature, 'scores')
-  if (settings.maskDuplicates) maskDuplicates(trace, scores, candidates.targets, input(trace, 'labels', [p.shape[0]!]))
-  crossEntropy(trace, scores, candidates, loss, 'addsToLoss')
 }
 
 /** A chunk's representations, copied to their rows of `cache` where one is given. */
@@ -93,10 +85,11 @@ export function recordCachedLoss(
   reps: Tensor,
   dreps: Tensor,
   loss: Tensor,
+  tiles: number,
 ): void {
   const all: Tensor = { ...reps, needsGradient: true, gradient: dreps }
   const [q, p] = splitRows(trace, all, ['Q', 'P'], ['query', 'passage'])
-  recordLoss(trace, q!, p!, settings, loss)
+  recordLoss(trace, q!, p!, lossOptions(settings, tiles), loss)
   runTape(trace)
 }
 

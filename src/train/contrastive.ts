@@ -9,9 +9,9 @@ import { createPlan } from '../tensor/plan.js'
 import { createPool, createProgram, type Program, poolBytes, releasePool } from '../tensor/program.js'
 import type { Tensor, Values } from '../tensor/tensor.js'
 import { createTrace, runTape, type Trace } from '../tensor/trace.js'
+import { type LossOptions, lossInputs, lossShape } from './contrastive-loss.js'
 import {
   chunksOf,
-  lossValues,
   recordCachedLoss,
   recordChunk,
   recordChunkBackward,
@@ -38,16 +38,15 @@ export interface ContrastiveBatch {
   readonly weights: Float32Array
   /** (P): the same number for the same passage; needed where duplicates are masked. */
   readonly labels?: Int32Array
+  /** (Q, passages of a query): a teacher's scores of each query's own passages; needed by the losses that follow one. */
+  readonly teacher?: Float32Array
 }
 
-export interface ContrastiveSettings {
+export interface ContrastiveSettings extends LossOptions {
   readonly query: Encoder
   /** The same object as `query` where one encoder serves both sides. */
   readonly passage: Encoder
   readonly trainable: Trainable
-  readonly temperature: number
-  /** Whether a query's own passage, there again as another query's, is no negative. */
-  readonly maskDuplicates?: boolean
   readonly optimizer: OptimizerSettings
   /** Sequences of a chunk; absent: the whole batch at once. */
   readonly chunkSize?: number
@@ -101,9 +100,9 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
   }
   const update = (trace: Trace) => recordUpdate(trace, trainable.segments, status.state, optimizer)
 
-  const wholeStep = (withUpdate: boolean) =>
-    program(withUpdate ? 'step' : 'gradients', trace => {
-      recordForwardAndLoss(trace, settings, status.loss)
+  const wholeStep = (withUpdate: boolean, tiles: number) =>
+    program(`${withUpdate ? 'step' : 'gradients'}.${tiles}`, trace => {
+      recordForwardAndLoss(trace, settings, status.loss, tiles)
       runTape(trace)
       if (withUpdate) update(trace)
     })
@@ -113,18 +112,13 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
     const sequences = batch.query.offsets.length + batch.passage.offsets.length - 2
     if (chunkSize === undefined || sequences <= chunkSize) {
       const arrays = sides.map(side => batchArrays(side.batch, side.prefix, side.encoder))
-      const values = Object.assign({ ...at, ...lossValues(batch) }, ...arrays.map(a => a.values))
-      const inputs = Object.assign(lossInputs(batch), ...arrays.map(a => a.inputs))
-      return wholeStep(withUpdate).run(values, inputs)
+      const shape = lossShape(batch, settings)
+      const values = Object.assign({ ...at, ...shape.values }, ...arrays.map(a => a.values))
+      const inputs = Object.assign(lossInputs(batch, settings), ...arrays.map(a => a.inputs))
+      return wholeStep(withUpdate, shape.tiles).run(values, inputs)
     }
     await cachedGradients(batch, sides, sequences, at)
     if (withUpdate) await program('update', update).run(at)
-  }
-
-  const lossInputs = ({ targets, weights, labels }: ContrastiveBatch): Record<string, Int32Array | Float32Array> => {
-    if (!settings.maskDuplicates) return { targets, weights }
-    if (!labels) throw new Error('a batch whose duplicates are to be masked needs labels of its passages')
-    return { targets, weights, labels }
   }
 
   // The programs that are bound to the cache go with it.
@@ -164,8 +158,11 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
     await eachChunk(side =>
       program(`cache.forward.${side.prefix}`, trace => void recordChunk(trace, side, settings, reps), false),
     )
-    const lossProgram = program('cache.loss', trace => recordCachedLoss(trace, settings, reps, dreps, status.loss))
-    await lossProgram.run({ ...at, ...lossValues(batch) }, lossInputs(batch))
+    const { values, tiles } = lossShape(batch, settings)
+    const lossProgram = program(`cache.loss.${tiles}`, trace =>
+      recordCachedLoss(trace, settings, reps, dreps, status.loss, tiles),
+    )
+    await lossProgram.run({ ...at, ...values }, lossInputs(batch, settings))
     await eachChunk(side =>
       program(`cache.backward.${side.prefix}`, trace => recordChunkBackward(trace, side, settings, dreps)),
     )

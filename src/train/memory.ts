@@ -6,14 +6,8 @@ import { checkLimits, createPlan, memoryFigure, type Plan } from '../tensor/plan
 import type { Tensor, Values } from '../tensor/tensor.js'
 import { createTrace, runTape, type Trace } from '../tensor/trace.js'
 import { type ContrastiveBatch, type ContrastiveSettings, candidatesOf } from './contrastive.js'
-import {
-  chunksOf,
-  lossValues,
-  recordCachedLoss,
-  recordChunkBackward,
-  recordForwardAndLoss,
-  sidesOf,
-} from './contrastive-trace.js'
+import { lossShape } from './contrastive-loss.js'
+import { chunksOf, recordCachedLoss, recordChunkBackward, recordForwardAndLoss, sidesOf } from './contrastive-trace.js'
 import type { Example } from './loop.js'
 
 /**
@@ -30,23 +24,26 @@ export function stepMemory(backend: Backend, settings: ContrastiveSettings, batc
     return planBytes(createPlan(name, trace), values, backend)
   }
   const loss = placeholder('loss', [1])
+  const shape = lossShape(batch, settings)
   const valuesOf = (part: PackedBatch, side: (typeof sides)[number]) =>
     batchArrays(part, side.prefix, side.encoder).values
   if (chunkSize === undefined || sequences <= chunkSize) {
-    const values = Object.assign({ ...lossValues(batch) }, ...sides.map(side => valuesOf(side.batch, side)))
+    const values = Object.assign({ ...shape.values }, ...sides.map(side => valuesOf(side.batch, side)))
     return bytesOf('step', values, trace => {
-      recordForwardAndLoss(trace, settings, loss)
+      recordForwardAndLoss(trace, settings, loss, shape.tiles)
       runTape(trace)
     })
   }
-  const shape = [sequences, query.config.hidden]
-  const [reps, dreps] = [placeholder('cache', shape), placeholder('dcache', shape)]
+  const cached = [sequences, query.config.hidden]
+  const [reps, dreps] = [placeholder('cache', cached), placeholder('dcache', cached)]
   const chunks = sides.flatMap(side =>
     chunksOf(side.batch, chunkSize).map(({ part }) =>
       bytesOf('chunk', valuesOf(part, side), trace => recordChunkBackward(trace, side, settings, dreps)),
     ),
   )
-  const onLoss = bytesOf('loss', lossValues(batch), trace => recordCachedLoss(trace, settings, reps, dreps, loss))
+  const onLoss = bytesOf('loss', shape.values, trace =>
+    recordCachedLoss(trace, settings, reps, dreps, loss, shape.tiles),
+  )
   return Math.max(onLoss, ...chunks) + 2 * 4 * sequences * query.config.hidden
 }
 
