@@ -68,9 +68,7 @@ export const benchCommand = (): Command =>
       'after',
       `
 Examples:
-  $ wgpu-retrieve bench kernels --match norm
-  $ wgpu-retrieve bench --html bench.html --json > my-card.json
-  $ wgpu-retrieve bench --compare bench/results/one.json my-card.json
+  $ wgpu-retrieve bench kernels --match norm --html norms.html
   $ wgpu-retrieve bench tokenize --model runs/primer/model --data builtin:primer/law`,
     )
     .action(bench)

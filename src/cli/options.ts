@@ -1,8 +1,11 @@
 // Options that several commands share; each has one meaning.
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { createProfile, type Profile } from '../backend/profile.js'
+import { profileLines, traceJson } from '../bench/profile.js'
 import type { Precision } from '../model/quantize.js'
 import { type OpenedBackend, openBackend } from '../run/backend.js'
 import type { Phase } from '../run/hooks.js'
+import { checkWritable, writeFile } from '../runtime/write.js'
 import { interruption, usageError } from './errors.js'
 import { createProgress, eraseBar, type Progress, stderrOutput } from './progress.js'
 
@@ -10,6 +13,7 @@ export interface BackendOptions {
   readonly backend: 'auto' | 'webgpu' | 'wasm'
   readonly adapter?: string
   readonly threads?: number
+  readonly profile?: Profile
 }
 
 const integerFrom =
@@ -29,13 +33,39 @@ export const seed = integerFrom(0)
 export const depth = integerFrom(1, 1000)
 
 export const withBackend = (command: Command): Command =>
+  withProfile(
+    command
+      .addOption(
+        new Option('--backend <backend>', 'where to compute').choices(['auto', 'webgpu', 'wasm']).default('auto'),
+      )
+      .option('--adapter <name>', "a part of the WebGPU adapter's name")
+      .option('--threads <n>', 'threads of the wasm backend (default: the cores there are)', positiveInteger)
+      .hook('preAction', (_, action) => checkAdapter(action.opts())),
+  )
+
+/** For commands that compute: where their time goes. */
+export const withProfile = (command: Command): Command =>
   command
-    .addOption(
-      new Option('--backend <backend>', 'where to compute').choices(['auto', 'webgpu', 'wasm']).default('auto'),
-    )
-    .option('--adapter <name>', "a part of the WebGPU adapter's name")
-    .option('--threads <n>', 'threads of the wasm backend (default: the cores there are)', positiveInteger)
-    .hook('preAction', (_, action) => checkAdapter(action.opts()))
+    .option('--profile', 'time every kernel: a table on stderr and a trace for Perfetto; slower than without')
+    .option('--trace <file>', 'where the trace is written (profile.json)')
+    .hook('preAction', async (_, action) => {
+      const { profile, trace } = action.opts<{ profile?: true; trace?: string }>()
+      if (trace && !profile) throw usageError('--trace names the file that --profile writes; give both, or neither')
+      if (profile) await checkWritable(trace ?? TRACE)
+      action.setOptionValue('profile', profile && createProfile())
+    })
+    .hook('postAction', (_, action) => {
+      const { profile, trace } = action.opts<{ profile?: Profile; trace?: string }>()
+      return profile && writeProfile(profile, trace ?? TRACE)
+    })
+
+const TRACE = 'profile.json'
+
+async function writeProfile(profile: Profile, path: string): Promise<void> {
+  await Promise.all(profile.pending)
+  await writeFile(path, traceJson(profile))
+  process.stderr.write(`${profileLines(profile).join('\n')}\ntrace: ${path} (open it at ui.perfetto.dev)\n`)
+}
 
 export function checkAdapter({ backend, adapter }: { readonly backend?: string; readonly adapter?: string }): void {
   if (backend === 'wasm' && adapter)
@@ -61,8 +91,8 @@ export const withOutput = (command: Command, json = 'results as JSON on stdout')
 
 /** Opens the backend and says which one and why. */
 export async function openChosenBackend(options: BackendOptions, say: (line: string) => void): Promise<OpenedBackend> {
-  const { backend, adapter, threads } = options
-  const opened = await openBackend({ backend, adapter, threads })
+  const { backend, adapter, threads, profile } = options
+  const opened = await openBackend({ backend, adapter, threads, profile })
   say(`backend: ${opened.reason}`)
   return opened
 }

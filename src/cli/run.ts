@@ -1,5 +1,6 @@
 // run: a whole experiment. train: its training alone.
 import { Command, Option } from 'commander'
+import type { Profile } from '../backend/profile.js'
 import { loadRecipe } from '../recipe/load.js'
 import type { Recipe } from '../recipe/schema.js'
 import type { TestScores } from '../run/record.js'
@@ -16,6 +17,7 @@ import {
   programName,
   seed,
   withOutput,
+  withProfile,
 } from './options.js'
 import { checkRecipePaths, recipeFile } from './paths.js'
 
@@ -26,6 +28,7 @@ interface RunOptions {
   readonly backend?: 'auto' | 'webgpu' | 'wasm'
   readonly adapter?: string
   readonly threads?: number
+  readonly profile?: Profile
   readonly seed?: number
   readonly out?: string
   readonly name?: string
@@ -35,7 +38,7 @@ interface RunOptions {
 
 const withRecipe = (command: Command): Command =>
   withOutput(
-    command
+    withProfile(command)
       .argument('[recipe]', 'a recipe file (TOML), or one in the package: builtin:primer (the default)')
       .option('--set <key=value...>', 'override keys of the recipe, for example train.steps=10')
       .addOption(
@@ -109,6 +112,7 @@ async function runRecipe(
     command: repeat,
     resume: options.resume ?? false,
     trainOnly,
+    ...(options.profile && { profile: options.profile }),
   })
   shown.end()
   const [own, ...variants] = result.trainings

@@ -1,9 +1,11 @@
 // Which backend runs: WebGPU where there is a GPU, WebAssembly otherwise (a software adapter counts as none: it is slower). Insisting on what
 // is missing is an error.
 import type { Backend } from '../backend/backend.js'
-import { createWasmBackend } from '../backend/wasm/backend.js'
+import type { Profile } from '../backend/profile.js'
+import { createWasmBackend, type WasmOptions } from '../backend/wasm/backend.js'
 import { hasRelaxedSimd } from '../backend/wasm/module.js'
-import { createWebGpuBackend } from '../backend/webgpu/backend.js'
+import { createWebGpuBackend, type WebGpuOptions } from '../backend/webgpu/backend.js'
+import { measureLimits } from '../bench/limits.js'
 import { type AdapterInfo, listAdapters, requestAdapter } from '../runtime/gpu.js'
 
 export interface BackendChoice {
@@ -12,6 +14,8 @@ export interface BackendChoice {
   readonly adapter?: string | undefined
   /** Of the wasm backend; default: the cores there are. */
   readonly threads?: number | undefined
+  /** Where each kernel call's time goes to. */
+  readonly profile?: Profile | undefined
 }
 
 export interface OpenedBackend {
@@ -20,33 +24,42 @@ export interface OpenedBackend {
   readonly reason: string
 }
 
-export async function openBackend({ backend, adapter, threads }: BackendChoice): Promise<OpenedBackend> {
+export async function openBackend(choice: BackendChoice): Promise<OpenedBackend> {
+  const { profile } = choice
+  const opened = await openChosen(choice)
+  if (!profile) return opened
+  profile.limits = await measureLimits(opened.backend, 0.1, () => {})
+  profile.paused = false
+  return opened
+}
+
+async function openChosen({ backend, adapter, threads, profile }: BackendChoice): Promise<OpenedBackend> {
   if (backend === 'wasm' && adapter)
     throw new Error(
       `adapter "${adapter}" is a WebGPU adapter's, but the backend asked for is wasm; leave one of them out`,
     )
-  if (backend === 'wasm') return openWasm(threads, 'as asked')
-  if (backend === 'webgpu' || adapter) return openWebGpu(adapter, 'as asked')
+  if (backend === 'wasm') return openWasm({ threads, profile }, 'as asked')
+  if (backend === 'webgpu' || adapter) return openWebGpu({ adapter, profile }, 'as asked')
   const { adapters, reason } = await findAdapters()
   const hardware = adapters.find(each => !each.software)
   // One that gives no device or computes wrongly is no reason to stop where nobody insisted on it.
   if (hardware)
-    return openWebGpu(hardware.name, 'there is a GPU').catch((error: Error) =>
-      openWasm(threads, `${hardware.name} cannot be used: ${error.message}`),
+    return openWebGpu({ adapter: hardware.name, profile }, 'there is a GPU').catch((error: Error) =>
+      openWasm({ threads, profile }, `${hardware.name} cannot be used: ${error.message}`),
     )
   return openWasm(
-    threads,
+    { threads, profile },
     adapters[0] ? `the only WebGPU adapter, ${adapters[0].name}, is software and slower` : reason,
   )
 }
 
-async function openWebGpu(adapter: string | undefined, why: string): Promise<OpenedBackend> {
-  const backend = await createWebGpuBackend(adapter ? { adapter } : {})
+async function openWebGpu(options: WebGpuOptions, why: string): Promise<OpenedBackend> {
+  const backend = await createWebGpuBackend(options)
   return { backend, reason: `${backend.description} (${why})` }
 }
 
-async function openWasm(threads: number | undefined, why: string): Promise<OpenedBackend> {
-  const backend = await createWasmBackend({ threads })
+async function openWasm(options: WasmOptions, why: string): Promise<OpenedBackend> {
+  const backend = await createWasmBackend(options)
   return { backend, reason: `${backend.description} (${why})` }
 }
 

@@ -1,4 +1,5 @@
 // What a run tells its caller, and is told.
+import type { Profile } from '../backend/profile.js'
 
 /** Where a run is: for a bar or lines on a terminal. */
 export interface Phase {
@@ -17,6 +18,8 @@ export interface RunHooks {
   readonly warn?: (line: string) => void
   readonly progress?: (phase: Phase) => void
   readonly signal?: AbortSignal
+  /** Where each kernel call's time goes to. */
+  readonly profile?: Profile
   /** The command that repeats the run, for the report. */
   readonly command?: string
   readonly resume?: boolean

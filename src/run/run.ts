@@ -51,7 +51,7 @@ export async function runExperiment(recipe: Recipe, hooks: RunHooks = {}): Promi
     const pairs = await openPairs(trainings, source, data, warn)
     hooks.signal?.throwIfAborted()
 
-    const { backend, reason } = await openBackend(recipe)
+    const { backend, reason } = await openBackend({ ...recipe, profile: hooks.profile })
     hooks.say?.(`backend: ${reason}`)
     try {
       const folder = await openFolder(recipe, hooks)

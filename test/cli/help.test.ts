@@ -52,7 +52,7 @@ test('every example works', async () => {
   }
   assert.equal(
     contents(cwd).filter(name => name !== 'runs'),
-    ['law.ids.txt', 'law.safetensors', 'law.trec', 'query.ids.txt', 'query.safetensors'],
+    ['law.ids.txt', 'law.safetensors', 'law.trec', 'norms.html', 'query.ids.txt', 'query.safetensors'],
   )
 })
 

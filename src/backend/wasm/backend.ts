@@ -2,6 +2,7 @@
 // share it. `run` has done its work when it returns. The module has no heap of its own.
 import { canShareMemory, coreCount } from '../../runtime/workers.js'
 import type { Backend, Memory, Prepared, View } from '../backend.js'
+import { type Profile, recordCall } from '../profile.js'
 import { checkCall, checkView, type PreparedCall, prepareCalls } from './calls.js'
 import { createHeap, HEAP_ALIGNMENT } from './heap.js'
 import { instantiateKernels } from './module.js'
@@ -23,6 +24,8 @@ export interface WasmOptions {
   readonly patience?: number | undefined
   /** Fused products, which round once instead of twice; default: where the runtime has them (relaxed SIMD). */
   readonly fused?: boolean | undefined
+  /** Where each call's time goes to; calls then run one by one. */
+  readonly profile?: Profile | undefined
   /** Shares among threads what is too small to be worth it, too: for tests. */
   readonly shareAll?: boolean | undefined
 }
@@ -118,10 +121,28 @@ export async function createWasmBackend(options: WasmOptions = {}): Promise<Wasm
       if (params.length !== list.length)
         throw new Error(`run: ${list.length} calls were prepared, but ${params.length} parameter records given`)
       const checked = list.map((call, i) => checkCall(call, params[i]!, pointerOf, module.maxHeadSize))
-      const shared = threads && shareCalls(list, checked, params, size, options.shareAll)
-      if (shared) return threads.run(shared)
-      for (const [i, { call, spec }] of list.entries())
-        module.kernels[call.kernel](...checked[i]!.values, 0, spec.units(params[i]!))
+      const compute = (from: number, to: number): void => {
+        const part = [list.slice(from, to), checked.slice(from, to), params.slice(from, to)] as const
+        const shared = threads && shareCalls(...part, size, options.shareAll)
+        if (shared) {
+          threads.run(shared)
+          return
+        }
+        for (let i = from; i < to; i++) {
+          const { call, spec } = list[i]!
+          module.kernels[call.kernel](...checked[i]!.values, 0, spec.units(params[i]!))
+        }
+      }
+      const { profile } = options
+      if (!profile || profile.paused) {
+        compute(0, list.length)
+        return
+      }
+      for (const [i, { call }] of list.entries()) {
+        const start = performance.now()
+        compute(i, i + 1)
+        recordCall(profile, call.kernel, params[i]!, start, performance.now() - start)
+      }
     },
     async finish() {
       checkThreads()

@@ -2,11 +2,13 @@
 // waited for by `read` and `finish`, which throw what went wrong since.
 import type { AdapterInfo } from '../../runtime/gpu.js'
 import type { Backend, Memory } from '../backend.js'
+import type { Profile } from '../profile.js'
 import { bindCalls, checkCall, checkView, encodeRun, type PreparedCalls, STORAGE_ALIGNMENT } from './calls.js'
 import { type Device, type DeviceOptions, openDevice } from './device.js'
 import { createPipelineCache } from './pipelines.js'
 import { createReader } from './read.js'
 import { selfTest } from './self-test.js'
+import { recordTimes, timePasses } from './times.js'
 
 export interface WebGpuBackend extends Backend {
   readonly kind: 'webgpu'
@@ -23,13 +25,19 @@ const USAGE = STORAGE | COPY_SRC | COPY_DST
 
 const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`
 
+export interface WebGpuOptions extends Omit<DeviceOptions, 'timed'> {
+  /** Where each call's time goes to; each call is a pass of its own then. */
+  readonly profile?: Profile | undefined
+}
+
 /**
  * A backend on one adapter, default: the runtime's choice. Rejects where there is no such adapter, saying why, and
  * where it computes wrongly.
  */
-export async function createWebGpuBackend(options: DeviceOptions = {}): Promise<WebGpuBackend> {
-  const opened = await openDevice(options)
-  const backend = backendOn(opened)
+export async function createWebGpuBackend(options: WebGpuOptions = {}): Promise<WebGpuBackend> {
+  const { profile } = options
+  const opened = await openDevice({ ...options, timed: profile !== undefined })
+  const backend = backendOn(opened, profile)
   try {
     await selfTest(backend, opened.info.name)
   } catch (error) {
@@ -39,7 +47,7 @@ export async function createWebGpuBackend(options: DeviceOptions = {}): Promise<
   return backend
 }
 
-function backendOn(opened: Device): WebGpuBackend {
+function backendOn(opened: Device, profile: Profile | undefined): WebGpuBackend {
   const { device, info, features } = opened
   const buffers = new Map<Memory, GPUBuffer>()
   const pipelines = createPipelineCache(device, info)
@@ -118,7 +126,10 @@ function backendOn(opened: Device): WebGpuBackend {
     },
     run(prepared, params) {
       opened.checkOpen()
-      device.queue.submit([encodeRun(device, prepared as PreparedCalls, params)])
+      const start = performance.now()
+      const times = profile && !profile.paused ? timePasses(device, prepared.calls.length) : undefined
+      device.queue.submit([encodeRun(device, prepared as PreparedCalls, params, times)])
+      if (profile && times) recordTimes(profile, times, prepared.calls, params, start)
     },
     async finish() {
       opened.checkOpen()

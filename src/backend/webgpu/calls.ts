@@ -4,6 +4,7 @@ import type { BoundCall, Memory, Prepared, View } from '../backend.js'
 import { type KernelSpec, kernelSpec, type Params } from '../kernels.js'
 import { tensorSizes } from '../sizes.js'
 import { type KernelPipelines, pickVariant } from './pipelines.js'
+import type { PassTimes } from './times.js'
 
 /** What binding a call needs of its backend. */
 export interface Binding {
@@ -121,8 +122,13 @@ function checkAliases(call: BoundCall, spec: KernelSpec, names: readonly string[
   }
 }
 
-/** Packs the parameters of all calls and encodes them into one pass; the caller submits. */
-export function encodeRun(device: GPUDevice, prepared: PreparedCalls, params: readonly Params[]): GPUCommandBuffer {
+/** Packs the parameters of all calls and encodes them into one pass, or a pass a call where those are timed; the caller submits. */
+export function encodeRun(
+  device: GPUDevice,
+  prepared: PreparedCalls,
+  params: readonly Params[],
+  times?: PassTimes,
+): GPUCommandBuffer {
   const list = prepared.prepared
   if (params.length !== list.length)
     throw new Error(`run: ${list.length} calls were prepared, but ${params.length} parameter records given`)
@@ -132,9 +138,15 @@ export function encodeRun(device: GPUDevice, prepared: PreparedCalls, params: re
   device.queue.writeBuffer(prepared.uniforms, 0, prepared.words)
   const limit = device.limits.maxComputeWorkgroupsPerDimension
   const encoder = device.createCommandEncoder()
-  const pass = encoder.beginComputePass()
+  const begin = (i: number) => encoder.beginComputePass(times && { timestampWrites: times.writes(i) })
+  let pass = begin(0)
   let current: GPUComputePipeline | undefined
   list.forEach(({ call, pipelines, group }, i) => {
+    if (times && i > 0) {
+      pass.end()
+      pass = begin(i)
+      current = undefined
+    }
     const { variant, pipeline } = pickVariant(pipelines, params[i]!)
     const [x, y] = spread(variant.workgroups(params[i]!), limit, call)
     if (x === 0) return
@@ -144,6 +156,7 @@ export function encodeRun(device: GPUDevice, prepared: PreparedCalls, params: re
     pass.dispatchWorkgroups(x, y)
   })
   pass.end()
+  times?.resolve(encoder)
   return encoder.finish()
 }
 

@@ -7,6 +7,8 @@ export interface DeviceOptions {
   readonly adapter?: string | undefined
   /** Skips Dawn's validation and bounds checks (Node only). */
   readonly fast?: boolean | undefined
+  /** With time stamps, which most adapters have. */
+  readonly timed?: boolean | undefined
   /** Exactly the specification's default limits, for tests. */
   readonly defaultLimits?: boolean | undefined
 }
@@ -39,25 +41,35 @@ const LIMITS = [
 
 const FAST_FLAGS = ['enable-dawn-features=skip_validation,disable_robustness']
 
+// Rounded to 0.1 ms otherwise.
+const TIMED_FLAGS = ['disable-dawn-features=timestamp_quantization']
+
 /** Rejects where there is no such adapter, or where it gives no device. */
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   const opened = await requestAdapter({
     ...(options.adapter !== undefined && { adapter: options.adapter }),
-    flags: options.fast ? FAST_FLAGS : [],
+    flags: [...(options.fast ? FAST_FLAGS : []), ...(options.timed ? TIMED_FLAGS : [])],
   })
   try {
-    return watchDevice(opened, await requestDevice(opened, options.defaultLimits === true))
+    return watchDevice(opened, await requestDevice(opened, options))
   } catch (error) {
     opened.release()
     throw error
   }
 }
 
-async function requestDevice({ adapter, info }: OpenAdapter, defaultLimits: boolean): Promise<GPUDevice> {
+async function requestDevice(
+  { adapter, info }: OpenAdapter,
+  { defaultLimits, timed }: DeviceOptions,
+): Promise<GPUDevice> {
+  if (timed && !adapter.features.has('timestamp-query'))
+    throw new Error(
+      `the WebGPU adapter ${info.name} has no timestamp-query, which a profile needs; leave --profile out`,
+    )
   const requiredLimits: Record<string, number> = {}
   if (!defaultLimits) for (const name of LIMITS) requiredLimits[name] = adapter.limits[name]
   try {
-    return await adapter.requestDevice({ requiredLimits })
+    return await adapter.requestDevice({ requiredLimits, requiredFeatures: timed ? ['timestamp-query'] : [] })
   } catch (error) {
     throw new Error(`the WebGPU adapter ${info.name} gives no device: ${(error as Error).message}`, { cause: error })
   }
