@@ -4,7 +4,7 @@
 import { parseArgs } from 'node:util'
 import { Bench } from 'tinybench'
 import { type Backend, wholeView } from '../src/backend/backend.js'
-import { type KernelName, kernelSpec, type Params, TILE_STRIDE } from '../src/backend/kernels.js'
+import { type KernelName, kernelSpec, NO_LIMIT, type Params, TILE_STRIDE } from '../src/backend/kernels.js'
 import { dropoutParams, tokenKey } from '../src/backend/random.js'
 import { tensorSizes } from '../src/backend/sizes.js'
 import { createWasmBackend } from '../src/backend/wasm/backend.js'
@@ -52,10 +52,8 @@ function attention(kernel: KernelName, T: number, length: number, drop: object):
   const stats = new Float32Array(2 * rows).map((_, i) => (i % 2 ? 0 : Math.log(length) + 0.5))
   const names = ['q', 'k', 'v', 'out', 'dout', 'dq', 'dk', 'dv']
   const params = {
-    tiles: tiles.length / TILE_STRIDE,
-    tileRows: 32,
-    heads,
-    headSize,
+    ...{ rows: rows / heads, tiles: tiles.length / TILE_STRIDE, tileRows: 32, heads, keyValueHeads: heads, headSize },
+    ...{ before: NO_LIMIT, after: NO_LIMIT, biasRows: 0 },
     softmaxScale: headSize ** -0.5,
     ...drop,
   }
@@ -65,7 +63,14 @@ function attention(kernel: KernelName, T: number, length: number, drop: object):
     name: label,
     kernel,
     params: params as Params,
-    tensors: { ...given, stats, lse: new Float32Array(rows), tiles: Int32Array.from(tiles) },
+    tensors: {
+      ...given,
+      stats,
+      lse: new Float32Array(rows),
+      tiles: Int32Array.from(tiles),
+      bias: undefined,
+      dbias: undefined,
+    },
   }
 }
 

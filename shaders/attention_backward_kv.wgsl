@@ -3,13 +3,13 @@
 // the other rows queries.
 
 @group(0) @binding(0) var<storage, read> q: array<f32>; // (T, heads · headSize)
-@group(0) @binding(1) var<storage, read> k: array<f32>; // (T, heads · headSize)
-@group(0) @binding(2) var<storage, read> v: array<f32>; // (T, heads · headSize)
+@group(0) @binding(1) var<storage, read> k: array<f32>; // (T, keyValueHeads · headSize)
+@group(0) @binding(2) var<storage, read> v: array<f32>; // (T, keyValueHeads · headSize)
 @group(0) @binding(3) var<storage, read> dout: array<f32>; // (T, heads · headSize)
-@group(0) @binding(4) var<storage, read> stats: array<f32>; // (T, heads, 2) = (lse, delta)
+@group(0) @binding(4) var<storage, read> stats: array<f32>; // (T, heads, 2) = (lse, delta), then the bias (biasRows, heads)
 @group(0) @binding(5) var<storage, read> tiles: array<i32>; // (tiles, TILE_STRIDE)
-@group(0) @binding(6) var<storage, read_write> dk: array<f32>; // (T, heads · headSize), =
-@group(0) @binding(7) var<storage, read_write> dv: array<f32>; // (T, heads · headSize), =
+@group(0) @binding(6) var<storage, read_write> dk: array<f32>; // (T, keyValueHeads · headSize), =
+@group(0) @binding(7) var<storage, read_write> dv: array<f32>; // (T, keyValueHeads · headSize), =
 @group(0) @binding(8) var<uniform> params: Params;
 
 const Q = 0u;
@@ -17,13 +17,17 @@ const K = 1u;
 const V = 2u;
 const DOUT = 3u;
 
-fn element(tensor: u32, at: u32) -> f32 {
+fn element(tensor: u32, row: u32, place: Place, d: u32) -> f32 {
   switch tensor {
-    case Q: { return q[at]; }
-    case K: { return k[at]; }
-    case V: { return v[at]; }
-    default: { return dout[at]; }
+    case Q: { return q[query_at(row, place) + d]; }
+    case K: { return k[key_at(row, place) + d]; }
+    case V: { return v[key_at(row, place) + d]; }
+    default: { return dout[query_at(row, place) + d]; }
   }
+}
+
+fn bias_at(index: u32) -> f32 {
+  return stats[2u * params.rows * params.heads + index];
 }
 
 // The factors of 4 queries from position i and 4 keys (components) from position j, even.
@@ -38,41 +42,48 @@ fn mask_keys_by_queries(sequence_key: u32, i: u32, head: u32, j: u32) -> Scores 
 }
 
 // first_row lies at an even position, so that pairs of keys share their counter; it may lie one before the tile.
-fn differentiate(place: Place, tile: Tile, first_row: u32) {
-  let row = first_row + 4u * place.own;
+fn differentiate(tile: Tile, keys: Place, key_head: u32, first_row: u32) {
+  let row = first_row + 4u * keys.own;
   let last = min(tile.last, tile.key_end);
+  let end = min(tile.end, min(first_row + ROWS, tile.last) + params.before);
+  let group = params.heads / params.key_value_heads;
   var dkey: Sums;
   var dvalue: Sums;
-  for (var first = tile.begin; first < tile.end; first += ROWS) {
-    var scores = products(place, K, first_row, last, Q, first, tile.end);
-    var dp = products(place, V, first_row, last, DOUT, first, tile.end);
-    let query = first + 4u * place.other;
-    let mask = mask_keys_by_queries(tile.sequence_key, query - tile.begin, place.head, row - tile.begin);
-    for (var i = 0u; i < 4u; i++) {
-      var p = vec4(0.0);
-      var delta = 0.0;
-      if (query + i < tile.end) {
-        let at = 2u * ((query + i) * params.heads + place.head);
-        p = exp(params.softmax_scale * scores[i] - stats[at]);
-        delta = stats[at + 1u];
+  for (var head = key_head * group; head < (key_head + 1u) * group; head++) {
+    let place = Place(keys.local, keys.own, keys.other, head, key_head);
+    for (var first = first_seen(tile, first_row, params.after); first < end; first += ROWS) {
+      var scores = products(place, K, first_row, last, Q, first, end);
+      var dp = products(place, V, first_row, last, DOUT, first, end);
+      let query = first + 4u * place.other;
+      let apart = i32(query) - i32(row) - vec4(0, 1, 2, 3);
+      let mask = mask_keys_by_queries(tile.sequence_key, query - tile.begin, head, row - tile.begin);
+      for (var i = 0u; i < 4u; i++) {
+        var p = vec4(0.0);
+        var delta = 0.0;
+        if (query + i < end) {
+          let at = 2u * ((query + i) * params.heads + head);
+          let score = params.softmax_scale * scores[i] + score_bias(apart + i32(i), head);
+          p = select(vec4(0.0), exp(score - stats[at]), seen(apart + i32(i)));
+          delta = stats[at + 1u];
+        }
+        scores[i] = mask[i] * p;
+        dp[i] = p * (mask[i] * dp[i] - delta);
       }
-      scores[i] = mask[i] * p;
-      dp[i] = p * (mask[i] * dp[i] - delta);
+      put_weights(place, scores);
+      accumulate(place, &dvalue, DOUT, first, end);
+      put_weights(place, dp);
+      accumulate(place, &dkey, Q, first, end);
     }
-    put_weights(place, scores);
-    accumulate(place, &dvalue, DOUT, first, tile.end);
-    put_weights(place, dp);
-    accumulate(place, &dkey, Q, first, tile.end);
   }
   for (var i = 0u; i < bound(4u); i++) {
     if (row + i < tile.first || row + i >= tile.last) {
       continue;
     }
-    let at = ((row + i) * params.heads + place.head) * params.head_size;
+    let at = key_at(row + i, keys);
     let attended = row + i < tile.key_end;
     for (var v = 0u; v < bound(VECTORS); v++) {
       for (var d = 0u; d < 4u; d++) {
-        let c = 4u * (8u * v + place.other) + d;
+        let c = 4u * (8u * v + keys.other) + d;
         if (c < params.head_size) {
           dk[at + c] = select(0.0, params.softmax_scale * dkey[4u * v + i][d], attended);
           dv[at + c] = select(0.0, dvalue[4u * v + i][d], attended);
@@ -89,12 +100,13 @@ fn main(
   @builtin(local_invocation_index) local: u32,
 ) {
   let unit = group.y * groups.x + group.x;
-  if (unit >= params.tiles * params.heads) {
+  if (unit >= params.tiles * params.key_value_heads) {
     return;
   }
-  let tile = tile_at(unit / params.heads);
-  let place = Place(local, local / 8u, local % 8u, unit % params.heads);
+  let tile = tile_at(unit / params.key_value_heads);
+  let key_head = unit % params.key_value_heads;
+  let place = Place(local, local / 8u, local % 8u, 0u, key_head);
   for (var first_row = tile.first - (tile.first - tile.begin) % 2u; first_row < tile.last; first_row += ROWS) {
-    differentiate(place, tile, first_row);
+    differentiate(tile, place, key_head, first_row);
   }
 }

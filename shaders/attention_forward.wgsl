@@ -1,14 +1,15 @@
-// out = dropout(softmax(softmaxScale · q kᵀ)) v over packed sequences, lse = log Σ exp, by the online softmax
+// out = dropout(softmax(softmaxScale · q kᵀ + bias)) v over packed sequences, lse = log Σ exp, by the online softmax
 // (FlashAttention, Dao et al. 2022): blocks of keys pass by; each query row keeps its maximum, its sum and its output,
 // rescaled when the maximum rises.
 
 @group(0) @binding(0) var<storage, read> q: array<f32>; // (T, heads · headSize)
-@group(0) @binding(1) var<storage, read> k: array<f32>; // (T, heads · headSize)
-@group(0) @binding(2) var<storage, read> v: array<f32>; // (T, heads · headSize)
+@group(0) @binding(1) var<storage, read> k: array<f32>; // (T, keyValueHeads · headSize)
+@group(0) @binding(2) var<storage, read> v: array<f32>; // (T, keyValueHeads · headSize)
 @group(0) @binding(3) var<storage, read> tiles: array<i32>; // (tiles, TILE_STRIDE)
-@group(0) @binding(4) var<storage, read_write> out: array<f32>; // (T, heads · headSize), =
-@group(0) @binding(5) var<storage, read_write> lse: array<f32>; // (T, heads), =
-@group(0) @binding(6) var<uniform> params: Params;
+@group(0) @binding(4) var<storage, read> bias: array<f32>; // (biasRows, heads), optional
+@group(0) @binding(5) var<storage, read_write> out: array<f32>; // (T, heads · headSize), =
+@group(0) @binding(6) var<storage, read_write> lse: array<f32>; // (T, heads), =
+@group(0) @binding(7) var<uniform> params: Params;
 
 const Q = 0u;
 const K = 1u;
@@ -17,12 +18,16 @@ const LOWEST = -1e30; // below any score, and finite: a WGSL compiler may assume
 
 var<workgroup> partial: array<vec4<f32>, LANES>; // (8 others, 8 owns) of 4 rows each
 
-fn element(tensor: u32, at: u32) -> f32 {
+fn element(tensor: u32, row: u32, place: Place, d: u32) -> f32 {
   switch tensor {
-    case Q: { return q[at]; }
-    case K: { return k[at]; }
-    default: { return v[at]; }
+    case Q: { return q[query_at(row, place) + d]; }
+    case K: { return k[key_at(row, place) + d]; }
+    default: { return v[key_at(row, place) + d]; }
   }
+}
+
+fn bias_at(index: u32) -> f32 {
+  return bias[index];
 }
 
 fn row_max(place: Place, scores: Scores) -> vec4<f32> {
@@ -51,11 +56,16 @@ fn attend(place: Place, tile: Tile, first_row: u32) {
   var sums: Sums;
   var greatest = vec4(LOWEST);
   var total = vec4(0.0); // of this invocation's keys
-  for (var first = tile.begin; first < tile.key_end; first += ROWS) {
-    var scores = products(place, Q, first_row, tile.last, K, first, tile.key_end);
+  let end = min(tile.key_end, min(first_row + ROWS, tile.last) + params.after);
+  for (var first = first_seen(tile, first_row, params.before); first < end; first += ROWS) {
+    var scores = products(place, Q, first_row, tile.last, K, first, end);
     let key = first + 4u * place.other;
+    let apart = i32(row) - i32(key) + vec4(0, 1, 2, 3);
+    var among: array<vec4<bool>, 4>;
     for (var j = 0u; j < 4u; j++) {
-      scores[j] = select(vec4(LOWEST), params.softmax_scale * scores[j], key + j < tile.key_end);
+      among[j] = seen(apart - i32(j)) & vec4(key + j < end);
+      let score = params.softmax_scale * scores[j] + score_bias(apart - i32(j), place.head);
+      scores[j] = select(vec4(LOWEST), score, among[j]);
     }
     let highest = max(greatest, row_max(place, scores));
     let rescale = exp(greatest - highest);
@@ -63,7 +73,7 @@ fn attend(place: Place, tile: Tile, first_row: u32) {
     total *= rescale;
     let mask = mask_queries_by_keys(tile.sequence_key, row - tile.begin, place.head, key - tile.begin);
     for (var j = 0u; j < 4u; j++) {
-      let p = select(vec4(0.0), exp(scores[j] - greatest), key + j < tile.key_end);
+      let p = select(vec4(0.0), exp(scores[j] - greatest), among[j]);
       total += p;
       scores[j] = p * mask[j];
     }
@@ -71,7 +81,7 @@ fn attend(place: Place, tile: Tile, first_row: u32) {
       sums[i] *= rescale[i % 4u];
     }
     put_weights(place, scores);
-    accumulate(place, &sums, V, first, tile.key_end);
+    accumulate(place, &sums, V, first, end);
   }
   store(place, tile, row, sums, greatest, row_sum(place, total));
 }
@@ -92,7 +102,7 @@ fn store(place: Place, tile: Tile, row: u32, sums: Sums, greatest: vec4<f32>, to
       }
     }
     if (place.other == 0u) {
-      lse[at] = greatest[i] + log(sum);
+      lse[at] = select(0.0, greatest[i] + log(sum), total[i] != 0.0);
     }
   }
 }
@@ -108,7 +118,8 @@ fn main(
     return;
   }
   let tile = tile_at(unit / params.heads);
-  let place = Place(local, local / 8u, local % 8u, unit % params.heads);
+  let head = unit % params.heads;
+  let place = Place(local, local / 8u, local % 8u, head, head / (params.heads / params.key_value_heads));
   for (var first_row = tile.first; first_row < tile.last; first_row += ROWS) {
     attend(place, tile, first_row);
   }

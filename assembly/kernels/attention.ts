@@ -1,51 +1,65 @@
-// Attention over packed sequences, forward: out = dropout(softmax(softmaxScale · q kᵀ)) v, lse = log Σ exp, by blocks of keys with a running
+// Attention over packed sequences, forward: out = dropout(softmax(softmaxScale · q kᵀ + bias)) v, lse = log Σ exp, by blocks of keys with a running
 // maximum (Milakov and Gimelshein 2018; Dao et al. 2022). Lanes are query rows, so that softmax never sums across lanes.
 import { at, bytes, rowAt } from './memory'
 import { exp4 } from './math'
 import { drop, word0, word1, words } from './random'
-import { BLOCK, GROUP, gather, headAt, lanesAt, packLanes, products, rowsAt, scaleRow, scoresAt, sumsAt } from './attention_tiles'
+import { BLOCK, GROUP, firstSeen, gather, headAt, lanesAt, packLanes, products, rowsAt, scaleRow, scoresAt, sumsAt } from './attention_tiles'
+import { addBias, limitScores, spreadBias } from './attention_window'
 import { dotOfRows } from './reduce'
 
 /** Columns of `tiles`. */
 const TILE_STRIDE: u32 = 8
+
+/** Below any score, and finite: −∞ − −∞ is no number. */
+const LOWEST: f32 = -1e30
 
 const LARGEST: u32 = 0
 const TOTAL: u32 = 1
 const CORRECTION: u32 = 2
 
 export function attention_forward(
-  q: usize, k: usize, v: usize, tiles: usize, out: usize, lse: usize,
-  tileCount: u32, tileRows: u32, heads: u32, headSize: u32, softmaxScale: f32, threshold: u32, scale: f32, key0: u32, key1: u32,
+  q: usize, k: usize, v: usize, tiles: usize, bias: usize, out: usize, lse: usize,
+  allRows: u32, tileCount: u32, tileRows: u32, heads: u32, keyValueHeads: u32, headSize: u32, softmaxScale: f32,
+  before: u32, after: u32, biasRows: u32, threshold: u32, scale: f32, key0: u32, key1: u32,
   begin: u32, end: u32,
 ): void {
-  const width = heads * headSize
+  const keyWidth = keyValueHeads * headSize
   for (let unit = begin; unit < end; unit++) {
     const tile = rowAt(tiles, unit / heads, TILE_STRIDE)
     const head = unit % heads
+    const keyHead = head / (heads / keyValueHeads)
     const first = load<u32>(tile)
     const start = load<u32>(tile, 4)
     const last = min(first + tileRows, load<u32>(tile, 8))
     const keys = load<u32>(tile, 12) - start
+    if (biasRows) spreadBias(bias, biasRows, heads, head, false)
     for (let row = first; row < last; row += GROUP) {
       const rows = min(GROUP, last - row)
-      packLanes(headAt(q, row, head, heads, headSize), width, rows, headSize, lanesAt(0))
+      const position = row - start
+      packLanes(headAt(q, row, head, heads, headSize), heads * headSize, rows, headSize, lanesAt(0))
       memory.fill(sumsAt(0), 0, bytes(GROUP * headSize))
-      for (let i: u32 = 0; i < GROUP; i++) store<f32>(at(rowsAt(LARGEST), i), -Infinity)
+      for (let i: u32 = 0; i < GROUP; i++) store<f32>(at(rowsAt(LARGEST), i), LOWEST)
       memory.fill(rowsAt(TOTAL), 0, bytes(GROUP))
-      for (let j: u32 = 0; j < keys; j += BLOCK) {
-        const count = min(BLOCK, keys - j)
-        products(headAt(k, start + j, head, heads, headSize), width, count, lanesAt(0), rows, headSize, softmaxScale, scoresAt(0))
+      const firstKey = firstSeen(position, before)
+      const lastKey = min(keys, position + rows + after)
+      for (let j = firstKey; j < lastKey; j += BLOCK) {
+        const count = min(BLOCK, lastKey - j)
+        products(headAt(k, start + j, keyHead, keyValueHeads, headSize), keyWidth, count, lanesAt(0), rows, headSize, softmaxScale, scoresAt(0))
+        if (biasRows) addBias(rows, count, position - j, biasRows)
+        limitScores(rows, count, position - j, before, after)
         for (let lane: u32 = 0; lane < rows; lane += 4) {
           softmax4(lane, count)
-          if (threshold || scale != 1) dropScores4(lane, count, load<u32>(tile, 16) + (row - start) + lane, (head << 15) + (j >> 1), threshold, scale, key0, key1)
+          if (threshold || scale != 1) dropScores4(lane, count, load<u32>(tile, 16) + position + lane, (head << 15) + (j >> 1), threshold, scale, key0, key1)
         }
-        if (j) correctSums(rows, headSize)
-        gather(scoresAt(0), count, rows, headAt(v, start + j, head, heads, headSize), width, headSize, sumsAt(0), j > 0)
+        if (j > firstKey) correctSums(rows, headSize)
+        gather(scoresAt(0), count, rows, headAt(v, start + j, keyHead, keyValueHeads, headSize), keyWidth, headSize, sumsAt(0), j > firstKey)
       }
       for (let i: u32 = 0; i < rows; i++) {
         const total = load<f32>(at(rowsAt(TOTAL), i))
         scaleRow(rowAt(sumsAt(0), i, headSize), total > 0 ? 1 / total : total, headAt(out, row + i, head, heads, headSize), headSize)
-        store<f32>(at(rowAt(lse, row + i, heads), head), <f32>(<f64>load<f32>(at(rowsAt(LARGEST), i)) + Math.log(total)))
+        // Nothing seen: any finite number will do, since the limits apply to the gradients too
+        const largest: f64 = total == 0 ? 0 : <f64>load<f32>(at(rowsAt(LARGEST), i)) + Math.log(total)
+        store<f32>(at(rowAt(lse, row + i, heads), head), <f32>largest)
       }
     }
   }

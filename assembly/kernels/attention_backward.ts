@@ -1,11 +1,12 @@
 // Attention, backward, in two kernels that write every row once and add nothing across units. Probabilities come again from lse:
-//   p_ij = exp(softmaxScale · q_i · k_j − lse_i),  ds_ij = p_ij · (mask_ij · scale · (dout_i · v_j) − delta_i)
+//   p_ij = exp(softmaxScale · q_i · k_j + bias_ij − lse_i),  ds_ij = p_ij · (mask_ij · scale · (dout_i · v_j) − delta_i)
 //   backward_q   lanes are queries: dq_i = softmaxScale · Σ_j ds_ij k_j
 //   backward_kv  lanes are keys:    dv_j = Σ_i mask_ij · scale · p_ij dout_i,  dk_j = softmaxScale · Σ_i ds_ij q_i
 import { at, bytes, rowAt } from './memory'
 import { exp4 } from './math'
 import { drop, word0, word1, words, wordsOfRow } from './random'
-import { BLOCK, GROUP, gather, headAt, lanesAt, packLanes, products, rowsAt, scaleRow, scoresAt, sumsAt } from './attention_tiles'
+import { BLOCK, GROUP, firstSeen, gather, headAt, lanesAt, packLanes, products, rowsAt, scaleRow, scoresAt, sumsAt } from './attention_tiles'
+import { addBias, addBiasGradient, clearBiasGradient, limitScores, spreadBias, storeBiasGradient } from './attention_window'
 
 /** Columns of `tiles`. */
 const TILE_STRIDE: u32 = 8
@@ -14,20 +15,28 @@ const LSE: u32 = 0
 const DELTA: u32 = 1
 
 export function attention_backward_q(
-  q: usize, k: usize, v: usize, dout: usize, stats: usize, tiles: usize, dq: usize,
-  tileCount: u32, tileRows: u32, heads: u32, headSize: u32, softmaxScale: f32, threshold: u32, scale: f32, key0: u32, key1: u32,
+  q: usize, k: usize, v: usize, dout: usize, stats: usize, tiles: usize, dq: usize, dbias: usize,
+  allRows: u32, tileCount: u32, tileRows: u32, heads: u32, keyValueHeads: u32, headSize: u32, softmaxScale: f32,
+  before: u32, after: u32, biasRows: u32, threshold: u32, scale: f32, key0: u32, key1: u32,
   begin: u32, end: u32,
 ): void {
   const width = heads * headSize
+  const keyWidth = keyValueHeads * headSize
   for (let unit = begin; unit < end; unit++) {
     const tile = rowAt(tiles, unit / heads, TILE_STRIDE)
     const head = unit % heads
+    const keyHead = head / (heads / keyValueHeads)
     const first = load<u32>(tile)
     const start = load<u32>(tile, 4)
     const last = min(first + tileRows, load<u32>(tile, 8))
     const keys = load<u32>(tile, 12) - start
+    if (biasRows) {
+      spreadBias(rowAt(stats, 2 * allRows, heads), biasRows, heads, head, false)
+      clearBiasGradient(biasRows)
+    }
     for (let row = first; row < last; row += GROUP) {
       const rows = min(GROUP, last - row)
+      const position = row - start
       packLanes(headAt(q, row, head, heads, headSize), width, rows, headSize, lanesAt(0))
       packLanes(headAt(dout, row, head, heads, headSize), width, rows, headSize, lanesAt(1))
       memory.fill(sumsAt(0), 0, bytes(GROUP * headSize))
@@ -37,18 +46,24 @@ export function attention_backward_q(
         store<f32>(at(rowsAt(LSE), i), load<f32>(from))
         store<f32>(at(rowsAt(DELTA), i), load<f32>(from, 4))
       }
-      for (let j: u32 = 0; j < keys; j += BLOCK) {
-        const count = min(BLOCK, keys - j)
-        const keyRows = headAt(k, start + j, head, heads, headSize)
-        products(keyRows, width, count, lanesAt(0), rows, headSize, softmaxScale, scoresAt(0))
-        products(headAt(v, start + j, head, heads, headSize), width, count, lanesAt(1), rows, headSize, 1, scoresAt(1))
+      const firstKey = firstSeen(position, before)
+      const lastKey = min(keys, position + rows + after)
+      for (let j = firstKey; j < lastKey; j += BLOCK) {
+        const count = min(BLOCK, lastKey - j)
+        const keyRows = headAt(k, start + j, keyHead, keyValueHeads, headSize)
+        products(keyRows, keyWidth, count, lanesAt(0), rows, headSize, softmaxScale, scoresAt(0))
+        products(headAt(v, start + j, keyHead, keyValueHeads, headSize), keyWidth, count, lanesAt(1), rows, headSize, 1, scoresAt(1))
+        if (biasRows) addBias(rows, count, position - j, biasRows)
+        limitScores(rows, count, position - j, before, after)
         for (let lane: u32 = 0; lane < rows; lane += 4) {
-          scoreGradients4(lane, count, load<u32>(tile, 16) + (row - start) + lane, (head << 15) + (j >> 1), threshold, scale, key0, key1)
+          scoreGradients4(lane, count, load<u32>(tile, 16) + position + lane, (head << 15) + (j >> 1), threshold, scale, key0, key1)
         }
-        gather(scoresAt(0), count, rows, keyRows, width, headSize, sumsAt(0), j > 0)
+        if (biasRows && dbias) addBiasGradient(rows, count, position - j, biasRows)
+        gather(scoresAt(0), count, rows, keyRows, keyWidth, headSize, sumsAt(0), j > firstKey)
       }
       for (let i: u32 = 0; i < rows; i++) scaleRow(rowAt(sumsAt(0), i, headSize), softmaxScale, headAt(dq, row + i, head, heads, headSize), headSize)
     }
+    if (biasRows && dbias) storeBiasGradient(rowAt(dbias, (unit / heads) * biasRows, heads), biasRows, heads, head)
   }
 }
 
@@ -71,13 +86,16 @@ function scoreGradients4(lane: u32, count: u32, counter: u32, pair: u32, thresho
 
 export function attention_backward_kv(
   q: usize, k: usize, v: usize, dout: usize, stats: usize, tiles: usize, dk: usize, dv: usize,
-  tileCount: u32, tileRows: u32, heads: u32, headSize: u32, softmaxScale: f32, threshold: u32, scale: f32, key0: u32, key1: u32,
+  allRows: u32, tileCount: u32, tileRows: u32, heads: u32, keyValueHeads: u32, headSize: u32, softmaxScale: f32,
+  before: u32, after: u32, biasRows: u32, threshold: u32, scale: f32, key0: u32, key1: u32,
   begin: u32, end: u32,
 ): void {
   const width = heads * headSize
+  const keyWidth = keyValueHeads * headSize
+  const group = heads / keyValueHeads
   for (let unit = begin; unit < end; unit++) {
-    const tile = rowAt(tiles, unit / heads, TILE_STRIDE)
-    const head = unit % heads
+    const tile = rowAt(tiles, unit / keyValueHeads, TILE_STRIDE)
+    const keyHead = unit % keyValueHeads
     const start = load<u32>(tile, 4)
     const sequenceEnd = load<u32>(tile, 8)
     const first = load<u32>(tile)
@@ -85,32 +103,51 @@ export function attention_backward_kv(
     const lastKey = min(last, load<u32>(tile, 12))
     // Rows that nothing attends to
     for (let row = max(first, lastKey); row < last; row++) {
-      memory.fill(headAt(dk, row, head, heads, headSize), 0, bytes(headSize))
-      memory.fill(headAt(dv, row, head, heads, headSize), 0, bytes(headSize))
+      memory.fill(headAt(dk, row, keyHead, keyValueHeads, headSize), 0, bytes(headSize))
+      memory.fill(headAt(dv, row, keyHead, keyValueHeads, headSize), 0, bytes(headSize))
     }
     // Random words come for pairs of keys: a tile that begins at an odd one computes the key before it too, and does not write it
     for (let row = first - ((first - start) & 1); row < lastKey; row += GROUP) {
       const rows = min(GROUP, lastKey - row)
-      packLanes(headAt(k, row, head, heads, headSize), width, rows, headSize, lanesAt(0))
-      packLanes(headAt(v, row, head, heads, headSize), width, rows, headSize, lanesAt(1))
-      for (let i = start; i < sequenceEnd; i += BLOCK) {
-        const count = min(BLOCK, sequenceEnd - i)
-        const queries = headAt(q, i, head, heads, headSize)
-        const gradients = headAt(dout, i, head, heads, headSize)
-        products(queries, width, count, lanesAt(0), rows, headSize, softmaxScale, scoresAt(0))
-        products(gradients, width, count, lanesAt(1), rows, headSize, 1, scoresAt(1))
-        const pair = (head << 15) + ((row - start) >> 1)
-        for (let lane: u32 = 0; lane < rows; lane += 8) {
-          keyGradients8(lane, count, rowAt(stats, i * heads + head, 2), heads, load<u32>(tile, 16) + i - start, pair + (lane >> 1), threshold, scale, key0, key1)
+      const position = row - start
+      packLanes(headAt(k, row, keyHead, keyValueHeads, headSize), keyWidth, rows, headSize, lanesAt(0))
+      packLanes(headAt(v, row, keyHead, keyValueHeads, headSize), keyWidth, rows, headSize, lanesAt(1))
+      const firstQuery = start + firstSeen(position, after)
+      const lastQuery = min(sequenceEnd, row + rows + before)
+      let add = false
+      for (let head = keyHead * group; head < (keyHead + 1) * group; head++) {
+        if (biasRows) spreadBias(rowAt(stats, 2 * allRows, heads), biasRows, heads, head, true)
+        for (let i = firstQuery; i < lastQuery; i += BLOCK) {
+          const count = min(BLOCK, lastQuery - i)
+          const queries = headAt(q, i, head, heads, headSize)
+          const gradients = headAt(dout, i, head, heads, headSize)
+          products(queries, width, count, lanesAt(0), rows, headSize, softmaxScale, scoresAt(0))
+          products(gradients, width, count, lanesAt(1), rows, headSize, 1, scoresAt(1))
+          if (biasRows) addBias(rows, count, row - i, biasRows)
+          limitScores(rows, count, row - i, after, before)
+          const pair = (head << 15) + (position >> 1)
+          for (let lane: u32 = 0; lane < rows; lane += 8) {
+            keyGradients8(lane, count, rowAt(stats, i * heads + head, 2), heads, load<u32>(tile, 16) + i - start, pair + (lane >> 1), threshold, scale, key0, key1)
+          }
+          gather(scoresAt(0), count, rows, gradients, width, headSize, sumsAt(0), add)
+          gather(scoresAt(1), count, rows, queries, width, headSize, sumsAt(1), add)
+          add = true
         }
-        gather(scoresAt(0), count, rows, gradients, width, headSize, sumsAt(0), i > start)
-        gather(scoresAt(1), count, rows, queries, width, headSize, sumsAt(1), i > start)
       }
-      for (let i = row < first ? first - row : 0; i < rows; i++) {
-        scaleRow(rowAt(sumsAt(0), i, headSize), 1, headAt(dv, row + i, head, heads, headSize), headSize)
-        scaleRow(rowAt(sumsAt(1), i, headSize), softmaxScale, headAt(dk, row + i, head, heads, headSize), headSize)
-      }
+      storeKeys(dk, dv, row, row < first ? first - row : 0, rows, keyHead, keyValueHeads, headSize, softmaxScale, add)
     }
+  }
+}
+
+/** Rows `from` … of a group; zeros where no query sees any of it. */
+function storeKeys(dk: usize, dv: usize, row: u32, from: u32, rows: u32, head: u32, heads: u32, headSize: u32, softmaxScale: f32, seen: bool): void {
+  if (!seen) {
+    memory.fill(sumsAt(0), 0, bytes(GROUP * headSize))
+    memory.fill(sumsAt(1), 0, bytes(GROUP * headSize))
+  }
+  for (let i = from; i < rows; i++) {
+    scaleRow(rowAt(sumsAt(0), i, headSize), 1, headAt(dv, row + i, head, heads, headSize), headSize)
+    scaleRow(rowAt(sumsAt(1), i, headSize), softmaxScale, headAt(dk, row + i, head, heads, headSize), headSize)
   }
 }
 

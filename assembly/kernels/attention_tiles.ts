@@ -17,6 +17,10 @@ export const MAX_HEAD_SIZE: u32 = 512
 const LANES: u32 = GROUP * MAX_HEAD_SIZE * 4
 const SCORES: u32 = BLOCK * GROUP * 4
 const ROWS: u32 = 4 * LANES + 2 * SCORES
+/** BIAS_ROWS of the kernel table. */
+export const BIAS_ROWS: u32 = 65535
+/** Where attention_window's two spread biases begin, in bytes of scratch. */
+export const SPREAD: u32 = ROWS + 4 * GROUP * 4
 
 export function maxHeadSize(): u32 {
   return MAX_HEAD_SIZE
@@ -39,6 +43,12 @@ export function scoresAt(which: u32): usize {
 @inline
 export function rowsAt(which: u32): usize {
   return scratchAt(ROWS + which * GROUP * 4)
+}
+
+/** The first row of the other side that rows from `position` on see, even: words of random bits are for pairs. */
+@inline
+export function firstSeen(position: u32, reach: u32): u32 {
+  return position > reach ? (position - reach) & ~1 : 0
 }
 
 /** Address of (row, head, 0) in (T, heads · headSize). */

@@ -1,15 +1,20 @@
 // What the attention kernels share: blocks of OWN rows (of a tile, which a workgroup works through) against blocks of
 // OTHER rows of the same sequence, as small matrix products through workgroup memory. 64 invocations, 8 by 8: an
 // invocation holds 4 own rows against 4 others, or 4 own rows of CHANNELS/8 channels. Header: CHANNELS, at least
-// params.head_size (the channels between are zero), a multiple of 32. A kernel defines `element(tensor, at)`, its
-// tensors by number.
+// params.head_size (the channels between are zero), a multiple of 32. A kernel defines `element(tensor,
+// row, place, d)`, its tensors by number, and `bias_at(index)`, an element of the bias (biasRows, heads).
 
 struct Params {
+  rows: u32,
   tiles: u32,
   tile_rows: u32,
   heads: u32,
+  key_value_heads: u32,
   head_size: u32,
   softmax_scale: f32,
+  before: u32,
+  after: u32,
+  bias_rows: u32,
   threshold: u32,
   scale: f32,
   key0: u32,
@@ -31,7 +36,8 @@ struct Place {
   local: u32,
   own: u32,
   other: u32,
-  head: u32,
+  head: u32, // of the queries
+  key_head: u32, // of keys and values
 }
 
 // 4 × 4 values of a block: [j] holds the own rows against other row j.
@@ -66,11 +72,45 @@ fn tile_at(index: u32) -> Tile {
 }
 
 // A value of row `row` < `last`, else 0.
-fn channel(tensor: u32, row: u32, last: u32, head: u32, d: u32) -> f32 {
+fn channel(tensor: u32, row: u32, last: u32, place: Place, d: u32) -> f32 {
   if (row >= last || d >= params.head_size) {
     return 0.0;
   }
-  return element(tensor, (row * params.heads + head) * params.head_size + d);
+  return element(tensor, row, place, d);
+}
+
+// Places in tensors of queries (T, heads · headSize), and of keys and values (T, keyValueHeads · headSize).
+fn query_at(row: u32, place: Place) -> u32 {
+  return (row * params.heads + place.head) * params.head_size;
+}
+
+fn key_at(row: u32, place: Place) -> u32 {
+  return (row * params.key_value_heads + place.key_head) * params.head_size;
+}
+
+// The first row of the other side that rows from `row` on see; at an even position, so that pairs share their counter.
+fn first_seen(tile: Tile, row: u32, reach: u32) -> u32 {
+  let position = row - tile.begin;
+  return tile.begin + select(0u, (position - min(position, reach)) & 0xfffffffeu, position > reach);
+}
+
+// Which keys are seen, by query minus key.
+fn seen(apart: vec4<i32>) -> vec4<bool> {
+  return (apart <= vec4(i32(params.before))) & (apart >= vec4(-i32(params.after)));
+}
+
+// What is added to scores, by query minus key.
+fn score_bias(apart: vec4<i32>, head: u32) -> vec4<f32> {
+  var bias = vec4(0.0);
+  if (params.bias_rows == 0u) {
+    return bias;
+  }
+  let reach = i32(params.bias_rows / 2u);
+  let row = vec4<u32>(clamp(apart, vec4(-reach), vec4(reach)) + reach);
+  for (var i = 0u; i < bound(4u); i++) {
+    bias[i] = bias_at(row[i] * params.heads + head);
+  }
+  return bias;
 }
 
 // The scalar products of 32 own rows of tensor a with 32 other rows of tensor b.
@@ -84,8 +124,8 @@ fn products(place: Place, a: u32, own_first: u32, own_last: u32, b: u32, other_f
       var own = vec4(0.0);
       var other = vec4(0.0);
       for (var i = 0u; i < bound(4u); i++) {
-        own[i] = channel(a, own_first + row + i, own_last, place.head, first + d);
-        other[i] = channel(b, other_first + row + i, other_last, place.head, first + d);
+        own[i] = channel(a, own_first + row + i, own_last, place, first + d);
+        other[i] = channel(b, other_first + row + i, other_last, place, first + d);
       }
       own_channels[d * STRIDE + row / 4u] = own;
       other_channels[d * STRIDE + row / 4u] = other;
@@ -113,7 +153,7 @@ fn accumulate(place: Place, sums: ptr<function, Sums>, b: u32, other_first: u32,
       let d = 4u * (e % (CHANNELS / 4u));
       var values = vec4(0.0);
       for (var i = 0u; i < bound(4u); i++) {
-        values[i] = channel(b, row, other_last, place.head, d + i);
+        values[i] = channel(b, row, other_last, place, d + i);
       }
       other_rows[e] = values;
     }

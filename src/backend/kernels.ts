@@ -45,8 +45,21 @@ export const INT8_COLUMNS = 32768
 /** Words of a row of a matrix in 8 bits: four numbers each, the first in the lowest bits; whole blocks of 16 numbers, filled up with zeros. */
 export const int8Words = (columns: number): number => 4 * Math.ceil(columns / 16)
 
-/** Attention over packed sequences: a tile is up to `tileRows` rows of one sequence, listed by the host; rows are rows of (T, heads · headSize). */
-const attention = { tiles: u32, tileRows: u32, heads: u32, headSize: u32, softmaxScale: f32, ...dropout }
+/** Rows that a query may see before and after it, where there is no limit: no sequence is longer. */
+export const NO_LIMIT = 65536
+/** Rows of a relative position bias at most: what the wasm kernels have scratch for. */
+export const BIAS_ROWS = 65535
+
+/**
+ * Attention over packed sequences: a tile is up to `tileRows` rows of one sequence, listed by the host; rows are rows of (T, heads · headSize), for
+ * keys and values of (T, keyValueHeads · headSize), T = `rows`. Query i sees key j where i − j ≤ before and j − i ≤ after. A bias has biasRows =
+ * 2R + 1 rows (0 is none): row clamp(i − j, −R, R) + R, column head is added to the scaled score.
+ */
+const attention = {
+  ...{ rows: u32, tiles: u32, tileRows: u32, heads: u32, keyValueHeads: u32, headSize: u32, softmaxScale: f32 },
+  ...{ before: u32, after: u32, biasRows: u32 },
+  ...dropout,
+}
 const attentionUnits = (p: Params) => at(p, 'tiles') * at(p, 'heads')
 
 export const kernels = {
@@ -154,11 +167,11 @@ export const kernels = {
     params: { count: u32, approximate: u32 },
     units: units('count'),
   },
-  // Query row i of a tile attends to the rows [sequence start, key end) of its sequence: p = softmax(softmaxScale · q kᵀ);
-  // out = (dropout(p)) v; lse (T, heads) = log Σ exp. No length × length matrix is stored. Mask of (i, head, j), i and j positions in the sequence:
-  // word (j & 1) of threefry2x32((sequence key + i, (head << 15) + (j >> 1)), (key0, key1)).
+  // Query row i of a tile attends to those of the rows [sequence start, key end) of its sequence that it sees: p = softmax(softmaxScale · q kᵀ + bias);
+  // out = (dropout(p)) v; lse (T, heads) = log Σ exp; both 0 where it sees none. No length × length matrix is stored; bias (biasRows, heads).
+  // Mask of (i, head, j), i and j positions in the sequence: word (j & 1) of threefry2x32((sequence key + i, (head << 15) + (j >> 1)), (key0, key1)).
   attention_forward: {
-    tensors: { q: read, k: read, v: read, tiles: readInt, out: write, lse: write },
+    tensors: { q: read, k: read, v: read, tiles: readInt, bias: optional.read, out: write, lse: write },
     params: attention,
     units: attentionUnits,
   },
@@ -168,17 +181,19 @@ export const kernels = {
     params: { rows: u32, heads: u32, headSize: u32 },
     units: units('rows'),
   },
-  // ds_ij = p_ij · (mask_ij · scale · (dout_i · v_j) − delta_i); dq_i = softmaxScale · Σ_j ds_ij k_j
+  // ds_ij = p_ij · (mask_ij · scale · (dout_i · v_j) − delta_i); dq_i = softmaxScale · Σ_j ds_ij k_j. Behind the statistics in `stats` lies the bias
+  // (biasRows, heads). With one, dbias (tiles, biasRows, heads) = Σ of ds_ij over the tile's rows i and the j with this difference.
   attention_backward_q: {
-    tensors: { q: read, k: read, v: read, dout: read, stats: read, tiles: readInt, dq: write },
+    tensors: { q: read, k: read, v: read, dout: read, stats: read, tiles: readInt, dq: write, dbias: optional.write },
     params: attention,
     units: attentionUnits,
   },
-  // Tiles are key rows here: dv_j = Σ_i mask_ij · scale · p_ij · dout_i; dk_j = softmaxScale · Σ_i ds_ij q_i; zero for rows ≥ key end.
+  // Tiles are key rows here: dv_j = Σ_i mask_ij · scale · p_ij · dout_i; dk_j = softmaxScale · Σ_i ds_ij q_i, over the query heads that read the key's;
+  // zero for rows ≥ key end. The bias lies behind the statistics, as above.
   attention_backward_kv: {
     tensors: { q: read, k: read, v: read, dout: read, stats: read, tiles: readInt, dk: write, dv: write },
     params: attention,
-    units: attentionUnits,
+    units: (p: Params) => at(p, 'tiles') * at(p, 'keyValueHeads'),
   },
   // out (sequences, columns): the mean of a sequence's rows (mode 0), or its first row (mode 1). offsets (sequences + 1).
   pool_forward: {

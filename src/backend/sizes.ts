@@ -1,6 +1,6 @@
 // What each kernel touches: the least number of elements of every tensor under given parameters, from the shapes in the kernel table. In wasm a
 // tensor that is too small corrupts its neighbour in silence, so every call is checked before it runs; tensors whose length only the
-// data tell (gathered tables, packed rows) are left out.
+// data tell (gathered tables, pooled rows) are left out.
 import {
   int8Words,
   type KernelName,
@@ -17,7 +17,13 @@ type Sizes = {
 type ParamsOf<K extends KernelName> = Readonly<Record<keyof (typeof kernels)[K]['params'], number>>
 
 const matrix = (p: { readonly rows: number; readonly columns: number }) => p.rows * p.columns
-const attention = (p: { readonly tiles: number }) => ({ tiles: p.tiles * TILE_STRIDE })
+/** Of an attention call: its tiles, a tensor of query rows, one of key rows, and the statistics with the bias behind them. */
+const attention = (p: ParamsOf<'attention_forward'>) => ({
+  tiles: p.tiles * TILE_STRIDE,
+  queries: p.rows * p.heads * p.headSize,
+  keys: p.rows * p.keyValueHeads * p.headSize,
+  stats: (2 * p.rows + p.biasRows) * p.heads,
+})
 
 const group = (p: { readonly rows: number; readonly columns: number; readonly width: number }) => ({
   query: p.rows * p.width,
@@ -59,13 +65,23 @@ const sizes: Sizes = {
   layer_norm_parameters: p => ({ dy: matrix(p), z: matrix(p), stats: 2 * p.rows, dgamma: p.columns, dbeta: p.columns }),
   gelu_forward: p => ({ x: p.count, y: p.count }),
   gelu_backward: p => ({ x: p.count, dy: p.count, dx: p.count }),
-  attention_forward: attention,
+  attention_forward: p => {
+    const { tiles, queries, keys } = attention(p)
+    return { q: queries, k: keys, v: keys, tiles, bias: p.biasRows * p.heads, out: queries, lse: p.rows * p.heads }
+  },
   attention_delta: p => {
     const values = p.rows * p.heads * p.headSize
     return { out: values, dout: values, lse: p.rows * p.heads, stats: 2 * p.rows * p.heads }
   },
-  attention_backward_q: attention,
-  attention_backward_kv: attention,
+  attention_backward_q: p => {
+    const { tiles, queries, keys, stats } = attention(p)
+    const dbias = p.tiles * p.biasRows * p.heads
+    return { q: queries, k: keys, v: keys, dout: queries, stats, tiles, dq: queries, dbias }
+  },
+  attention_backward_kv: p => {
+    const { tiles, queries, keys, stats } = attention(p)
+    return { q: queries, k: keys, v: keys, dout: queries, stats, tiles, dk: keys, dv: keys }
+  },
   pool_forward: p => ({ offsets: p.sequences + 1, out: p.sequences * p.columns }),
   pool_backward: p => ({ dout: p.sequences * p.columns, offsets: p.sequences + 1 }),
   l2_normalize_forward: p => ({ x: matrix(p), y: matrix(p), norms: p.rows }),

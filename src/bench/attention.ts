@@ -1,5 +1,5 @@
 // Attention over packed sequences of one length: cases to time, and their checks in f64 at sampled rows and heads.
-import type { KernelName, Params } from '../backend/kernels.js'
+import { type KernelName, NO_LIMIT, type Params } from '../backend/kernels.js'
 import { dropoutParams, tokenKey } from '../backend/random.js'
 import { TILE_ROWS } from '../ops/attention.js'
 import { attentionTiles, tileCount } from '../tensor/tiles.js'
@@ -26,10 +26,8 @@ export function attentionCase(kernel: AttentionKernel, tokens: number, shape: Sh
   const tiles = attentionTiles(offsets, TILE_ROWS)
   const rows = sequences * length
   const params = {
-    tiles: tileCount(tiles),
-    tileRows: TILE_ROWS,
-    heads,
-    headSize: size,
+    ...{ rows, tiles: tileCount(tiles), tileRows: TILE_ROWS, heads, keyValueHeads: heads, headSize: size },
+    ...{ before: NO_LIMIT, after: NO_LIMIT, biasRows: 0 },
     softmaxScale: size ** -0.5,
     ...(rate > 0 ? dropoutParams(rate, 1, 2, 3) : dropoutParams(0, 0, 0, 0)),
   }
@@ -46,6 +44,8 @@ export function attentionCase(kernel: AttentionKernel, tokens: number, shape: Sh
       stats: uniformValues(2 * rows * heads, 99).map((x, i) => (i % 2 ? x / 10 : Math.log(length) + x / 2)),
       lse: new Float32Array(rows * heads),
       tiles,
+      bias: undefined,
+      dbias: undefined,
     }),
     check: (before, after, p) => checks[kernel](before, after, p, shape, rows),
     flops: flopsOfPair[kernel] * sequences * length * length * heads * size,

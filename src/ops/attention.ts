@@ -1,7 +1,8 @@
 // Softmax attention over packed sequences, heads side by side in a row; the length × length matrix is recomputed in the backward pass from the
 // log-sum-exp (Dao et al. 2022).
-import { expectShape, type Tensor } from '../tensor/tensor.js'
-import { call, onBackward, shareGradient, type Trace, temporary } from '../tensor/trace.js'
+import { BIAS_ROWS, NO_LIMIT } from '../backend/kernels.js'
+import { columnsOf, type Dim, expectShape, shapeText, sizeOf, type Tensor, type Values } from '../tensor/tensor.js'
+import { call, gradientTarget, onBackward, shareGradient, type Trace, temporary } from '../tensor/trace.js'
 import { type Dropout, maskParams } from './dropout.js'
 
 /** Rows of a tile of the work list. */
@@ -37,44 +38,97 @@ export function attention(
   k: Tensor,
   v: Tensor,
   { tiles }: AttentionLayout,
-  { heads, keyValueHeads, headSize, scale = 1 / Math.sqrt(headSize), before, after, bias }: AttentionShape,
+  shape: AttentionShape,
   dropout: Dropout | undefined,
   name: string,
 ): Tensor {
-  if (keyValueHeads !== heads || before !== undefined || after !== undefined || bias)
-    throw new Error(`attention ${name}: grouped queries, limits and biases are not there yet`)
+  const { heads, keyValueHeads, headSize, scale = headSize ** -0.5, before = NO_LIMIT, after = NO_LIMIT, bias } = shape
   const rows = q.shape[0]!
-  const width = heads * headSize
-  expectShape(q, [rows, width], `attention ${name}`)
-  expectShape(k, [rows, width], `attention ${name}`)
-  expectShape(v, [rows, width], `attention ${name}`)
-  const out = temporary(name, q.shape, [q, k, v])
+  checkShape(shape, name)
+  expectShape(q, [rows, heads * headSize], `attention ${name}`)
+  for (const each of [k, v]) expectShape(each, [rows, keyValueHeads * headSize], `attention ${name}`)
+  const out = temporary(name, q.shape, [q, k, v, bias])
   const lse = temporary(`${name}.lse`, [rows, heads])
   const params = {
-    tiles: tiles.shape[0]!,
-    tileRows: TILE_ROWS,
-    heads,
-    headSize,
+    ...{ rows, tiles: tiles.shape[0]!, tileRows: TILE_ROWS, heads, keyValueHeads, headSize },
     softmaxScale: scale,
+    ...{ before: Math.min(before, NO_LIMIT), after: Math.min(after, NO_LIMIT), biasRows: bias ? biasRowsOf(bias) : 0 },
     ...maskParams(dropout),
   }
-  call(trace, 'attention_forward', { q, k, v, tiles, out, lse }, params)
+  call(trace, 'attention_forward', { q, k, v, tiles, bias, out, lse }, params)
   onBackward(trace, out, dout => {
-    const stats = temporary(`${name}.stats`, [rows, heads, 2])
-    call(trace, 'attention_delta', { out, dout, lse, stats }, { rows, heads, headSize })
-    const [dq, dk, dv] = [
-      temporary(`d${q.name}`, q.shape),
-      temporary(`d${k.name}`, k.shape),
-      temporary(`d${v.name}`, v.shape),
-    ]
-    if (q.needsGradient) {
-      call(trace, 'attention_backward_q', { q, k, v, dout, stats, tiles, dq }, params)
+    const stats = statistics(trace, { out, dout, lse, bias }, { rows, heads, headSize }, name)
+    if (q.needsGradient || bias?.needsGradient) {
+      const dq = temporary(`d${q.name}`, q.shape)
+      const parts = bias?.needsGradient ? temporary(`d${bias.name}.parts`, [tiles.shape[0]!, ...bias.shape]) : undefined
+      call(trace, 'attention_backward_q', { q, k, v, dout, stats, tiles, dq, dbias: parts }, params)
       shareGradient(trace, q, dq)
+      if (bias && parts) addParts(trace, bias, parts)
     }
     if (!k.needsGradient && !v.needsGradient) return
+    const [dk, dv] = [temporary(`d${k.name}`, k.shape), temporary(`d${v.name}`, v.shape)]
     call(trace, 'attention_backward_kv', { q, k, v, dout, stats, tiles, dk, dv }, params)
     shareGradient(trace, k, dk)
     shareGradient(trace, v, dv)
   })
   return out
+}
+
+const biasRowsOf = (bias: Tensor): number => bias.shape[0] as number
+
+function checkShape({ heads, keyValueHeads, headSize, before = 0, after = 0, bias }: AttentionShape, name: string) {
+  if (heads % keyValueHeads !== 0)
+    throw new Error(
+      `attention ${name}: ${heads} heads are not a multiple of the ${keyValueHeads} heads of keys and values`,
+    )
+  for (const [what, value] of Object.entries({ heads, keyValueHeads, headSize }))
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw new Error(`attention ${name}: ${what} is ${value}, expected a whole number of at least 1`)
+  for (const [what, value] of Object.entries({ before, after }))
+    if (value !== Number.POSITIVE_INFINITY && (!Number.isSafeInteger(value) || value < 0))
+      throw new Error(`attention ${name}: ${what} is ${value}, expected a whole number of at least 0`)
+  if (!bias) return
+  expectShape(bias, [undefined, heads], `attention ${name}`)
+  const rows = bias.shape[0]
+  if (typeof rows !== 'number' || rows % 2 !== 1 || rows > BIAS_ROWS)
+    throw new Error(
+      `attention ${name}: ${bias.name} has shape ${shapeText(bias.shape)}, expected an odd number of rows up to ${BIAS_ROWS}`,
+    )
+}
+
+/** (lse, delta) of every row and head, and the bias behind them: the backward kernels have no tensor left for it. */
+function statistics(
+  trace: Trace,
+  { bias, ...given }: { out: Tensor; dout: Tensor; lse: Tensor; bias: Tensor | undefined },
+  params: { rows: Dim; heads: number; headSize: number },
+  name: string,
+): Tensor {
+  const { rows, heads } = params
+  if (!bias) {
+    const stats = temporary(`${name}.stats`, [rows, heads, 2])
+    call(trace, 'attention_delta', { ...given, stats }, params)
+    return stats
+  }
+  const stats = temporary(`${name}.stats`, [rowsWith(rows, biasRowsOf(bias)), heads])
+  call(trace, 'attention_delta', { ...given, stats }, params)
+  const to = (values: Values) => 2 * sizeOf(rows, values)
+  const copy = { rows: biasRowsOf(bias), columns: heads, from: 0, to, accumulate: 0 }
+  call(trace, 'copy_rows', { x: bias, y: stats }, copy)
+  return stats
+}
+
+/** 2 · rows + extra */
+const rowsWith = (rows: Dim, extra: number): Dim =>
+  typeof rows === 'number'
+    ? 2 * rows + extra
+    : typeof rows === 'string'
+      ? { symbol: rows, times: 2, plus: extra }
+      : { symbol: rows.symbol, times: 2 * rows.times, plus: 2 * rows.plus + extra }
+
+/** The gradient of a bias (2R + 1, heads) from the tiles' (W, 2R + 1, heads). */
+function addParts(trace: Trace, bias: Tensor, parts: Tensor): void {
+  const columns = biasRowsOf(bias) * columnsOf(bias)
+  const { target, accumulate } = gradientTarget(trace, bias)
+  if (!accumulate) call(trace, 'fill', { x: target }, { count: columns, value: 0 })
+  call(trace, 'column_sum', { x: parts, out: target }, { rows: parts.shape[0]!, columns })
 }

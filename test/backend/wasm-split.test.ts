@@ -1,7 +1,14 @@
 // Every wasm kernel gives the same bits in one piece [0, n) and in two, [0, a) and [a, n), and the values of the f64 reference.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { int8Words, type KernelName, kernelNames, kernelSpec, type Params } from '../../src/backend/kernels.js'
+import {
+  int8Words,
+  type KernelName,
+  kernelNames,
+  kernelSpec,
+  NO_LIMIT,
+  type Params,
+} from '../../src/backend/kernels.js'
 import { dropoutParams, tokenKey } from '../../src/backend/random.js'
 import { tensorSizes } from '../../src/backend/sizes.js'
 import { instantiateKernels } from '../../src/backend/wasm/module.js'
@@ -66,7 +73,14 @@ const int8Products = [
 })
 
 /** Tiles of `tileRows` rows over sequences of these lengths, of which the last key of every second one is hidden. */
-function attentionCase(lengths: number[], tileRows: number, heads: number, headSize: number, drop: object): Case {
+function attentionCase(
+  lengths: number[],
+  tileRows: number,
+  heads: number,
+  headSize: number,
+  drop: object,
+  form: { keyValueHeads?: number; before?: number; after?: number; biasRows?: number } = {},
+): Case {
   const offsets = offsetsOf(lengths)
   const rows = offsets.at(-1)!
   const tiles = lengths.flatMap((length, s) => {
@@ -75,21 +89,29 @@ function attentionCase(lengths: number[], tileRows: number, heads: number, headS
     return firsts.map(first => [first, start, end, s % 2 ? end - 1 : end, tokenKey(s, 0), 0, 0, 0])
   })
   const size = rows * heads * headSize
-  const [q, k, v, dout] = [random.normal(size), random.normal(size), random.normal(size), random.normal(size)]
-  const params = { tiles: tiles.length, tileRows, heads, headSize, softmaxScale: headSize ** -0.5, ...drop } as Params
+  const { keyValueHeads = heads, before = NO_LIMIT, after = NO_LIMIT, biasRows = 0 } = form
+  const keySize = rows * keyValueHeads * headSize
+  const [q, k, v, dout] = [random.normal(size), random.normal(keySize), random.normal(keySize), random.normal(size)]
+  const shape = { rows, tiles: tiles.length, tileRows, heads, keyValueHeads, headSize, before, after, biasRows }
+  const params = { ...shape, softmaxScale: headSize ** -0.5, ...drop } as Params
   const statistics = { out: new Float32Array(size), lse: new Float32Array(rows * heads) }
-  const tensors = { q, k, v, tiles: Int32Array.from(tiles.flat()), ...statistics }
+  const bias = random.normal(biasRows * heads)
+  const tensors = { q, k, v, tiles: Int32Array.from(tiles.flat()), bias, ...statistics }
   const wide = inF64({ ...tensors })
   runReference('attention_forward', wide, params)
   // lse as the forward pass gives it, else probabilities would exceed 1; delta may be anything
-  const stats = Float32Array.from({ length: 2 * rows * heads }, (_, i) => (i % 2 ? 0.1 : wide.lse![i >> 1]!))
-  return { params, tensors: { ...tensors, dout, stats, dq: q.slice(), dk: q.slice(), dv: q.slice() } }
+  const pairs = Float32Array.from({ length: 2 * rows * heads }, (_, i) => (i % 2 ? 0.1 : wide.lse![i >> 1]!))
+  const stats = Float32Array.of(...pairs, ...bias)
+  const dbias = biasRows ? random.normal(tiles.length * biasRows * heads) : undefined
+  return { params, tensors: { ...tensors, dout, stats, dq: q.slice(), dk: k.slice(), dv: k.slice(), dbias } }
 }
 const attention = [
   attentionCase([13, 1, 40, 150, 290], 32, 2, 16, keeping),
   attentionCase([13, 2, 40, 150], 37, 3, 12, dropping),
   attentionCase([7, 64, 9], 5, 1, 20, dropping),
   attentionCase([300], 48, 2, 32, dropping),
+  attentionCase([13, 1, 40, 150, 290], 32, 4, 16, keeping, { keyValueHeads: 2, before: 40, after: 0 }),
+  attentionCase([13, 2, 40, 150], 37, 3, 12, dropping, { before: 9, after: 5, biasRows: 11 }),
 ]
 
 const offsets = offsetsOf([3, 1, 7, 12])

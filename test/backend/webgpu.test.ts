@@ -5,7 +5,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { shaders } from '../../build/shaders.js'
 import { type BoundCall, type View, wholeView } from '../../src/backend/backend.js'
-import { kernelNames } from '../../src/backend/kernels.js'
+import { kernelNames, NO_LIMIT } from '../../src/backend/kernels.js'
 import { dropoutParams } from '../../src/backend/random.js'
 import { createWebGpuBackend, type WebGpuBackend } from '../../src/backend/webgpu/backend.js'
 import { createPipelineCache } from '../../src/backend/webgpu/pipelines.js'
@@ -116,12 +116,13 @@ onGpu('attention with dropout gives the same bits whatever the tiles', async () 
     const tiles = filled(list, 'tiles')
     const [out, lse, dq, dk, dv] = ['out', 'lse', 'dq', 'dk', 'dv'].map(outputs)
     const prepared = await backend.prepare([
-      { kernel: 'attention_forward', views: [q, k, v, tiles, out, lse] },
-      { kernel: 'attention_backward_q', views: [q, k, v, dout, stats, tiles, dq] },
+      { kernel: 'attention_forward', views: [q, k, v, tiles, undefined, out, lse] },
+      { kernel: 'attention_backward_q', views: [q, k, v, dout, stats, tiles, dq, undefined] },
       { kernel: 'attention_backward_kv', views: [q, k, v, dout, stats, tiles, dk, dv] },
     ])
     const dropout = dropoutParams(0.3, 1, 2, 3)
-    const params = { tiles: tileCount(list), tileRows, heads, headSize, softmaxScale: 0.3, ...dropout }
+    const shape = { rows, tiles: tileCount(list), tileRows, heads, keyValueHeads: heads, headSize }
+    const params = { ...shape, softmaxScale: 0.3, before: NO_LIMIT, after: NO_LIMIT, biasRows: 0, ...dropout }
     backend.run(prepared, [params, params, params])
     results.push((await Promise.all([out, dq, dk, dv].map(view => floats(view!)))).flat())
   }

@@ -4,15 +4,22 @@ import { type Dropout, dropoutFactor } from './layers.js'
 import type { Reference } from './types.js'
 
 interface Attention extends Dropout {
+  readonly rows: number
   readonly tiles: number
   readonly tileRows: number
   readonly heads: number
+  readonly keyValueHeads: number
   readonly headSize: number
   readonly softmaxScale: number
+  readonly before: number
+  readonly after: number
+  readonly biasRows: number
 }
 
 /** One row of a tile: rows are rows of the packed batch, `key` is the sequence's dropout key. */
 interface TileRow {
+  /** Of the tile. */
+  readonly index: number
   readonly row: number
   readonly start: number
   readonly end: number
@@ -25,51 +32,69 @@ function* tileRows(tiles: Int32Array, p: Attention): Generator<TileRow> {
     const word = (i: number) => tiles[t * TILE_STRIDE + i]!
     const [first, start, end] = [word(0), word(1), word(2)]
     for (let row = first; row < Math.min(first + p.tileRows, end); row++)
-      yield { row, start, end, keyEnd: word(3), key: word(4) >>> 0 }
+      yield { index: t, row, start, end, keyEnd: word(3), key: word(4) >>> 0 }
   }
 }
 
-/** Where the vector of one row and head begins. */
-const at = (p: Attention, row: number, head: number) => (row * p.heads + head) * p.headSize
+/** Where the vector of one row and query head begins, and that of the key and value head that it reads. */
+const queryAt = (p: Attention, row: number, head: number) => (row * p.heads + head) * p.headSize
+const keyAt = (p: Attention, row: number, head: number) =>
+  (row * p.keyValueHeads + Math.floor((head * p.keyValueHeads) / p.heads)) * p.headSize
 
-function dot(p: Attention, a: Float64Array, b: Float64Array, rowA: number, rowB: number, head: number): number {
+/** The product of a query's vector (of q, dout) with a key's (of k, v) */
+function dot(p: Attention, a: Float64Array, b: Float64Array, query: number, key: number, head: number): number {
   let sum = 0
-  for (let d = 0; d < p.headSize; d++) sum += a[at(p, rowA, head) + d]! * b[at(p, rowB, head) + d]!
+  for (let d = 0; d < p.headSize; d++) sum += a[queryAt(p, query, head) + d]! * b[keyAt(p, key, head) + d]!
   return sum
 }
 
-/** y += weight · x, for the vectors of one row and head each */
-function addTo(
-  p: Attention,
-  y: Float64Array,
-  rowY: number,
-  weight: number,
-  x: Float64Array,
-  rowX: number,
-  head: number,
-): void {
-  for (let d = 0; d < p.headSize; d++) y[at(p, rowY, head) + d]! += weight * x[at(p, rowX, head) + d]!
+/** out += factor · x, from place to place */
+function addTo(p: Attention, out: Float64Array, to: number, factor: number, x: Float64Array, from: number): void {
+  for (let d = 0; d < p.headSize; d++) out[to + d]! += factor * x[from + d]!
 }
 
-/** mask · scale of (i, head, j), rows of the batch of which the mask wants positions in the sequence */
+/** mask · scale of query row i, head and key row j, both rows of the tile's sequence */
 function factor(p: Attention, tile: TileRow, i: number, head: number, j: number): number {
   const [query, key] = [i - tile.start, j - tile.start]
   return dropoutFactor(p, (tile.key + query) >>> 0, (head << 15) + (key >> 1), key & 1)
 }
 
-export const attention_forward: Reference<'attention_forward'> = ({ q, k, v, tiles, out, lse }, p) => {
+const sees = (p: Attention, tile: TileRow, i: number, j: number) =>
+  j < tile.keyEnd && i - j <= p.before && j - i <= p.after
+
+/** The row of a relative bias that query i and key j have. */
+const biasRow = (p: Attention, i: number, j: number) => {
+  const reach = (p.biasRows - 1) / 2
+  return Math.min(Math.max(i - j, -reach), reach) + reach
+}
+
+/** The scaled score, with the bias that lies from element `first` of `biases` on. */
+const score = (
+  p: Attention,
+  q: Float64Array,
+  k: Float64Array,
+  biases: Float64Array | undefined,
+  first: number,
+  i: number,
+  j: number,
+  head: number,
+) => p.softmaxScale * dot(p, q, k, i, j, head) + (p.biasRows ? biases![first + biasRow(p, i, j) * p.heads + head]! : 0)
+
+export const attention_forward: Reference<'attention_forward'> = ({ q, k, v, tiles, bias, out, lse }, p) => {
   for (const tile of tileRows(tiles, p)) {
+    const i = tile.row
     for (let head = 0; head < p.heads; head++) {
-      const scores: number[] = []
-      for (let j = tile.start; j < tile.keyEnd; j++) scores.push(p.softmaxScale * dot(p, q, k, tile.row, j, head))
+      const seen: number[] = []
+      for (let j = tile.start; j < tile.end; j++) if (sees(p, tile, i, j)) seen.push(j)
+      const scores = seen.map(j => score(p, q, k, bias, 0, i, j, head))
       const maximum = scores.reduce((a, b) => Math.max(a, b), -Infinity)
-      const logSum = maximum + Math.log(scores.reduce((sum, score) => sum + Math.exp(score - maximum), 0))
-      lse[tile.row * p.heads + head] = logSum
-      out.fill(0, at(p, tile.row, head), at(p, tile.row, head) + p.headSize)
-      for (let j = tile.start; j < tile.keyEnd; j++) {
-        const probability = Math.exp(scores[j - tile.start]! - logSum)
-        addTo(p, out, tile.row, probability * factor(p, tile, tile.row, head, j), v, j, head)
-      }
+      const logSum = maximum + Math.log(scores.reduce((sum, value) => sum + Math.exp(value - maximum), 0))
+      lse[i * p.heads + head] = seen.length > 0 ? logSum : 0
+      out.fill(0, queryAt(p, i, head), queryAt(p, i, head) + p.headSize)
+      seen.forEach((j, n) => {
+        const weight = Math.exp(scores[n]! - logSum) * factor(p, tile, i, head, j)
+        addTo(p, out, queryAt(p, i, head), weight, v, keyAt(p, j, head))
+      })
     }
   }
 }
@@ -84,7 +109,7 @@ export const attention_delta: Reference<'attention_delta'> = ({ out, dout, lse, 
 
 type BackwardInputs = Record<'q' | 'k' | 'v' | 'dout' | 'stats', Float64Array>
 
-/** p_ij, mask_ij · scale and ds_ij of one query row i, key row j and head */
+/** p_ij, mask_ij · scale and ds_ij of one query row i, key row j and head; 0 where the query does not see the key */
 function scoreGradient(
   { q, k, v, dout, stats }: BackwardInputs,
   p: Attention,
@@ -93,34 +118,38 @@ function scoreGradient(
   j: number,
   head: number,
 ) {
+  if (!sees(p, tile, i, j)) return { probability: 0, mask: 0, ds: 0 }
   const [logSum, delta] = [stats[(i * p.heads + head) * 2]!, stats[(i * p.heads + head) * 2 + 1]!]
-  const probability = Math.exp(p.softmaxScale * dot(p, q, k, i, j, head) - logSum)
+  const probability = Math.exp(score(p, q, k, stats, 2 * p.rows * p.heads, i, j, head) - logSum)
   const mask = factor(p, tile, i, head, j)
   return { probability, mask, ds: probability * (mask * dot(p, dout, v, i, j, head) - delta) }
 }
 
-export const attention_backward_q: Reference<'attention_backward_q'> = ({ tiles, dq, ...inputs }, p) => {
+export const attention_backward_q: Reference<'attention_backward_q'> = ({ tiles, dq, dbias, ...inputs }, p) => {
+  dbias?.fill(0, 0, p.tiles * p.biasRows * p.heads)
   for (const tile of tileRows(tiles, p)) {
+    const i = tile.row
     for (let head = 0; head < p.heads; head++) {
-      dq.fill(0, at(p, tile.row, head), at(p, tile.row, head) + p.headSize)
-      for (let j = tile.start; j < tile.keyEnd; j++) {
-        const { ds } = scoreGradient(inputs, p, tile, tile.row, j, head)
-        addTo(p, dq, tile.row, p.softmaxScale * ds, inputs.k, j, head)
+      dq.fill(0, queryAt(p, i, head), queryAt(p, i, head) + p.headSize)
+      for (let j = tile.start; j < tile.end; j++) {
+        const { ds } = scoreGradient(inputs, p, tile, i, j, head)
+        addTo(p, dq, queryAt(p, i, head), p.softmaxScale * ds, inputs.k, keyAt(p, j, head))
+        if (dbias && p.biasRows) dbias[(tile.index * p.biasRows + biasRow(p, i, j)) * p.heads + head]! += ds
       }
     }
   }
 }
 
 export const attention_backward_kv: Reference<'attention_backward_kv'> = ({ tiles, dk, dv, ...inputs }, p) => {
+  const width = p.keyValueHeads * p.headSize
   for (const tile of tileRows(tiles, p)) {
+    const j = tile.row
+    for (const gradient of [dk, dv]) gradient.fill(0, j * width, (j + 1) * width)
     for (let head = 0; head < p.heads; head++) {
-      const j = tile.row
-      for (const gradient of [dk, dv]) gradient.fill(0, at(p, j, head), at(p, j, head) + p.headSize)
-      if (j >= tile.keyEnd) continue
       for (let i = tile.start; i < tile.end; i++) {
         const { probability, mask, ds } = scoreGradient(inputs, p, tile, i, j, head)
-        addTo(p, dv, j, mask * probability, inputs.dout, i, head)
-        addTo(p, dk, j, p.softmaxScale * ds, inputs.q, i, head)
+        addTo(p, dv, keyAt(p, j, head), mask * probability, inputs.dout, queryAt(p, i, head))
+        addTo(p, dk, keyAt(p, j, head), p.softmaxScale * ds, inputs.q, queryAt(p, i, head))
       }
     }
   }

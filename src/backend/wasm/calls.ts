@@ -1,7 +1,7 @@
 // Calls on their way to the wasm kernels: what is checked when they are bound and again when they run, their arguments, and which of them
 // need each other's results. In wasm a wrong call corrupts memory in silence, so nothing runs unchecked.
 import type { BoundCall, View } from '../backend.js'
-import { INT8_COLUMNS, type KernelSpec, kernelNames, kernelSpec, type Params } from '../kernels.js'
+import { BIAS_ROWS, INT8_COLUMNS, type KernelSpec, kernelNames, kernelSpec, type Params } from '../kernels.js'
 import { tensorSizes } from '../sizes.js'
 import { HEAP_ALIGNMENT } from './heap.js'
 
@@ -105,6 +105,8 @@ function checkParams(call: BoundCall, names: readonly string[], params: Params, 
     throw new Error(
       `${call.kernel}: headSize ${params.headSize} is more than ${maxHeadSize}, the most that wasm can do`,
     )
+  if ((params.biasRows ?? 0) > BIAS_ROWS)
+    throw new Error(`${call.kernel}: biasRows is ${params.biasRows}, at most ${BIAS_ROWS}`)
   if (call.kernel === 'matmul_int8' && params.K! > INT8_COLUMNS)
     throw new Error(`matmul_int8: K is ${params.K}, at most ${INT8_COLUMNS}`)
   if (call.kernel === 'top_k' && params.k! > 1024) throw new Error(`top_k: k is ${params.k}, at most 1024`)

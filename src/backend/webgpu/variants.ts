@@ -67,14 +67,14 @@ const columns = (shader: string) => [
 ]
 
 /** Heads are padded to the next of these numbers of channels. */
-const CHANNELS = [32, 64, 128, 256]
-const attention = (shader: string): Variant[] =>
+const CHANNELS = [32, 64, 96, 128, 256]
+const attention = (shader: string, heads = 'heads'): Variant[] =>
   CHANNELS.map(channels => ({
     name: `${shader}_${channels}`,
     files: ['common/threefry', 'common/attention', shader],
     header: { CHANNELS: channels },
     when: (p: Params) => at(p, 'headSize') <= channels,
-    workgroups: (p: Params) => at(p, 'tiles') * at(p, 'heads'),
+    workgroups: (p: Params) => at(p, 'tiles') * at(p, heads),
   }))
 
 const tiles = (p: Params, tileM: number, tileN: number) => Math.ceil(at(p, 'M') / tileM) * Math.ceil(at(p, 'N') / tileN)
@@ -119,7 +119,7 @@ export const variants: Readonly<Record<KernelName, readonly Variant[]>> = {
   attention_forward: attention('attention_forward'),
   attention_delta: elements('attention_delta', p => at(p, 'rows') * at(p, 'heads'), 64),
   attention_backward_q: attention('attention_backward_q'),
-  attention_backward_kv: attention('attention_backward_kv'),
+  attention_backward_kv: attention('attention_backward_kv', 'keyValueHeads'),
   pool_forward: elements('pool_forward', p => at(p, 'sequences') * at(p, 'columns'), 64),
   pool_backward: elements('pool_backward', p => at(p, 'sequences') * at(p, 'columns'), 64),
   l2_normalize_forward: rows('l2_normalize_forward'),

@@ -1,5 +1,6 @@
 // Attention over packed sequences of very different lengths, with key lengths and dropout; backward cases take their statistics from the
 // reference's forward.
+import { NO_LIMIT, type ParamArguments } from '../../../src/backend/kernels.js'
 import { dropoutParams } from '../../../src/backend/random.js'
 import { attentionTiles, tileCount } from '../../../src/tensor/tiles.js'
 import { offsetsOf, seededValues } from '../values.js'
@@ -13,6 +14,13 @@ interface Setting {
   readonly lengths: readonly number[]
   readonly heads: number
   readonly headSize: number
+  /** Default: heads. */
+  readonly keyValueHeads?: number
+  /** Default: no limit. */
+  readonly before?: number
+  readonly after?: number
+  /** R of a bias of 2R + 1 rows; default: none. */
+  readonly reach?: number
   readonly rate?: number
   readonly keyLengths?: readonly number[]
   /** Rows of the batch, for the dropout keys. */
@@ -55,18 +63,65 @@ const settings: readonly Setting[] = [
   },
   { name: 'rows without a tile', lengths: [7, 18], heads: 2, headSize: 8, skip: 40 },
   { name: 'large scores', lengths: [33, 2, 65], heads: 1, headSize: 32, large: true, cancelling: true },
+  { name: 'grouped queries', lengths: MIXED, heads: 6, keyValueHeads: 2, headSize: 32 },
+  { name: 'one key head, dropout', lengths: [33, 7], heads: 3, keyValueHeads: 1, headSize: 12, rate: 0.2 },
+  { name: 'causal', lengths: MIXED, heads: 2, headSize: 32, after: 0 },
+  {
+    name: 'causal window, grouped, dropout',
+    lengths: [3, 385, 50],
+    heads: 4,
+    keyValueHeads: 2,
+    headSize: 32,
+    ...{ before: 36, after: 0, rate: 0.1 },
+  },
+  { name: 'local attention, dropout', lengths: [299, 1, 64], heads: 2, headSize: 64, before: 21, after: 21, rate: 0.1 },
+  { name: 'only itself', lengths: [70, 2], heads: 1, headSize: 16, before: 0, after: 0, cancelling: true },
+  { name: 'only later ones', lengths: [170, 9], heads: 1, headSize: 8, before: 0, after: 140 },
+  {
+    name: 'queries that see nothing',
+    lengths: [70, 40],
+    heads: 2,
+    headSize: 8,
+    before: 9,
+    after: 0,
+    keyLengths: [20, 1],
+  },
+  { name: 'relative bias', lengths: MIXED, heads: 2, headSize: 32, reach: 40 },
+  {
+    name: 'relative bias beyond any difference, dropout',
+    lengths: [40, 97],
+    heads: 3,
+    headSize: 16,
+    reach: 150,
+    rate: 0.2,
+  },
+  { name: 'relative bias of one row', lengths: [40, 3], heads: 2, headSize: 8, reach: 0 },
+  { name: 'relative bias of three rows, long', lengths: [270], heads: 2, headSize: 16, reach: 1, keyLengths: [201] },
+  {
+    name: 'all at once',
+    lengths: [150, 33, 2],
+    heads: 4,
+    keyValueHeads: 2,
+    headSize: 20,
+    ...{ before: 50, after: 3, reach: 7, rate: 0.2 },
+  },
+  { name: 'heads of 3', lengths: [5, 17], heads: 5, headSize: 3, rate: 0.5 },
+  { name: 'heads of 10', lengths: [37, 1], heads: 3, headSize: 10 },
+  { name: 'heads of 96', lengths: [33, 7], heads: 2, headSize: 96, rate: 0.1 },
+  { name: 'heads of 250, grouped, causal', lengths: [35, 3], heads: 2, keyValueHeads: 1, headSize: 250, after: 0 },
+  { name: 'heads of 256', lengths: [40], heads: 1, headSize: 256, rate: 0.1 },
   { name: 'no tiles', lengths: [3], heads: 2, headSize: 8, noTiles: true },
 ]
 
 interface Attention {
   readonly name: string
   readonly size: number
+  /** T · keyValueHeads · headSize */
+  readonly keySize: number
+  readonly bias: Float32Array | undefined
   readonly vectors: Record<'q' | 'k' | 'v', Float32Array>
   readonly tiles: Int32Array
-  readonly params: Record<
-    'tiles' | 'tileRows' | 'heads' | 'headSize' | 'softmaxScale' | 'threshold' | 'scale' | 'key0' | 'key1',
-    number
-  >
+  readonly params: ParamArguments<'attention_forward', number>
   readonly options: { readonly terms: number }
   /** T · heads */
   readonly rows: number
@@ -75,8 +130,11 @@ interface Attention {
 
 function attention(setting: Setting, tileRows: number): Attention {
   const { lengths, heads, headSize, rate = 0, keyLengths, rows, skip = 0, large, noTiles, cancelling = false } = setting
+  const { keyValueHeads = heads, before = NO_LIMIT, after = NO_LIMIT, reach } = setting
   const offsets = offsetsOf(lengths).map(offset => offset + skip)
   const size = offsets.at(-1)! * heads * headSize
+  const keySize = offsets.at(-1)! * keyValueHeads * headSize
+  const biasRows = reach === undefined ? 0 : 2 * reach + 1
   const tiles = attentionTiles(
     offsets,
     tileRows,
@@ -84,18 +142,21 @@ function attention(setting: Setting, tileRows: number): Attention {
     rows && Int32Array.from(rows),
   )
   // Multiples of 2 up to ±12: 32 products of them are exact, and so is the scale.
-  const vector = () => (large ? random.integers(size, 13).map(value => value * 2 - 12) : random.normal(size))
+  const vector = (count: number) =>
+    Float32Array.from(large ? random.integers(count, 13).map(value => value * 2 - 12) : random.normal(count))
   return {
     name: `${setting.name}, tiles of ${tileRows}`,
     size,
     rows: offsets.at(-1)! * heads,
-    vectors: { q: Float32Array.from(vector()), k: Float32Array.from(vector()), v: random.normal(size) },
+    keySize,
+    vectors: { q: vector(size), k: vector(keySize), v: random.normal(keySize) },
+    bias: biasRows ? random.normal(biasRows * heads) : undefined,
     tiles,
     params: {
+      rows: offsets.at(-1)!,
       tiles: noTiles ? 0 : tileCount(tiles),
       tileRows,
-      heads,
-      headSize,
+      ...{ heads, keyValueHeads, headSize, before, after, biasRows },
       softmaxScale: large ? 1 : 1 / Math.sqrt(headSize),
       ...dropoutParams(rate, 3, size, 1),
     },
@@ -107,8 +168,8 @@ function attention(setting: Setting, tileRows: number): Attention {
 const all = (): Attention[] =>
   settings.flatMap((setting, i) => (i < 5 ? [16, 32] : [i % 2 ? 16 : 32]).map(tileRows => attention(setting, tileRows)))
 
-const forwardCase = ({ name, size, rows, vectors, tiles, params, options }: Attention): KernelCase =>
-  caseOf('attention_forward', name, params, { ...vectors, tiles, out: size, lse: rows }, options)
+const forwardCase = ({ name, size, rows, vectors, bias, tiles, params, options }: Attention): KernelCase =>
+  caseOf('attention_forward', name, params, { ...vectors, tiles, bias, out: size, lse: rows }, options)
 
 export const attentionForwardCases = (): KernelCase[] => all().map(forwardCase)
 
@@ -147,21 +208,28 @@ function backwardInputs(given: Attention) {
   const { heads, headSize, softmaxScale } = given.params
   const tensors = { out: Float32Array.from(out!), dout, lse: Float32Array.from(lse!), stats: given.rows * 2 }
   const delta = caseOf('attention_delta', '', { rows: given.rows / heads, heads, headSize }, tensors)
-  const stats = referenceOutput('attention_delta', delta, 'stats')
-  const term = softmaxScale * largest(stats.filter((_, i) => i % 2 === 1)) * largest(given.vectors.k)
-  const options = { ...given.options, ...(given.cancelling && { magnitude: { dq: term, dk: term } }) }
+  const statistics = referenceOutput('attention_delta', delta, 'stats')
+  const stats = Float32Array.from([...statistics, ...(given.bias ?? [])])
+  const term = softmaxScale * largest(statistics.filter((_, i) => i % 2 === 1)) * largest(given.vectors.k)
+  // One row of a bias is added to all scores alike, which the softmax ignores: its gradient is 0
+  const magnitude: Record<string, number> = given.cancelling
+    ? { dq: term, dk: term }
+    : { dbias: given.params.biasRows === 1 ? 1 : 0 }
+  const options = { ...given.options, magnitude }
   return { inputs: { ...given.vectors, dout, stats, tiles: given.tiles }, options }
 }
 
 export const attentionBackwardQCases = (): KernelCase[] =>
   all().map(given => {
     const { inputs, options } = backwardInputs(given)
-    return caseOf('attention_backward_q', given.name, given.params, { ...inputs, dq: given.size }, options)
+    const { tiles, biasRows, heads } = given.params
+    const tensors = { ...inputs, dq: given.size, dbias: biasRows ? tiles * biasRows * heads : undefined }
+    return caseOf('attention_backward_q', given.name, given.params, tensors, options)
   })
 
 export const attentionBackwardKvCases = (): KernelCase[] =>
   all().map(given => {
     const { inputs, options } = backwardInputs(given)
-    const tensors = { ...inputs, dk: given.size, dv: given.size }
+    const tensors = { ...inputs, dk: given.keySize, dv: given.keySize }
     return caseOf('attention_backward_kv', given.name, given.params, tensors, options)
   })
