@@ -69,18 +69,24 @@ function childOf(node: u32, label: u32): u32 {
   return child
 }
 
-/** Of an entry that is there twice, the later id counts. False where the memory cannot grow. */
+/**
+ * Of an entry that is there twice, the later id counts. False where the memory cannot grow. The nodes near the root have many children: those behind
+ * two bytes are found in a table.
+ */
 function makeTree(bytes: u32, count: u32): bool {
   const text = at4(entries, count)
-  nodes = aligned(text + bytes)
+  const second = aligned(text + bytes) // (65536) u32 node behind two bytes, 0: none yet
+  nodes = at4(second, 1 << 16)
   if (!reach(<u64>nodes + 16)) return false
-  memory.fill(nodes, 0, 16)
+  memory.fill(second, 0, at4(0, 1 << 16) + 16)
   nodeCount = 1
   let start = text
   for (let i: u32 = 0; i < count; i++) {
     const end = text + load<u32>(at4(entries, i))
-    let node: u32 = 0
-    for (let p = start; p < end; p++) {
+    const known = end - start > 1 ? at4(second, load<u16>(start)) : 0
+    let node = known ? load<u32>(known) : 0
+    for (let p = node ? start + 2 : start; p < end; p++) {
+      if (known && p == start + 2) store<u32>(known, node)
       node = childOf(node, load<u8>(p))
       if (!node) return false
     }

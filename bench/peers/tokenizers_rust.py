@@ -16,7 +16,8 @@ def prepare(request):
     tokenizer.no_padding()
     tokenizer.no_truncation()
     encode = getattr(tokenizer, "encode_batch_fast", tokenizer.encode_batch)
-    write_floats(request["out"], [id for text in encode(texts) for id in text.ids])
+    # Of each text how many ids it has, then its ids.
+    write_floats(request["out"], [value for text in encode(texts) for value in (len(text.ids), *text.ids)])
     return lambda: encode(texts)
 
 

@@ -19,6 +19,7 @@ const scripts: readonly PeerScript[] = [
   { script: 'tfjs.mjs', tasks: ['matmul'] },
   { script: 'torch_encode.py', tasks: ['encode'] },
   { script: 'torch_train.py', tasks: ['train'] },
+  { script: 'tokenizers_js.mjs', tasks: ['tokenize'] },
   { script: 'tokenizers_rust.py', tasks: ['tokenize'] },
 ]
 

@@ -25,14 +25,14 @@ import {
   withBackend,
   withOutput,
 } from './options.js'
-import { checkModelFolder, dataFolder } from './paths.js'
+import { checkModelFolder, checkTokenizerFolder, dataFolder } from './paths.js'
 
 const parts = ['kernels', 'tokenize', 'encode', 'train', 'search'] as const
 type Part = (typeof parts)[number]
 
 interface BenchOptions extends BackendOptions {
   readonly model?: string
-  readonly data?: string
+  readonly data?: readonly string[]
   readonly documents: number
   readonly match?: string
   readonly rounds: number
@@ -52,7 +52,11 @@ export const benchCommand = (): Command =>
         .description('How fast this machine is: kernels, tokenizing, encoding, training, search; verified, then timed.')
         .addArgument(new Argument('[part]', 'what to measure (all)').choices(parts))
         .option('--model <folder>', 'the model that encodes and is trained (a random one)')
-        .option('--data <folder>', 'a BEIR folder, or builtin:primer/law, to take texts from (random ids)')
+        .option(
+          '--data <folder>',
+          'a BEIR folder, or builtin:primer/law, to take texts from (random ids); repeatable for tokenize, which takes folders of them too',
+          (folder: string, before: readonly string[] = []) => [...before, folder],
+        )
         .option('--documents <n>', 'documents to encode', positiveInteger, 512)
         .option('--match <text>', 'only the kernels with this in their name')
         .option('--rounds <n>', 'turns of ours and of each rival, of which the medians count', positiveInteger, 3)
@@ -76,8 +80,10 @@ Examples:
 async function bench(part: Part | undefined, asked: BenchOptions): Promise<void> {
   if (asked.compare) return compare(asked.compare, asked)
   if (asked.html) await checkWritable(asked.html)
-  const options = { ...asked, ...(asked.data && { data: await dataFolder(asked.data) }) }
-  if (asked.model) await checkModelFolder(asked.model)
+  if (part !== 'tokenize' && (asked.data?.length ?? 0) > 1)
+    throw usageError(`--data: ${asked.data!.length} folders, one is expected; more are for bench tokenize`)
+  const options = { ...asked, ...(asked.data && { data: await Promise.all(asked.data.map(dataFolder)) }) }
+  if (asked.model) await (part === 'tokenize' ? checkTokenizerFolder : checkModelFolder)(asked.model)
   const { json, quiet, peers, peer, python, match, rounds } = options
   if (peers && !(await isFolder(peers)))
     throw usageError(`--peers: no such folder: ${peers}; bench/peers/README.md says how to fill one`)
@@ -91,12 +97,17 @@ async function bench(part: Part | undefined, asked: BenchOptions): Promise<void>
     if (!json) process.stdout.write(`${formatRow(row)}\n`)
   }
   const folder = peers === false ? undefined : (peers ?? (await installedPeers()))
-  const { backend } = await openChosenBackend(options, say)
   const shared = { folder, python, only: peer, rounds, match, seconds: 0.5 }
-  try {
-    for (const each of part ? [part] : parts) await run(each, backend, options, shared, report, say)
-  } finally {
-    backend.close()
+  const tokenize = () => benchTokenize({ ...shared, model: options.model, data: options.data }, report, say)
+  if (part === 'tokenize') await tokenize()
+  else {
+    const { backend } = await openChosenBackend(options, say)
+    try {
+      for (const each of part ? [part] : parts)
+        await (each === 'tokenize' ? tokenize() : run(each, backend, options, shared, report, say))
+    } finally {
+      backend.close()
+    }
   }
   if (json) printJson(rows)
   if (asked.html) {
@@ -131,15 +142,14 @@ async function compare(files: readonly string[], { json }: BenchOptions): Promis
 const nameOf = ({ name, peer }: BenchRow): string => (peer ? `${name} beside ${peer}` : name)
 
 async function run(
-  part: Part,
+  part: Exclude<Part, 'tokenize'>,
   backend: Backend,
-  { model, data, documents }: BenchOptions,
+  { model, data: [data] = [], documents }: BenchOptions,
   shared: Parameters<typeof benchKernels>[1],
   report: (row: BenchRow) => void,
   say: (line: string) => void,
 ): Promise<void> {
   if (part === 'kernels') return benchKernels(backend, shared, report, say)
-  if (part === 'tokenize') return benchTokenize({ ...shared, model, data }, report, say)
   if (part === 'search') return benchSearch(backend, shared.seconds, report)
   const input = await benchInput(model, data, documents, isSoftware(backend))
   try {

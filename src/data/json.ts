@@ -5,40 +5,77 @@ export type JsonObject = Record<string, unknown>
 
 const maxDepth = 128
 
+const [QUOTE, BACKSLASH, COLON] = [0x22, 0x5c, 0x3a]
+const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b, 0x5d]
+
 /** The index of the quote that closes the string opened at `start`, or the text's length. */
 function stringEnd(text: string, start: number): number {
   let at = start + 1
-  while (at < text.length && text[at] !== '"') at += text[at] === '\\' ? 2 : 1
-  return at
+  for (; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === QUOTE) return at
+    if (code === BACKSLASH) at++
+  }
+  return text.length
 }
 
-const keySeparator = /[ \t\n\r]*:/y
+/** How many keys all objects have together, repeated ones counted again; undefined where brackets stand too deep. */
+function countKeys(text: string): number | undefined {
+  let [keys, depth] = [0, 0]
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === QUOTE) at = stringEnd(text, at)
+    else if (code === COLON) keys++
+    else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
+      if (++depth > maxDepth) return undefined
+    } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth--
+  }
+  return keys
+}
 
-/** What JSON.parse would hide or choke on: a key that occurs twice in one object, or absurd nesting. Other mistakes are left to it. */
-function hiddenMistake(text: string): string | undefined {
+/** The same of what was parsed, where of repeated keys the last is left. */
+function keysOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0
+  let keys = 0
+  if (Array.isArray(value)) for (const item of value) keys += keysOf(item)
+  else {
+    const object = value as JsonObject
+    const names = Object.keys(object)
+    keys = names.length
+    for (const name of names) keys += keysOf(object[name])
+  }
+  return keys
+}
+
+/** The first key that occurs twice in one object, as a text that is JSON says it. */
+function repeatedKey(text: string): string | undefined {
   const open: (Set<string> | undefined)[] = [] // the keys of each open object, undefined for an open array
   for (let at = 0; at < text.length; at++) {
-    const character = text[at]
-    if (character === '{' || character === '[') {
-      open.push(character === '{' ? new Set() : undefined)
-      if (open.length > maxDepth) return `it is nested deeper than ${maxDepth} levels`
-    } else if (character === '}' || character === ']') open.pop()
-    else if (character === '"') {
+    const code = text.charCodeAt(at)
+    if (code === OPEN_BRACE || code === OPEN_BRACKET) open.push(code === OPEN_BRACE ? new Set() : undefined)
+    else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) open.pop()
+    else if (code === QUOTE) {
       const end = stringEnd(text, at)
       const keys = open.at(-1)
-      keySeparator.lastIndex = end + 1
-      if (keys && keySeparator.test(text)) {
+      if (keys && isKey(text, end)) {
         // Compared by what the key says: "a" and "\u0061" are one key.
-        const key = text.slice(at + 1, end).includes('\\')
-          ? unescaped(text.slice(at, end + 1))
-          : text.slice(at + 1, end)
-        if (keys.has(key)) return `the key ${JSON.stringify(key)} occurs twice in one object`
+        const key = unescaped(text.slice(at, end + 1))
+        if (keys.has(key)) return key
         keys.add(key)
       }
       at = end
     }
   }
   return undefined
+}
+
+/** Whether a colon follows the string that is closed at `end`. */
+function isKey(text: string, end: number): boolean {
+  for (let at = end + 1; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code !== 0x20 && code !== 0x09 && code !== 0x0a && code !== 0x0d) return code === COLON
+  }
+  return false
 }
 
 function unescaped(literal: string): string {
@@ -49,10 +86,21 @@ function unescaped(literal: string): string {
   }
 }
 
-/** Parses JSON and refuses duplicate keys; `where` opens the error. */
+/**
+ * Parses JSON and refuses keys that occur twice in one object, which are seen by the number of all keys; `where` opens the error. Nothing
+ * that remembers what it looked at, as a regular expression does: texts are large.
+ */
 export function parseStrictJson(text: string, where: string): unknown {
-  const mistake = hiddenMistake(text)
-  if (mistake) throw new Error(`${where} is not acceptable JSON: ${mistake}`)
+  const refuse = (mistake: string) => new Error(`${where} is not acceptable JSON: ${mistake}`)
+  const keys = countKeys(text)
+  if (keys === undefined) throw refuse(`it is nested deeper than ${maxDepth} levels`)
+  const value = parsed(text, where)
+  if (keysOf(value) === keys) return value
+  const repeated = repeatedKey(text)
+  throw refuse(`the key ${JSON.stringify(repeated)} occurs twice in one object`)
+}
+
+function parsed(text: string, where: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {

@@ -1,6 +1,7 @@
 // The model "BPE" of tokenizer.json. assembly/text/bpe.ts merges.
 import * as v from 'valibot'
 import { type BytesOf, byteAlphabet, type Host, META, type TextForm } from './host.js'
+import type { Lists } from './large-json.js'
 import { parsePart } from './parse.js'
 import { readVocabulary, Vocabulary } from './vocabulary-json.js'
 
@@ -31,14 +32,14 @@ const Schema = v.looseObject({
   merges: v.custom<unknown[]>(value => Array.isArray(value), 'expected a list of merges'),
 })
 
-export function readBpe(json: unknown, source: string): Bpe {
+export function readBpe(json: unknown, source: string, lists?: Lists): Bpe {
   const model = parsePart(Schema, json, source, 'model')
   for (const key of ['continuing_subword_prefix', 'end_of_word_suffix'] as const)
     if (model[key]) throw new Error(`${source}: model.${key} is ${JSON.stringify(model[key])}, which is not supported`)
   if (model.dropout)
     throw new Error(`${source}: model.dropout is ${model.dropout}, which is not supported: set it to null`)
-  const vocabulary = readVocabulary(model.vocab, source)
-  const unknown = typeof model.unk_token === 'string' ? idIn(model.vocab, model.unk_token) : undefined
+  const vocabulary = lists?.vocabulary ?? readVocabulary(model.vocab, source)
+  const unknown = typeof model.unk_token === 'string' ? vocabulary.indexOf(model.unk_token) : undefined
   if (unknown !== undefined && unknown < 0)
     throw new Error(
       `${source}: the unknown token ${JSON.stringify(model.unk_token)} is not in the vocabulary of ${vocabulary.length} entries`,
@@ -46,7 +47,7 @@ export function readBpe(json: unknown, source: string): Bpe {
   return {
     kind: 'bpe',
     vocabulary,
-    merges: readMerges(model.merges, model.vocab, source),
+    merges: lists?.merges ?? readMerges(model.merges, model.vocab, source),
     unknown,
     fuseUnknown: model.fuse_unk,
     byteFallback: model.byte_fallback,

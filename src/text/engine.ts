@@ -3,7 +3,7 @@ import { textModule } from '../../build/text.js'
 import { encodeTexts, type Instance, noMemory, type PackedIds, type TextModule, utf8Length } from './blocks.js'
 import { cutsAtSpaces as bpeCutsAtSpaces, bytesBeforeSpaces, lookedUp, putBpe } from './bpe.js'
 import { allTokens, checkAdded, type Definition } from './definition.js'
-import { type BytesOf, bytesOfTokens, type Host, META } from './host.js'
+import { type BytesOf, bytesOfBase64, bytesOfTokens, type Host, META, writeToken } from './host.js'
 import { growthOf, putNormalizers } from './normalizers.js'
 import { cutsAtSpaces, type PreTokenizerStage, putPreTokenizers } from './pre-tokenizers.js'
 import { specialsAround } from './template.js'
@@ -23,7 +23,7 @@ const models = { wordpiece: 0, bpe: 1, unigram: 2, wordlevel: 3 } as const
 export async function startEngine(definition: Definition, source: string): Promise<Engine> {
   checkAdded(definition, source)
   const memory = new WebAssembly.Memory({ initial: 16, maximum: 65536 })
-  const bytes = Uint8Array.from(atob(textModule), char => char.charCodeAt(0))
+  const bytes = bytesOfBase64(textModule)!
   const { instance } = await WebAssembly.instantiate(bytes, { env: { memory } })
   const module = instance.exports as unknown as TextModule
   const host = { module, memory }
@@ -133,7 +133,7 @@ function putModel(host: Host, { model, form }: Definition, source: string): Entr
       putBpe(host, model, form, source)
       return lookedUp(model, form, bytesOf).map(({ id, bytes }) => ({ root: WORDS!, value: id, text: bytes }))
     case 'unigram':
-      putUnigram(host, model, bytesOf, source)
+      putUnigram(host, model, form, source)
       return []
     case 'wordlevel':
       module.setUpWordPiece(1, model.unknown)
@@ -179,7 +179,7 @@ function putEntries(host: Host, definition: Definition, entries: readonly Entry[
   const texts = new Uint8Array(memory.buffer, address + 12 * entries.length, bytes)
   let end = 0
   for (const [i, { root, value, text }] of entries.entries()) {
-    if (typeof text === 'string') encoder.encodeInto(text, texts.subarray(end))
+    if (typeof text === 'string') writeToken(text, 'utf8', texts, end)
     else texts.set(text, end)
     end += sizes[i]!
     ends![i] = end

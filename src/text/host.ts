@@ -19,10 +19,10 @@ export function place({ module, memory }: Host, data: Uint8Array | Int32Array | 
   return address
 }
 
-const encoder = new TextEncoder()
-
 /** ▁, which is a space in the module wherever the tokenizer makes ▁ of spaces. */
 export const META = '\u2581'
+
+const [SPACE, META_CODE, REPLACEMENT] = [0x20, 0x2581, 0xfffd]
 
 /**
  * What texts are to the model: UTF-8; UTF-8 with spaces for ▁ ("meta"); or bytes, which the vocabulary writes as the
@@ -32,8 +32,57 @@ export type TextForm = 'utf8' | 'meta' | 'bytes'
 
 export function bytesOfTokens(form: TextForm): BytesOf {
   if (form === 'bytes') return alphabetBytes
-  if (form === 'utf8') return token => encoder.encode(token)
-  return token => (token.includes(' ') ? undefined : encoder.encode(token.replaceAll(META, ' ')))
+  return token => {
+    const bytes = new Uint8Array(3 * token.length)
+    const end = writeToken(token, form, bytes, 0)
+    return end < 0 ? undefined : bytes.slice(0, end)
+  }
+}
+
+/**
+ * Writes a token in UTF-8, as a TextEncoder would, but sooner for short ones; a ▁ as a space where that is the form. Returns where it ends, −1 where
+ * it cannot occur in a text.
+ */
+export function writeToken(token: string, form: Exclude<TextForm, 'bytes'>, to: Uint8Array, at: number): number {
+  const meta = form === 'meta'
+  for (let i = 0; i < token.length; i++) {
+    let code = token.charCodeAt(i)
+    if (meta && code === SPACE) return -1
+    if (meta && code === META_CODE) code = SPACE
+    if (code < 0x80) {
+      to[at++] = code
+      continue
+    }
+    if (code >= 0xd800 && code < 0xe000) {
+      code = token.codePointAt(i)!
+      if (code > 0xffff) i++
+      else code = REPLACEMENT
+    }
+    if (code < 0x800) to[at++] = 0xc0 | (code >> 6)
+    else {
+      if (code < 0x10000) to[at++] = 0xe0 | (code >> 12)
+      else {
+        to[at++] = 0xf0 | (code >> 18)
+        to[at++] = 0x80 | ((code >> 12) & 0x3f)
+      }
+      to[at++] = 0x80 | ((code >> 6) & 0x3f)
+    }
+    to[at++] = 0x80 | (code & 0x3f)
+  }
+  return at
+}
+
+/** Undefined where it is not base 64. */
+export function bytesOfBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
+  let binary: string
+  try {
+    binary = atob(text)
+  } catch {
+    return undefined
+  }
+  const bytes = new Uint8Array(binary.length)
+  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i)
+  return bytes
 }
 
 /**

@@ -1,7 +1,7 @@
 // The normalizer "Precompiled" of tokenizer.json: SentencePiece's table of replacements, as a double array and the
 // texts that it names. assembly/text/precompiled.ts walks it; its units are described there.
 import * as v from 'valibot'
-import { type Host, place } from './host.js'
+import { bytesOfBase64, type Host, place } from './host.js'
 import { parsePart } from './parse.js'
 
 export interface Precompiled {
@@ -20,7 +20,7 @@ const Schema = v.looseObject({ precompiled_charsmap: v.string() })
 export function readPrecompiled(json: unknown, place: string, source: string): Precompiled {
   const { precompiled_charsmap: charsmap } = parsePart(Schema, json, source, place)
   const fail = (found: string) => new Error(`${source}: ${place}.precompiled_charsmap ${found}`)
-  const bytes = bytesFrom(charsmap)
+  const bytes = bytesOfBase64(charsmap)
   if (!bytes) throw fail('is not base 64; download the file again')
   const view = new DataView(bytes.buffer)
   const size = bytes.length >= 4 ? view.getUint32(0, true) : 0
@@ -34,14 +34,6 @@ export function readPrecompiled(json: unknown, place: string, source: string): P
   const growth = growthOf(units, replacements)
   if (growth === undefined) throw fail('leads out of its own double array; download the file again')
   return { kind: 'precompiled', charsmap, units, replacements, growth }
-}
-
-function bytesFrom(text: string): Uint8Array<ArrayBuffer> | undefined {
-  try {
-    return Uint8Array.from(atob(text), char => char.charCodeAt(0))
-  } catch {
-    return undefined
-  }
 }
 
 const offsetOf = (unit: number) => (unit >>> 10) << ((unit & 0x200) >>> 6)

@@ -4,6 +4,7 @@ import * as v from 'valibot'
 import { readBpe } from './bpe.js'
 import { readDecoders } from './decode.js'
 import { type AddedToken, type Definition, MAXIMUM_ID, type Model } from './definition.js'
+import type { Lists } from './large-json.js'
 import { readNormalizers } from './normalizers.js'
 import { parsePart, unsupported } from './parse.js'
 import { readPreTokenizers } from './pre-tokenizers.js'
@@ -27,13 +28,16 @@ const Added = v.looseObject({
   special: v.optional(v.boolean(), false),
 })
 
-/** What a tokenizer.json says, but for the names of the special tokens, which it does not know. */
-export function readTokenizerJson(json: unknown, source: string): Omit<Definition, 'special'> {
+/**
+ * What a tokenizer.json says, but for the names of the special tokens, which it does not know. `lists`: its vocabulary and
+ * merges, where they were read apart.
+ */
+export function readTokenizerJson(json: unknown, source: string, lists?: Lists): Omit<Definition, 'special'> {
   const parts = parsePart(Parts, json, source)
   const normalizers = readNormalizers(parts.normalizer, source)
   const meta = normalizers.some(({ kind }) => kind === 'meta')
   const { stages, form } = readPreTokenizers(parts.pre_tokenizer, meta ? 'meta' : 'utf8', source)
-  const model = readModel(parts.model, source)
+  const model = readModel(parts.model, source, lists)
   if (form === 'bytes' && model.kind !== 'bpe')
     throw new Error(`${source}: pre_tokenizer has ByteLevel, which is supported with the model BPE only`)
   const template = readTemplate(parts.post_processor, source)
@@ -49,16 +53,16 @@ export function readTokenizerJson(json: unknown, source: string): Omit<Definitio
   }
 }
 
-function readModel(json: { type?: string | undefined }, source: string): Model {
+function readModel(json: { type?: string | undefined }, source: string, lists: Lists | undefined): Model {
   switch (json.type ?? kindOf(json)) {
     case 'WordPiece':
-      return readWordPiece(json, source)
+      return readWordPiece(json, source, lists)
     case 'BPE':
-      return readBpe(json, source)
+      return readBpe(json, source, lists)
     case 'Unigram':
-      return readUnigram(json, source)
+      return readUnigram(json, source, lists)
     case 'WordLevel':
-      return readWordLevel(json, source)
+      return readWordLevel(json, source, lists)
     default:
       throw unsupported(source, 'model', json.type ?? 'without a type', 'WordPiece, BPE, Unigram, WordLevel')
   }

@@ -6,6 +6,7 @@ import type { PackedIds } from './blocks.js'
 import { decodeTokens } from './decode.js'
 import { allTokens, type Definition, type SpecialIds } from './definition.js'
 import { startEngine } from './engine.js'
+import { type LargeJson, parseLargeJson } from './large-json.js'
 import { joinPairs, type PackedPairs } from './pairs.js'
 import { specialsAround, type TemplatePiece } from './template.js'
 import { type Config, readConfig, specialKeys, specialName, specialToken } from './tokenizer-config.js'
@@ -68,17 +69,18 @@ export async function tokenizerFromFiles(files: TokenizerFiles, source: string):
   const text = (name: (typeof fileNames)[number]) => new TextDecoder().decode(files[name])
   const json = (name: (typeof fileNames)[number]) => files[name] && parseStrictJson(text(name), `${source}/${name}`)
   const config = readConfig(json('tokenizer_config.json'), json('special_tokens_map.json'), source)
-  const make = (file: string, read: () => unknown) => {
-    const definition = withSpecials(readTokenizerJson(read(), `${source}/${file}`), config)
+  const make = (file: string, read: () => unknown, large: LargeJson = { json: read(), lists: undefined }) => {
+    const definition = withSpecials(readTokenizerJson(large.json, `${source}/${file}`, large.lists), config)
     return makeTokenizer(definition, `${source}/${file}`, files, read)
   }
-  if (files['tokenizer.json']) return make('tokenizer.json', () => json('tokenizer.json'))
-  if (files['tokenizer.json.gz']) {
-    const unpacked = await unpack(files['tokenizer.json.gz'], `${source}/tokenizer.json.gz`)
-    return make('tokenizer.json.gz', () =>
-      parseStrictJson(new TextDecoder().decode(unpacked), `${source}/tokenizer.json.gz`),
-    )
+  const makeLarge = (file: string, bytes: Uint8Array) => {
+    const whole = () => new TextDecoder().decode(bytes)
+    const place = `${source}/${file}`
+    return make(file, () => parseStrictJson(whole(), place), parseLargeJson(whole(), place))
   }
+  if (files['tokenizer.json']) return makeLarge('tokenizer.json', files['tokenizer.json'])
+  if (files['tokenizer.json.gz'])
+    return makeLarge('tokenizer.json.gz', await unpack(files['tokenizer.json.gz'], `${source}/tokenizer.json.gz`))
   if (files['vocab.txt'])
     return make('vocab.txt', () =>
       vocabularyTxtJson(readLines(text('vocab.txt')), config, json('added_tokens.json'), source),

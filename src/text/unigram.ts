@@ -2,7 +2,8 @@
 import * as v from 'valibot'
 import { noMemory } from './blocks.js'
 import { MAXIMUM_ID } from './definition.js'
-import { type BytesOf, type Host, place } from './host.js'
+import { type Host, place, type TextForm, writeToken } from './host.js'
+import type { Lists } from './large-json.js'
 import { parsePart } from './parse.js'
 
 export interface Unigram {
@@ -21,16 +22,23 @@ const Schema = v.looseObject({
   vocab: v.custom<unknown[]>(value => Array.isArray(value), 'expected a list of pieces with their scores'),
 })
 
-export function readUnigram(json: unknown, source: string): Unigram {
+export function readUnigram(json: unknown, source: string, lists?: Lists): Unigram {
   const { unk_id: unknown, byte_fallback: byteFallback, vocab } = parsePart(Schema, json, source, 'model')
-  if (vocab.length > MAXIMUM_ID)
-    throw new Error(`${source}: model.vocab has ${vocab.length} entries, at most ${MAXIMUM_ID} are supported`)
+  const count = lists?.vocabulary.length ?? vocab.length
+  if (count > MAXIMUM_ID)
+    throw new Error(`${source}: model.vocab has ${count} entries, at most ${MAXIMUM_ID} are supported`)
   if (unknown === null || unknown === undefined)
     throw new Error(
       `${source}: model.unk_id is missing, which is not supported: name the piece that stands for unknown text`,
     )
-  if (unknown >= vocab.length)
-    throw new Error(`${source}: model.unk_id is ${unknown}, but model.vocab has ${vocab.length} entries`)
+  if (unknown >= count) throw new Error(`${source}: model.unk_id is ${unknown}, but model.vocab has ${count} entries`)
+  return { kind: 'unigram', ...(piecesIn(lists) ?? readPieces(vocab, source)), unknown, byteFallback }
+}
+
+const piecesIn = (lists: Lists | undefined): Pick<Unigram, 'vocabulary' | 'scores'> | undefined =>
+  lists?.scores && { vocabulary: lists.vocabulary as readonly string[], scores: lists.scores }
+
+function readPieces(vocab: readonly unknown[], source: string): Pick<Unigram, 'vocabulary' | 'scores'> {
   const vocabulary: string[] = []
   const scores = new Float64Array(vocab.length)
   for (const [id, entry] of vocab.entries()) {
@@ -42,7 +50,7 @@ export function readUnigram(json: unknown, source: string): Unigram {
     vocabulary.push(piece)
     scores[id] = score
   }
-  return { kind: 'unigram', vocabulary, scores, unknown, byteFallback }
+  return { vocabulary, scores }
 }
 
 /** Ids of the pieces that stand for bytes, −1 where there is none. (256) */
@@ -55,22 +63,27 @@ function byteIds(vocabulary: readonly string[]): Int32Array {
   return ids
 }
 
-export function putUnigram(host: Host, unigram: Unigram, bytesOf: BytesOf, source: string): void {
+export function putUnigram(host: Host, unigram: Unigram, form: TextForm, source: string): void {
   const { vocabulary, scores, unknown, byteFallback } = unigram
   const what = `${source}: the vocabulary`
   // A space that stands for U+2581 has not its bytes.
-  if (byteFallback && bytesOf('\u2581')?.length === 1 && !vocabulary.includes('\u2581'))
+  if (byteFallback && form === 'meta' && !vocabulary.includes('\u2581'))
     throw new Error(
       `${source}: model.byte_fallback with a vocabulary that lacks "\u2581" is not supported: add that piece`,
     )
   const lowest = scores.reduce((least, score) => Math.min(least, score), Number.POSITIVE_INFINITY)
   const bytesAt = byteFallback ? place(host, byteIds(vocabulary), what) : 0
   host.module.setUpUnigram(place(host, scores, what), lowest, unknown, bytesAt)
-  putEntries(host, vocabulary, bytesOf, what)
+  putEntries(host, vocabulary, form === 'meta' ? form : 'utf8', what)
 }
 
 /** The pieces by their bytes; those that cannot occur in a text are empty. */
-function putEntries({ module, memory }: Host, vocabulary: readonly string[], bytesOf: BytesOf, what: string): void {
+function putEntries(
+  { module, memory }: Host,
+  vocabulary: readonly string[],
+  form: Exclude<TextForm, 'bytes'>,
+  what: string,
+): void {
   const count = vocabulary.length
   const most = vocabulary.reduce((sum, piece) => sum + 3 * piece.length, 0)
   const address = module.stageUnigram(most, count) >>> 0
@@ -79,11 +92,8 @@ function putEntries({ module, memory }: Host, vocabulary: readonly string[], byt
   const text = new Uint8Array(memory.buffer, address + 4 * count, most)
   let end = 0
   for (const [id, piece] of vocabulary.entries()) {
-    const bytes = bytesOf(piece)
-    if (bytes) {
-      text.set(bytes, end)
-      end += bytes.length
-    }
+    const written = writeToken(piece, form, text, end)
+    if (written >= 0) end = written
     ends[id] = end
   }
   if (!module.buildUnigram(end, count)) throw noMemory(what, 64 * end)

@@ -1,5 +1,6 @@
 // The model "WordLevel" of tokenizer.json: every word a token, or unknown.
 import * as v from 'valibot'
+import type { Lists } from './large-json.js'
 import { parsePart } from './parse.js'
 import { readVocabulary, Vocabulary } from './vocabulary-json.js'
 import { unknownId } from './wordpiece.js'
@@ -12,8 +13,8 @@ export interface WordLevel {
 
 const Schema = v.looseObject({ unk_token: v.optional(v.string(), '<unk>'), vocab: Vocabulary })
 
-export function readWordLevel(json: unknown, source: string): WordLevel {
+export function readWordLevel(json: unknown, source: string, lists?: Lists): WordLevel {
   const { unk_token, vocab } = parsePart(Schema, json, source, 'model')
-  const vocabulary = readVocabulary(vocab, source)
+  const vocabulary = lists?.vocabulary ?? readVocabulary(vocab, source)
   return { kind: 'wordlevel', vocabulary, unknown: unknownId(vocabulary, unk_token, source) }
 }

@@ -1,5 +1,6 @@
 // The model "WordPiece" of tokenizer.json.
 import * as v from 'valibot'
+import type { Lists } from './large-json.js'
 import { parsePart } from './parse.js'
 import { readVocabulary, Vocabulary } from './vocabulary-json.js'
 
@@ -21,9 +22,9 @@ const Schema = v.looseObject({
   vocab: Vocabulary,
 })
 
-export function readWordPiece(json: unknown, source: string): WordPiece {
+export function readWordPiece(json: unknown, source: string, lists?: Lists): WordPiece {
   const model = parsePart(Schema, json, source, 'model')
-  const vocabulary = readVocabulary(model.vocab, source)
+  const vocabulary = lists?.vocabulary ?? readVocabulary(model.vocab, source)
   const maximumCharacters = model.max_input_chars_per_word
   if (!Number.isInteger(maximumCharacters) || maximumCharacters < 1 || maximumCharacters > 65535)
     throw new Error(
