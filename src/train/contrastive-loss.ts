@@ -12,7 +12,7 @@ import type { LossTarget } from '../ops/row-loss.js'
 import { triplet } from '../ops/triplet.js'
 import type { HostArray } from '../tensor/program.js'
 import { columnsOf, type Tensor, type Values } from '../tensor/tensor.js'
-import { input, type Param, type Trace } from '../tensor/trace.js'
+import { input, output, type Param, type Trace } from '../tensor/trace.js'
 import type { ContrastiveBatch } from './contrastive.js'
 
 export const lossKinds = ['infonce', 'both_directions', 'pairwise_softmax', 'triplet', 'margin_mse', 'kl'] as const
@@ -43,6 +43,8 @@ export interface LossOptions {
   readonly loss?: LossSettings
   readonly temperature: number
   readonly maskDuplicates?: boolean
+  /** Whether each query's own loss is kept to be read, as `losses` (Q); of several dimensions or directions the first one's. */
+  readonly keepLosses?: boolean
   /** Scores that are stored at a time; more are gone through by tiles. Default: SCORES_AT_ONCE. */
   readonly scoresAtOnce?: number
 }
@@ -120,8 +122,10 @@ export function recordLoss(
       accumulate: i === 0 ? 'addsToLoss' : 1,
     }
     const name = dimensions.length > 1 ? `scores.${dimension}` : 'scores'
-    if (onOwn(options)) recordOwn(trace, cut(q), cut(p), shared, options, to, name)
-    else recordOverBatch(trace, cut(q), cut(p), shared, options, to, name)
+    const losses = onOwn(options)
+      ? recordOwn(trace, cut(q), cut(p), shared, options, to, name)
+      : recordOverBatch(trace, cut(q), cut(p), shared, options, to, name)
+    if (options.keepLosses && i === 0) output(trace, 'losses', losses)
   })
 }
 
@@ -157,10 +161,10 @@ function recordOwn(
   options: LossOptions,
   to: LossTarget,
   name: string,
-): void {
+): Tensor {
   const { perQuery } = options.loss!
   const scores = groupScores(trace, q, p, { perQuery, temperature: options.temperature, name })
-  recordOwnScores(trace, scores, shared, options.loss!, to)
+  return recordOwnScores(trace, scores, shared, options.loss!, to)
 }
 
 /** The losses that look at scores (Q, perQuery) of queries and their own passages. */
@@ -199,7 +203,7 @@ function recordOverBatch(
   options: LossOptions & { readonly tiles: number },
   to: LossTarget,
   name: string,
-): void {
+): Tensor {
   const oneWay = (
     from: Tensor,
     over: Tensor,
@@ -211,17 +215,18 @@ function recordOverBatch(
     const { temperature, tiles } = options
     if (tiles > 1) {
       const tiling = { tiles, width: `tile.${side}` }
-      tiledCrossEntropy(trace, from, over, way, { temperature, tiling, name: `${name}.${side}` }, to.loss, sum)
-      return
+      const how = { temperature, tiling, name: `${name}.${side}` }
+      return tiledCrossEntropy(trace, from, over, way, how, to.loss, sum)
     }
     const scores = similarity(trace, from, over, temperature, `${name}.${side}`)
     if (way.labels) maskDuplicates(trace, scores, way.targets, way.labels)
-    crossEntropy(trace, scores, way, to.loss, sum)
+    return crossEntropy(trace, scores, way, to.loss, sum)
   }
-  oneWay(q, p, { targets: targets!, labels }, 'P', to.accumulate)
-  if (!back) return
+  const losses = oneWay(q, p, { targets: targets!, labels }, 'P', to.accumulate)
+  if (!back) return losses
   const { perQuery } = options.loss!
   const positives =
     perQuery === 1 ? p : everyFirstRow(trace, p, q.shape[0]!, perQuery * columnsOf(p), `${name}.positives`)
   oneWay(positives, q, back, 'Q', 1)
+  return losses
 }

@@ -78,6 +78,18 @@ export function recordChunkBackward(trace: Trace, side: Side, settings: Contrast
   backward(trace, out, dout)
 }
 
+/** The loss on all representations, without gradients. */
+export function recordLossAlone(
+  trace: Trace,
+  settings: ContrastiveSettings,
+  reps: Tensor,
+  loss: Tensor,
+  tiles: number,
+): void {
+  const [q, p] = splitRows(trace, reps, ['Q', 'P'], ['query', 'passage'])
+  recordLoss(trace, q!, p!, lossOptions(settings, tiles), loss)
+}
+
 /** The loss on all representations, and its gradient into `dreps`. */
 export function recordCachedLoss(
   trace: Trace,

@@ -16,6 +16,7 @@ import {
   recordChunk,
   recordChunkBackward,
   recordForwardAndLoss,
+  recordLossAlone,
   type Side,
   sidesOf,
 } from './contrastive-trace.js'
@@ -59,7 +60,9 @@ export interface ContrastiveTrainer {
   step(
     batches: readonly ContrastiveBatch[],
     at: { rate: number; t: number; seed: number; counter: number },
-  ): Promise<StepStatus>
+  ): Promise<StepStatus & { readonly losses?: readonly Float32Array[] }>
+  /** The losses (Q) that a step over this batch would have, with its dropout; needs `keepLosses`. */
+  measure(batch: ContrastiveBatch, at: { seed: number; counter: number }): Promise<Float32Array>
   /** Gradients only, left in the segments: for tests and for those who step themselves. */
   gradients(batch: ContrastiveBatch, at: { seed: number; counter: number }): Promise<number>
   /** Of all that it holds beside the parameters: enough for the largest step so far. In bytes. */
@@ -107,18 +110,53 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
       if (withUpdate) update(trace)
     })
 
-  const microBatch = async (batch: ContrastiveBatch, at: Values, withUpdate: boolean): Promise<void> => {
+  const fits = (sequences: number) => chunkSize === undefined || sequences <= chunkSize
+
+  /** → the program that had the loss */
+  const microBatch = async (batch: ContrastiveBatch, at: Values, withUpdate: boolean): Promise<Program> => {
     const sides = sidesOf(batch, settings)
     const sequences = batch.query.offsets.length + batch.passage.offsets.length - 2
-    if (chunkSize === undefined || sequences <= chunkSize) {
-      const arrays = sides.map(side => batchArrays(side.batch, side.prefix, side.encoder))
-      const shape = lossShape(batch, settings)
-      const values = Object.assign({ ...at, ...shape.values }, ...arrays.map(a => a.values))
-      const inputs = Object.assign(lossInputs(batch, settings), ...arrays.map(a => a.inputs))
-      return wholeStep(withUpdate, shape.tiles).run(values, inputs)
-    }
-    await cachedGradients(batch, sides, sequences, at)
+    if (fits(sequences)) return runWhole(tiles => wholeStep(withUpdate, tiles), batch, sides, at)
+    const lossProgram = await cachedGradients(batch, sides, sequences, at)
     if (withUpdate) await program('update', update).run(at)
+    return lossProgram
+  }
+
+  const runWhole = async (
+    made: (tiles: number) => Program,
+    batch: ContrastiveBatch,
+    sides: Side[],
+    at: Values,
+  ): Promise<Program> => {
+    const arrays = sides.map(side => batchArrays(side.batch, side.prefix, side.encoder))
+    const { values, tiles } = lossShape(batch, settings)
+    const whole = made(tiles)
+    const inputs = Object.assign(lossInputs(batch, settings), ...arrays.map(a => a.inputs))
+    await whole.run(Object.assign({ ...at, ...values }, ...arrays.map(a => a.values)), inputs)
+    return whole
+  }
+
+  const runCachedLoss = async (made: (tiles: number) => Program, batch: ContrastiveBatch, at: Values) => {
+    const { values, tiles } = lossShape(batch, settings)
+    const lossProgram = made(tiles)
+    await lossProgram.run({ ...at, ...values }, lossInputs(batch, settings))
+    return lossProgram
+  }
+
+  const measureLosses = async (batch: ContrastiveBatch, at: Values): Promise<Float32Array> => {
+    const sides = sidesOf(batch, settings)
+    const sequences = batch.query.offsets.length + batch.passage.offsets.length - 2
+    const measuring = (name: string, record: (trace: Trace, tiles: number) => void) => (tiles: number) =>
+      program(`${name}.${tiles}`, trace => record(trace, tiles), false)
+    if (fits(sequences)) {
+      const whole = measuring('measure', (trace, tiles) => recordForwardAndLoss(trace, settings, status.loss, tiles))
+      return (await runWhole(whole, batch, sides, at)).read('losses')
+    }
+    const { reps } = await cachedForward(sides, sequences, at)
+    const alone = measuring('cache.measure', (trace, tiles) =>
+      recordLossAlone(trace, settings, reps, status.loss, tiles),
+    )
+    return (await runCachedLoss(alone, batch, at)).read('losses')
   }
 
   // The programs that are bound to the cache go with it.
@@ -133,12 +171,15 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
     if (old) freeTensors(backend, [old.reps, old.dreps])
   }
 
-  const cachedGradients = async (
-    batch: ContrastiveBatch,
-    sides: Side[],
-    sequences: number,
-    at: Values,
-  ): Promise<void> => {
+  const eachChunk = async (sides: Side[], at: Values, made: (side: Side) => Program) => {
+    for (const side of sides)
+      for (const { part, first } of chunksOf(side.batch, chunkSize!)) {
+        const { values, inputs } = batchArrays(part, side.prefix, side.encoder)
+        await made(side).run({ ...at, ...values, first: side.first + first }, inputs)
+      }
+  }
+
+  const cachedForward = async (sides: Side[], sequences: number, at: Values) => {
     if (!cache || cache.rows < sequences) {
       releaseCache()
       cache = {
@@ -148,35 +189,40 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
       }
     }
     const { reps, dreps } = cache
-    const eachChunk = async (made: (side: Side) => Program) => {
-      for (const side of sides)
-        for (const { part, first } of chunksOf(side.batch, chunkSize!)) {
-          const { values, inputs } = batchArrays(part, side.prefix, side.encoder)
-          await made(side).run({ ...at, ...values, first: side.first + first }, inputs)
-        }
-    }
-    await eachChunk(side =>
+    await eachChunk(sides, at, side =>
       program(`cache.forward.${side.prefix}`, trace => void recordChunk(trace, side, settings, reps), false),
     )
-    const { values, tiles } = lossShape(batch, settings)
-    const lossProgram = program(`cache.loss.${tiles}`, trace =>
-      recordCachedLoss(trace, settings, reps, dreps, status.loss, tiles),
-    )
-    await lossProgram.run({ ...at, ...values }, lossInputs(batch, settings))
-    await eachChunk(side =>
+    return { reps, dreps }
+  }
+
+  const cachedGradients = async (
+    batch: ContrastiveBatch,
+    sides: Side[],
+    sequences: number,
+    at: Values,
+  ): Promise<Program> => {
+    const { reps, dreps } = await cachedForward(sides, sequences, at)
+    const withGradient = (tiles: number) =>
+      program(`cache.loss.${tiles}`, trace => recordCachedLoss(trace, settings, reps, dreps, status.loss, tiles))
+    const lossProgram = await runCachedLoss(withGradient, batch, at)
+    await eachChunk(sides, at, side =>
       program(`cache.backward.${side.prefix}`, trace => recordChunkBackward(trace, side, settings, dreps)),
     )
+    return lossProgram
   }
 
   return {
     async step(batches, { rate, t, seed, counter }) {
       const shared = updateValues(rate, t, optimizer)
+      const losses: Float32Array[] = []
       for (const [i, batch] of batches.entries()) {
         const at = { ...shared, seed, step: counter + i, addsToLoss: i === 0 ? 0 : 1 }
-        await microBatch(batch, at, i === batches.length - 1)
+        const lossProgram = await microBatch(batch, at, i === batches.length - 1)
+        if (settings.keepLosses) losses.push(await lossProgram.read('losses'))
       }
-      return readStatus(backend, status)
+      return { ...(await readStatus(backend, status)), ...(settings.keepLosses && { losses }) }
     },
+    measure: (batch, { seed, counter }) => measureLosses(batch, { seed, step: counter, addsToLoss: 0 }),
     async gradients(batch, { seed, counter }) {
       await microBatch(batch, { seed, step: counter, addsToLoss: 0 }, false)
       return (await readStatus(backend, status)).loss

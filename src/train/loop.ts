@@ -12,12 +12,15 @@ import type { Trainable } from '../tensor/parameters.js'
 import { type Checkpoint, putParameters, putSnapshot, takeParameters, takeSnapshot } from './checkpoint.js'
 import { type ContrastiveBatch, type ContrastiveTrainer, candidatesOf } from './contrastive.js'
 import { rateFactor, type ScheduleSettings } from './schedule.js'
+import { type Weighting, weighted } from './weighting.js'
 
 /** A query, its positive and what hard negatives there are: sequences of the store. */
 export interface Example {
   readonly query: number
   readonly positive: number
   readonly negatives: readonly number[]
+  /** The same in other words, such as with another prompt: each time one of these is drawn. */
+  readonly variants?: readonly Example[]
 }
 
 export interface LoopSettings {
@@ -31,6 +34,8 @@ export interface LoopSettings {
   readonly dropLast: boolean
   /** How examples are put into batches; default: uniform. */
   readonly order?: ExampleOrder
+  /** What the examples of several sets count in the loss; default: all the same. */
+  readonly weighting?: Weighting
   /** Hard negatives drawn a query. */
   readonly hardNegatives: number
   /** Whether the other queries' passages are candidates too. */
@@ -55,6 +60,8 @@ export interface StepRecord {
   readonly seconds: number
   /** Of several training sets: examples drawn from each. */
   readonly drawn?: readonly number[]
+  /** What the weighting of the sets says of the step. */
+  readonly weighting?: Readonly<Record<string, unknown>>
   /** Where the step ended in an evaluation. */
   readonly dev_score?: number
 }
@@ -86,6 +93,7 @@ interface LoopState {
   readonly step: number
   readonly counter: number
   readonly sampler: ExampleBatchesState
+  readonly weighting?: unknown
   readonly best?: { readonly step: number; readonly score: number }
   readonly evaluationsSinceBest: number
   readonly repeatedNegatives: number
@@ -101,13 +109,14 @@ export async function trainLoop(
   hooks: LoopHooks = {},
   resume?: Checkpoint,
 ): Promise<LoopResult> {
-  const { steps, seed, batchSize, accumulation, dropLast, order = { kind: 'uniform' } } = settings
+  const { steps, seed, batchSize, accumulation, dropLast, weighting, order = { kind: 'uniform' } } = settings
   const sampler = createExampleBatches({ seed, examples: examples.length, batchSize, dropLast, order })
   let state: LoopState = { step: 0, counter: 0, sampler: sampler.save(), evaluationsSinceBest: 0, repeatedNegatives: 0 }
   let best = resume?.best
   if (resume) {
     state = resume.state as LoopState
     sampler.restore(state.sampler)
+    weighting?.restore(state.weighting)
     putSnapshot(backend, trainable, resume.snapshot)
   }
   const checkpoint = async () => {
@@ -125,10 +134,10 @@ export async function trainLoop(
     const started = performance.now()
     const rate = settings.learningRate * rateFactor(state.step, settings.schedule)
     const drawn = Array.from({ length: accumulation }, () => drawBatch(sampler, texts, examples, settings))
-    const { loss, gradientNorm, finite } = await trainer.step(
-      drawn.map(d => d.batch),
-      { rate, t: state.step + 1, seed, counter: state.counter },
-    )
+    const at = { rate, t: state.step + 1, seed, counter: state.counter }
+    const batches = weighting ? await weighted(weighting, drawn, trainer, at) : drawn.map(({ batch }) => batch)
+    const { loss, gradientNorm, finite, losses } = await trainer.step(batches, at)
+    const said = await weighting?.end(state.step, drawn.map(setsOf), losses ?? [])
     if (!finite || !Number.isFinite(loss))
       throw new Error(
         `step ${state.step}: the ${Number.isFinite(loss) ? `gradient norm is ${gradientNorm}` : `loss is ${loss}`}, expected a finite number; ` +
@@ -144,6 +153,7 @@ export async function trainLoop(
       step: done,
       counter: state.counter + accumulation,
       sampler: sampler.save(),
+      ...(weighting && { weighting: weighting.save() }),
       repeatedNegatives: state.repeatedNegatives + drawn.reduce((total, d) => total + d.repeated, 0),
     }
     const due = (every: number | undefined) => every !== undefined && (done % every === 0 || done === steps)
@@ -168,6 +178,7 @@ export async function trainLoop(
       tokens,
       seconds,
       ...('sets' in order && { drawn: countSets(order.sets.length, drawn) }),
+      ...(said && { weighting: said }),
     }
     await hooks.onStep?.({ ...record, ...(devScore !== undefined && { dev_score: devScore }) })
     if (due(settings.checkpointEvery) || (stoppedEarly && settings.checkpointEvery !== undefined)) await checkpoint()
@@ -190,7 +201,9 @@ const countSets = (sets: number, drawn: readonly Drawn[]): number[] => {
   return counts
 }
 
-interface Drawn {
+const setsOf = ({ sets = new Int32Array() }: Drawn): Int32Array => sets
+
+export interface Drawn {
   readonly batch: ContrastiveBatch
   readonly epoch: number
   readonly repeated: number
@@ -205,7 +218,10 @@ function drawBatch(
 ): Drawn {
   const { hardNegatives, inBatch, accumulation } = settings
   const { indices, epoch, sets } = sampler.next()
-  const chosen = Array.from(indices, index => examples[index]!)
+  const chosen = Array.from(indices, index => {
+    const { variants, ...own } = examples[index]!
+    return variants ? variants[sampler.drawInteger(variants.length)]! : own
+  })
   let repeated = 0
   const passages = chosen.flatMap(({ positive, negatives }) => {
     if (hardNegatives === 0) return [positive]

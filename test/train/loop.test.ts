@@ -55,6 +55,7 @@ function madeUp(losses: Record<number, number> = {}) {
       const loss = losses[t - 1] ?? t - 1
       return { loss, gradientNorm: 1, finite: Number.isFinite(loss) }
     },
+    measure: () => Promise.reject(new Error('not asked')),
     gradients: async () => 0,
     peakBytes: () => 0,
     release() {},
