@@ -39,6 +39,10 @@ export function copy_columns(x: usize, y: usize, rows: u32, source: u32, columns
   }
 }
 
+export function place_columns(x: usize, y: usize, rows: u32, columns: u32, xColumns: u32, yColumns: u32, from: u32, to: u32, accumulate: u32, begin: u32, end: u32): void {
+  for (let i = begin; i < end; i++) moveRow(at(rowAt(x, i, xColumns), from), at(rowAt(y, i, yColumns), to), columns, accumulate != 0)
+}
+
 export function fill(x: usize, count: u32, value: f32, begin: u32, end: u32): void {
   const values = f32x4.splat(value)
   let i = begin

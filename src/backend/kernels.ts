@@ -121,6 +121,12 @@ export const kernels = {
     params: { rows: u32, source: u32, columns: u32, accumulate: u32 },
     units: units('rows'),
   },
+  // y (rows, yColumns)[row, to + j] = [y +] x (rows, xColumns)[row, from + j] for j < columns
+  place_columns: {
+    tensors: { x: read, y: update },
+    params: { rows: u32, columns: u32, xColumns: u32, yColumns: u32, from: u32, to: u32, accumulate: u32 },
+    units: units('rows'),
+  },
   // y = x · mask · scale; the mask of (row, channel) is word (channel & 1) of threefry2x32((keys[row], channel >> 1), (key0, key1))
   dropout: {
     tensors: { x: read, keys: spec('read', 'u32'), y: write },

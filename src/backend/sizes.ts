@@ -50,6 +50,7 @@ const sizes: Sizes = {
   scatter_rows: p => ({ starts: p.count + 1, targets: p.count }),
   copy_rows: p => ({ x: (p.from + p.rows) * p.columns, y: (p.to + p.rows) * p.columns }),
   copy_columns: p => ({ x: p.rows * p.source, y: matrix(p) }),
+  place_columns: p => ({ x: p.rows * p.xColumns, y: p.rows * p.yColumns }),
   dropout: p => ({ x: matrix(p), keys: p.rows, y: matrix(p) }),
   layer_norm_forward: p => ({
     x: matrix(p),

@@ -69,6 +69,7 @@ export interface SearchSettings {
   readonly protocol: 'beir' | 'trec'
   readonly measures?: readonly string[]
   readonly maxLength?: number | undefined
+  readonly dimensions?: number | undefined
   readonly precision: Precision
   readonly backend: BackendOptions
   readonly bm25: Bm25Options
@@ -86,7 +87,7 @@ export interface SearchedCollection {
 /** With the model, or with BM25 where that is asked for and no folder has its name. */
 export async function searchCollection(asked: SearchSettings): Promise<SearchedCollection> {
   const options = { ...asked, data: await dataFolder(asked.data) }
-  const { model, maxLength, bm25 } = options
+  const { model, maxLength, dimensions, bm25 } = options
   if (model !== 'bm25') {
     refuseBm25Options(bm25, `--model is ${model}`)
     await checkModelFolder(model, ['bm25'])
@@ -98,6 +99,8 @@ export async function searchCollection(asked: SearchSettings): Promise<SearchedC
     return searchByModel(options)
   }
   refusePrecision(options, '--model is bm25')
+  if (dimensions !== undefined)
+    throw usageError('--dimensions cuts the vectors of an encoder, but --model bm25 has none; leave it out')
   if (maxLength !== undefined)
     throw usageError('--max-length cuts texts to tokens of a model, but --model bm25 takes all words; leave it out')
   return searchByWords(options)
@@ -153,7 +156,7 @@ async function searchByModel(options: SearchSettings): Promise<SearchedCollectio
     sayTruncated(tokenized.truncated, maxLength, progress)
     const { backend } = await openChosenBackend(options.backend, line => progress.say(line))
     try {
-      const { encoder } = await placeModel(backend, source, undefined, { precision })
+      const { encoder } = await placeModel(backend, source, undefined, { precision, dimensions: options.dimensions })
       const onProgress = (each: { done: number; total: number; unit: string }) =>
         shown.show({ name: `encoding ${collection.name}`, ...each })
       const scored = await evaluateCollection(
@@ -166,9 +169,10 @@ async function searchByModel(options: SearchSettings): Promise<SearchedCollectio
       )
       shown.end()
       const { kind, description } = backend
-      const { pooling } = encoder
+      const pooling = encoder.pooling.join('+')
       const parts = {
         ...{ protocol, k, maxLength, pooling, modelHash, precision },
+        dimensions: encoder.dimensions,
         queryPrompt: promptFor(settings, 'query'),
         documentPrompt: promptFor(settings, 'document'),
         similarity: settings.similarity,

@@ -4,9 +4,11 @@ import { counted } from '../data/counted.js'
 import { writeRows } from '../data/safetensors-rows.js'
 import type { PackedBatch } from '../model/batch.js'
 import type { ModelConfig } from '../model/config.js'
+import { encoderWidth } from '../model/encoder.js'
+import { type PoolingMode, supportedPooling } from '../model/sentence-transformers.js'
 import { createSequenceEncoder, createTokenEncoder, type SequenceEncoder } from '../retrieve/encode.js'
 import type { OpenedBackend } from '../run/backend.js'
-import { inputTexts, openModelUnhashed, placeModel, type UnhashedSource } from '../run/model.js'
+import { openModelUnhashed, packTexts, placeModel, type UnhashedSource } from '../run/model.js'
 import { checkWritable, writeFileWith } from '../runtime/write.js'
 import { loadTokenizer } from '../text/tokenizer.js'
 import { sayTruncated, textLength } from './collection.js'
@@ -14,6 +16,7 @@ import { checkLimits, type Lines, type LinesWindow, readWindows } from './encode
 import { usageError } from './errors.js'
 import {
   type BackendOptions,
+  dimensionsOption,
   interruptSignal,
   openChosenBackend,
   openProgress,
@@ -34,7 +37,8 @@ interface EncodeOptions extends BackendOptions, PrecisionOption {
   readonly input: string
   readonly output: string
   readonly prompt?: string
-  readonly pooling?: 'mean' | 'cls' | 'none'
+  readonly pooling?: PoolingMode | 'none'
+  readonly dimensions?: number
   readonly maxLength?: number
   readonly batchTokens?: number
   readonly json?: boolean
@@ -57,11 +61,11 @@ export const encodeCommand = (): Command =>
         .option('--prompt <text>', "put in front of each text, in place of the model's default prompt")
         .addOption(
           new Option('--pooling <mode>', "none: every token's last hidden state (the model's)").choices([
-            'mean',
-            'cls',
+            ...supportedPooling,
             'none',
           ]),
         )
+        .addOption(dimensionsOption())
         .option('--max-length <n>', "tokens a text is cut to (the model's)", positiveInteger)
         .addOption(precisionOption())
         .option('--batch-tokens <n>', 'tokens computed at a time; fewer need less memory', positiveInteger),
@@ -80,6 +84,8 @@ Examples:
 
 async function encodeFile(options: EncodeOptions): Promise<void> {
   const { model, output, json } = options
+  if (options.pooling === 'none' && options.dimensions)
+    throw usageError('--dimensions cuts text vectors, but --pooling none gives token states; leave one of them out')
   if (output === '-' && json) throw usageError('--output - and --json would both write to standard output')
   await checkWritable(output)
   const input = await inputFile(options.input, 'corpus.jsonl')
@@ -113,9 +119,11 @@ async function encodeWith(
     const [pack, { backend }] = await Promise.all([packer(source, options), opening])
     signal.throwIfAborted()
     const { pooling, batchTokens } = options
-    const pooled = pooling === 'mean' || pooling === 'cls' ? { pooling } : {}
-    const { encoder } = await placeModel(backend, source, undefined, { ...pooled, precision: options.precision })
     const everyToken = pooling === 'none'
+    const { precision, dimensions } = options
+    // Token states have no dimensions to cut, and need no pooling that is supported.
+    const head = everyToken ? { pooling: 'mean' as const } : { ...(pooling && { pooling }), dimensions }
+    const { encoder } = await placeModel(backend, source, undefined, { ...head, precision })
     const made = everyToken ? createTokenEncoder(backend, encoder) : createSequenceEncoder(backend, encoder)
     const shown = phases(progress)
     const encoded = await encodeWindows(
@@ -124,7 +132,7 @@ async function encodeWith(
         pack,
         made,
         everyToken,
-        width: encoder.config.hidden,
+        width: everyToken ? encoder.config.hidden : encoderWidth(encoder),
         output: options.output,
       },
       { signal, ...(batchTokens && { batchTokens }) },
@@ -144,19 +152,15 @@ type Pack = (lines: Lines) => PackedBatch & { truncated: number }
 async function packer(source: UnhashedSource, options: EncodeOptions): Promise<Pack> {
   const { settings } = source
   const maxLength = textLength(options.maxLength, source)
-  const { prompts, defaultPromptName, includePrompt } = settings
+  const { prompts, defaultPromptName } = settings
   const prompt = options.prompt ?? (defaultPromptName ? (prompts[defaultPromptName] ?? '') : '')
   const folder = source.folder ?? options.model
   // Ids need none: the folder may lack one.
   const tokenizer = await loadTokenizer(folder).catch((error: Error) => error)
   return lines => {
     if (lines.ids.length > 0) return packIds(lines, source.weights.config)
-    if (prompt !== '' && !includePrompt)
-      throw new Error(
-        'this model leaves its prompt out of the pooling (include_prompt = false), which is not supported',
-      )
     if (tokenizer instanceof Error) throw tokenizer
-    return tokenizer.encode(inputTexts(settings, 'document', lines.texts, prompt), { maxLength })
+    return packTexts(tokenizer, settings, 'document', lines.texts, maxLength, prompt)
   }
 }
 

@@ -12,6 +12,7 @@ import { usageError } from './errors.js'
 import {
   type BackendOptions,
   depth,
+  dimensionsOption,
   openProgress,
   type PrecisionOption,
   positiveInteger,
@@ -31,6 +32,7 @@ interface EvalOptions extends BackendOptions, Bm25Options, PrecisionOption {
   readonly run?: string
   readonly k: number
   readonly maxLength?: number
+  readonly dimensions?: number
   readonly protocol: 'beir' | 'trec'
   readonly measures?: string
   readonly complete?: boolean
@@ -53,6 +55,7 @@ export const evalCommand = (): Command =>
           .option('--run <file>', 'a TREC run to score against --qrels')
           .option('-k, --k <n>', 'documents retrieved for a query', depth, 100)
           .option('--max-length <n>', "tokens a text is cut to (the model's)", positiveInteger)
+          .addOption(dimensionsOption())
           .addOption(precisionOption())
           .addOption(
             new Option('--protocol <name>', "beir drops a document with the query's own id; trec does not")
@@ -136,6 +139,7 @@ async function scoreModel(options: EvalOptions): Promise<void> {
   const { scored, collection, fingerprint, backend } = await searchCollection({
     ...{ model, data, split, k, protocol, measures, quiet },
     maxLength: options.maxLength,
+    dimensions: options.dimensions,
     precision: options.precision,
     backend: options,
     bm25: options,

@@ -77,6 +77,13 @@ export const precisionOption = (): Option =>
     .choices(['f32', 'int8'])
     .default('f32')
 
+/** Matryoshka: so many first columns of a vector are kept. */
+export const dimensionsOption = (): Option =>
+  new Option(
+    '--dimensions <n>',
+    "columns kept of each vector (all); for models trained for it ('Matryoshka')",
+  ).argParser(positiveInteger)
+
 export interface PrecisionOption {
   readonly precision: Precision
 }

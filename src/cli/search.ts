@@ -8,6 +8,7 @@ import { usageError } from './errors.js'
 import {
   type BackendOptions,
   depth,
+  dimensionsOption,
   type PrecisionOption,
   positiveInteger,
   precisionOption,
@@ -23,6 +24,7 @@ interface SearchOptions extends BackendOptions, Bm25Options, PrecisionOption {
   readonly output: string
   readonly k: number
   readonly maxLength?: number
+  readonly dimensions?: number
   readonly json?: boolean
   readonly quiet?: boolean
 }
@@ -39,6 +41,7 @@ export const searchCommand = (): Command =>
           .option('--split <name>', 'whose queries are asked', 'test')
           .option('-k, --k <n>', 'documents a query', depth, 100)
           .option('--max-length <n>', "tokens a text is cut to (the model's)", positiveInteger)
+          .addOption(dimensionsOption())
           .addOption(precisionOption()),
       ),
     ),
@@ -56,9 +59,9 @@ async function writeSearch(options: SearchOptions): Promise<void> {
   const { output, json } = options
   if (output === '-' && json) throw usageError('--output - and --json would both write to standard output')
   await checkWritable(output)
-  const { model, data, split, k, maxLength, precision, quiet } = options
+  const { model, data, split, k, maxLength, dimensions, precision, quiet } = options
   const { scored, backend } = await searchCollection({
-    ...{ model, data, split, k, maxLength, precision, quiet },
+    ...{ model, data, split, k, maxLength, dimensions, precision, quiet },
     protocol: 'trec',
     backend: options,
     bm25: options,

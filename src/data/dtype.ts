@@ -101,3 +101,48 @@ export const toI32: Converters<Int32Array> = {
   I64: fromPairs(true),
   U64: fromPairs(false),
 }
+
+/** The floating dtypes that weights are written in. */
+export type StoredFloat = 'F32' | 'F16' | 'BF16'
+
+/** An f32's bits as an f16, to the nearest, ties to even; beyond 65,504 infinite. */
+function halfOf(bits: number): number {
+  const sign = (bits >>> 16) & 0x8000
+  const magnitude = bits & 0x7fffffff
+  if (magnitude > 0x7f800000) return sign | 0x7e00 // NaN
+  if (magnitude >= 0x477ff000) return sign | 0x7c00
+  if (magnitude >= 0x38800000) {
+    const rebased = magnitude - 0x38000000 // the exponent's bias 127 → 15
+    return sign | ((rebased + 0xfff + ((rebased >> 13) & 1)) >> 13)
+  }
+  // Subnormal: a multiple of 2^−24. Adding 0.5 (exponent 126) leaves those multiples in the lowest bits, rounded to even.
+  float[0] = 0.5
+  const half = floatBits[0] as number
+  floatBits[0] = magnitude
+  float[0] = (float[0] as number) + 0.5
+  return sign | ((floatBits[0] as number) - half)
+}
+
+const float = new Float32Array(1)
+const floatBits = new Uint32Array(float.buffer)
+
+/**
+ * Values as they are stored in this dtype: the nearest ones, ties to even. Fails where a finite value has none (f16 ends at 65,504); `name` is
+ * the tensor's.
+ */
+export function narrowed(values: Float32Array, dtype: StoredFloat, name: string): Float32Array | Uint16Array {
+  if (dtype === 'F32') return values
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length)
+  const out = new Uint16Array(values.length)
+  const infinite = dtype === 'F16' ? 0x7c00 : 0x7f80
+  for (let i = 0; i < bits.length; i++) {
+    const word = bits[i] as number
+    const nan = (word & 0x7fffffff) > 0x7f800000
+    const rounded = (word + 0x7fff + ((word >>> 16) & 1)) >>> 16
+    const stored = dtype === 'F16' ? halfOf(word) : nan ? (word >>> 16) | 0x40 : rounded
+    if ((stored & 0x7fff) === infinite && Number.isFinite(values[i]))
+      throw new Error(`${name} holds ${values[i]}, which is too large for ${dtype}; write bf16 or f32`)
+    out[i] = stored
+  }
+  return out
+}

@@ -20,6 +20,8 @@ export interface PackedBatch {
   readonly typeIds?: Int32Array
   /** (B): each sequence's row in the whole batch, which keys its dropout; 0 … B − 1 where absent. */
   readonly rows?: Int32Array
+  /** (B): the first position of each sequence that the pooling counts, where a prompt is left out; all 0 where absent. */
+  readonly starts?: Int32Array
 }
 
 /** What a batch's inputs depend on. */
@@ -161,6 +163,7 @@ export function batchArrays(
   }
   const inputs: Record<string, HostArray> = {
     [`${prefix}offsets`]: offsets,
+    [`${prefix}starts`]: batch.starts ?? new Int32Array(sequences),
     [`${prefix}keys`]: keys,
     [`${prefix}tiles`]: tiles,
   }
@@ -254,7 +257,8 @@ export function selectSequences(batch: PackedBatch, chosen: ArrayLike<number>): 
     ids.set(batch.ids.subarray(start, end), offsets[i])
     typeIds?.set(batch.typeIds!.subarray(start, end), offsets[i])
   }
-  return { ids, offsets, ...(typeIds && { typeIds }) }
+  const starts = batch.starts && Int32Array.from(chosen, b => batch.starts![b]!)
+  return { ids, offsets, ...(typeIds && { typeIds }), ...(starts && { starts }) }
 }
 
 /** Batches one after another; rows are counted through. */
@@ -264,13 +268,15 @@ export function joinBatches(batches: readonly PackedBatch[]): PackedBatch {
   const ids = new Int32Array(tokens)
   const typeIds = new Int32Array(tokens)
   const offsets = new Int32Array(sequences + 1)
+  const starts = batches.some(batch => batch.starts) ? new Int32Array(sequences) : undefined
   let [token, sequence] = [0, 0]
   for (const batch of batches) {
     ids.set(batch.ids, token)
     if (batch.typeIds) typeIds.set(batch.typeIds, token)
+    if (batch.starts) starts!.set(batch.starts, sequence)
     for (let b = 1; b < batch.offsets.length; b++) offsets[sequence + b] = token + batch.offsets[b]!
     token += batch.ids.length
     sequence += batch.offsets.length - 1
   }
-  return { ids, offsets, typeIds }
+  return { ids, offsets, typeIds, ...(starts && { starts }) }
 }

@@ -1,13 +1,12 @@
 // A model folder: config.json, the way to a vector (sentence-transformers' files), and the weights under one set of names,
-// those of Hugging Face's bare models. Read with every contradiction named at once, written whole or not at all.
-import { jsonText } from '../data/json.js'
-import { openSafetensors, type SafetensorsFile, type TensorToWrite, writeSafetensors } from '../data/safetensors.js'
+// those of Hugging Face's bare models. Read with every contradiction named at once; writing.ts writes.
+import { openSafetensors, type SafetensorsFile } from '../data/safetensors.js'
 import { shapeText, type TensorInfo } from '../data/safetensors-header.js'
 import { exists, hashFile, isFolder, join, readBytes } from '../runtime/files.js'
-import { writeFile, writeFolderWith } from '../runtime/write.js'
-import { type ModelConfig, readConfig, toConfigJson } from './config.js'
+import { type ModelConfig, readConfig } from './config.js'
+import { denseName, denseTensors, openDense } from './dense.js'
 import { canonicalName } from './families.js'
-import { readSentenceSettings, type SentenceSettings, writeSentenceSettings } from './sentence-transformers.js'
+import { readSentenceSettings, type SentenceSettings } from './sentence-transformers.js'
 import { type ExpectedTensor, expectedTensors } from './tensors.js'
 
 const floating = ['F32', 'F16', 'BF16', 'F64']
@@ -47,7 +46,7 @@ export interface ModelFolder {
   readonly path: string
   readonly config: ModelConfig
   readonly settings: SentenceSettings
-  /** In the order of `expectedTensors`. */
+  /** In the order of `expectedTensors`, then those of Dense modules. */
   readonly expected: readonly ExpectedTensor[]
   /** Names in the file that the encoder has no use for: heads, buffers, the pooler, layers beyond the config's. */
   readonly unused: readonly string[]
@@ -67,8 +66,11 @@ async function openWeights(folder: string): Promise<SafetensorsFile> {
   throw new Error(`${folder} has no weights: expected model.safetensors or model.safetensors.index.json${pickled}`)
 }
 
-/** Opens a Hugging Face or sentence-transformers folder. The weights are checked against the config before any is read. */
-export async function openModelFolder(path: string): Promise<ModelFolder> {
+/**
+ * Opens a Hugging Face or sentence-transformers folder. The weights are checked against the config before any is read. `modules`: another folder
+ * that says what comes after the transformer, and holds its Dense modules.
+ */
+export async function openModelFolder(path: string, modules = path): Promise<ModelFolder> {
   if (!(await exists(path))) throw new Error(`the model folder ${path} does not exist; check the path`)
   if (!(await isFolder(path)))
     throw new Error(`${path} is a file, expected a model folder with config.json and model.safetensors`)
@@ -79,32 +81,38 @@ export async function openModelFolder(path: string): Promise<ModelFolder> {
     throw new Error(`${path} is no model folder: it has no config.json${adapter}`)
   }
   const config = await readConfig(path)
-  const settings = await readSentenceSettings(path, config)
+  const settings = await readSentenceSettings(modules, config)
   const expected = expectedTensors(config)
   const file = await openWeights(path)
+  const dense = await openDense(modules, settings.dense).catch(async error => {
+    await file.close()
+    throw error
+  })
+  const close = async () => void (await Promise.all([file.close(), dense.close()]))
   try {
     const found = matchTensors(file, expected)
     return {
       path,
       config,
       settings,
-      expected,
+      expected: [...expected, ...denseTensors(settings.dense)],
       unused: [...file.tensors.keys()].filter(name => !found.has(canonicalName(name))),
       async readTensor(name) {
+        if (denseName(name)) return dense.readTensor(name)
         const tensor = found.get(name)
         if (!tensor) throw new Error(`${path} has no encoder tensor "${name}"`)
         return file.readF32(tensor.name)
       },
-      weightsHash: () => hashFile(...file.files),
-      close: () => file.close(),
+      weightsHash: () => hashFile(...file.files, ...dense.files),
+      close,
     }
   } catch (error) {
-    await file.close()
+    await close()
     throw error
   }
 }
 
-const tokenizerFiles = [
+export const tokenizerFiles: readonly string[] = [
   'tokenizer.json',
   'tokenizer_config.json',
   'special_tokens_map.json',
@@ -118,36 +126,4 @@ export async function readTokenizerFiles(folder: string): Promise<Record<string,
   for (const name of tokenizerFiles)
     if (await exists(join(folder, name))) files[name] = await readBytes(join(folder, name))
   return files
-}
-
-export interface ModelToWrite {
-  readonly config: ModelConfig
-  readonly settings: SentenceSettings
-  /** Asked once for each of `expectedTensors(config)`, one after the other, when it is written. */
-  readTensor(name: string): Promise<Float32Array> | Float32Array
-  /** By file name, for example `readTokenizerFiles` of the model it began with. */
-  readonly tokenizer: Readonly<Record<string, Uint8Array>>
-}
-
-async function* onDemand(model: ModelToWrite, name: string): AsyncGenerator<Float32Array> {
-  yield await model.readTensor(name)
-}
-
-/** Writes a sentence-transformers folder, weights as f32. It appears when complete and replaces a folder of that name. */
-export async function writeModelFolder(path: string, model: ModelToWrite): Promise<void> {
-  const { config, settings, tokenizer } = model
-  const stray = Object.keys(tokenizer).find(name => !tokenizerFiles.includes(name))
-  if (stray !== undefined)
-    throw new Error(
-      `cannot write ${path}: "${stray}" is no tokenizer file, expected some of ${tokenizerFiles.join(', ')}`,
-    )
-  const tensors = expectedTensors(config).map(
-    ({ name, shape }): TensorToWrite => ({ name, dtype: 'F32', shape, data: onDemand(model, name) }),
-  )
-  await writeFolderWith(path, async folder => {
-    await writeSafetensors(join(folder, 'model.safetensors'), tensors, { format: 'pt' })
-    await writeFile(join(folder, 'config.json'), jsonText(toConfigJson(config)))
-    await writeSentenceSettings(folder, settings, config.hidden)
-    for (const [name, bytes] of Object.entries(tokenizer)) await writeFile(join(folder, name), bytes)
-  })
 }

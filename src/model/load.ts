@@ -15,7 +15,7 @@ import type { Encoder } from './encoder.js'
 import { lowRankStart, type NamedTensor, randomWeights } from './initialize.js'
 import { type Adapter, type AdapterTarget, loraScale } from './peft.js'
 import { type Precision, quantizedNames, quantizedTensor } from './quantize.js'
-import type { SentenceSettings } from './sentence-transformers.js'
+import { type PoolingMode, type SentenceSettings, vectorWidth } from './sentence-transformers.js'
 import { type ExpectedTensor, expectedTensors, linearLayers } from './tensors.js'
 import type { AdapterTensors } from './transformer.js'
 
@@ -45,8 +45,10 @@ export interface LoadOptions {
   /** Whether weight decay also applies to biases and norms. */
   readonly decayBiasAndNorm?: boolean
   /** Override the folder's. */
-  readonly pooling?: 'mean' | 'cls'
+  readonly pooling?: PoolingMode
   readonly normalize?: boolean
+  /** Columns kept of a vector, before it is normalised; default: all. */
+  readonly dimensions?: number | undefined
   /** int8: linear layers in 8 bits, for inference only; an adapter is worked into them. Default f32. */
   readonly precision?: Precision | undefined
 }
@@ -124,17 +126,40 @@ function checkRoom(
   )
 }
 
+export type EncoderSettings = Pick<SentenceSettings, 'pooling' | 'normalize'> &
+  Partial<Pick<SentenceSettings, 'dense' | 'includePrompt' | 'lateInteraction'>>
+
+/** The way from hidden states to a vector, with the options' changes. */
+function headOf(
+  settings: EncoderSettings,
+  { pooling: asked, normalize = settings.normalize, dimensions }: LoadOptions,
+  hidden: number,
+): Pick<Encoder, 'pooling' | 'includePrompt' | 'dense' | 'dimensions' | 'normalize'> {
+  if (settings.lateInteraction && !asked)
+    throw new Error('this is a late-interaction model: it makes one vector a token, not one a text')
+  const pooling = asked ? [asked] : settings.pooling
+  const { dense = [], includePrompt = true } = settings
+  const into = dense[0]?.inputs ?? pooling.length * hidden
+  if (into !== pooling.length * hidden)
+    throw new Error(
+      `pooling ${pooling.join(' + ')} makes vectors of ${pooling.length * hidden} columns, but the model's Dense module takes ${into}`,
+    )
+  const width = vectorWidth({ pooling, dense }, hidden)
+  if (dimensions !== undefined && dimensions > width)
+    throw new Error(`dimensions is ${dimensions}, but the model's vectors have ${width}; give ${width} or less`)
+  const cut = dimensions !== undefined && dimensions < width ? { dimensions } : {}
+  return { pooling, includePrompt, dense, ...cut, normalize }
+}
+
 /** Puts a model into the backend's memory; nothing of it stays there where that fails. */
 export async function loadEncoder(
   backend: Backend,
   source: WeightSource,
-  settings: Pick<SentenceSettings, 'pooling' | 'normalize'>,
+  settings: EncoderSettings,
   method: Method,
   options: LoadOptions = {},
 ): Promise<LoadedEncoder> {
-  const pooling = options.pooling ?? settings.pooling[0]
-  if (!pooling || (!options.pooling && settings.pooling.length > 1))
-    throw new Error(`pooling ${settings.pooling.join(' + ')} is not supported, expected mean or cls`)
+  const head = headOf(settings, options, source.config.hidden)
   const inInt8 = options.precision === 'int8' ? quantizedNames(source.config) : undefined
   if (inInt8 && method.kind !== 'frozen')
     throw new Error(
@@ -176,8 +201,7 @@ export async function loadEncoder(
   const encoder: Encoder = {
     config: source.config,
     weights,
-    pooling,
-    normalize: options.normalize ?? settings.normalize,
+    ...head,
     ...(adapter && { adapter: adapterTensors(adapter, weights) }),
   }
   return {

@@ -5,12 +5,15 @@
 import { asObject, type JsonObject, jsonText, parseStrictJson, readFields } from '../data/json.js'
 import { openSafetensors, type SafetensorsFile, type TensorToWrite, writeSafetensors } from '../data/safetensors.js'
 import { shapeText } from '../data/safetensors-header.js'
-import { exists, join, readText } from '../runtime/files.js'
+import { baseName, exists, join, readText } from '../runtime/files.js'
 import { writeFile, writeFolderWith } from '../runtime/write.js'
+import { modelCard } from './card.js'
 import type { ModelConfig } from './config.js'
 import { isTargeted, type LoraRule, patternValue, refuseUnsupported } from './peft-rules.js'
-import { type SentenceSettings, writeSentenceSettings } from './sentence-transformers.js'
+import type { SentenceSettings } from './sentence-transformers.js'
+import { writeSentenceSettings } from './sentence-writing.js'
 import { type LinearLayer, linearLayers } from './tensors.js'
+import { checkTokenizerFiles, type ReadTensor, writeDenseModules, writeTokenizer } from './writing.js'
 
 export interface AdapterTarget {
   readonly rank: number
@@ -228,15 +231,21 @@ function describeAdapter(adapter: Adapter, config: ModelConfig): JsonObject {
   return Object.fromEntries(Object.entries(chosen).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-/**
- * Writes a PEFT folder that appears when complete; `config` is the base model's. With `settings`, sentence-transformers' files lie beside
- * the adapter: pooling and the like need not be the base model's.
- */
+/** What lies beside an adapter, so that the folder is a model of its own: pooling and the like need not be the base model's. */
+export interface BesideAdapter {
+  readonly settings: SentenceSettings
+  readonly tokenizer: Readonly<Record<string, Uint8Array>>
+  /** Gives the weights of the settings' Dense modules. */
+  readonly readTensor: ReadTensor
+  readonly notes?: readonly string[]
+}
+
+/** Writes a PEFT folder that appears when complete; `config` is the base model's. */
 export async function writeAdapter(
-  folder: string,
+  path: string,
   adapter: Adapter,
   config: ModelConfig,
-  settings?: SentenceSettings,
+  beside?: BesideAdapter,
 ): Promise<void> {
   const described = describeAdapter(adapter, config)
   const layers = new Map(linearLayers(config).map(layer => [layer.name, layer]))
@@ -248,9 +257,17 @@ export async function writeAdapter(
       { name: `${key}.lora_B.weight`, dtype: 'F32', shape: [outputs, rank], data: B },
     ]
   })
-  await writeFolderWith(folder, async temporary => {
-    await writeSafetensors(join(temporary, 'adapter_model.safetensors'), tensors, { format: 'pt' })
-    await writeFile(join(temporary, 'adapter_config.json'), jsonText(described))
-    if (settings) await writeSentenceSettings(temporary, settings, config.hidden)
+  if (beside) checkTokenizerFiles(beside.tokenizer, path)
+  await writeFolderWith(path, async folder => {
+    await writeSafetensors(join(folder, 'adapter_model.safetensors'), tensors, { format: 'pt' })
+    await writeFile(join(folder, 'adapter_config.json'), jsonText(described))
+    if (!beside) return
+    const { settings, tokenizer, readTensor, notes } = beside
+    await writeSentenceSettings(folder, settings, config.hidden)
+    await writeDenseModules(folder, settings, readTensor)
+    await writeTokenizer(folder, tokenizer)
+    const { baseModel } = adapter
+    const facts = { name: baseName(path), settings, hidden: config.hidden, adapter, ...(baseModel && { baseModel }) }
+    await writeFile(join(folder, 'README.md'), modelCard({ ...facts, ...(notes && { notes }) }))
   })
 }

@@ -9,7 +9,7 @@ import {
   type PackedBatch,
   selectSequences,
 } from '../model/batch.js'
-import { type Encoder, encode } from '../model/encoder.js'
+import { type Encoder, encode, encoderWidth } from '../model/encoder.js'
 import { noDropout, type Transformer, transformerForward } from '../model/transformer.js'
 import { createPlan } from '../tensor/plan.js'
 import { createPool, createProgram, type Program, releasePool } from '../tensor/program.js'
@@ -36,13 +36,13 @@ export interface SequenceEncoder {
 
 /** For text vectors. */
 export const createSequenceEncoder = (backend: Backend, encoder: Encoder): SequenceEncoder =>
-  createEncoder(backend, encoder, 'encode', takeVectors, trace =>
+  createEncoder(backend, encoder, encoderWidth(encoder), 'encode', takeVectors, trace =>
     output(trace, 'vectors', encode(trace, encoder, batchInputs(trace, '', encoder))),
   )
 
 /** For every token's last hidden state. */
 export const createTokenEncoder = (backend: Backend, encoder: Transformer & BatchModel): SequenceEncoder =>
-  createEncoder(backend, encoder, 'encode.tokens', takeStates, trace => {
+  createEncoder(backend, encoder, encoder.config.hidden, 'encode.tokens', takeStates, trace => {
     output(trace, 'vectors', transformerForward(trace, encoder, batchInputs(trace, '', encoder), noDropout))
   })
 
@@ -104,6 +104,7 @@ const TURN = 20
 function createEncoder(
   backend: Backend,
   model: BatchModel,
+  width: number,
   name: string,
   take: Take,
   record: (trace: Trace) => void,
@@ -116,7 +117,6 @@ function createEncoder(
   return {
     async encode(sequences, { batchTokens = defaultBatchTokens[backend.kind], onProgress, signal } = {}) {
       checkSequences(sequences, model.config)
-      const width = model.config.hidden
       const all = new Float32Array(take.rows(sequences) * width)
       const done = { sequences: 0, tokens: 0 }
       for (const chosen of batchesByLength(sequences.offsets, batchTokens)) {

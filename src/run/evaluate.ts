@@ -5,12 +5,13 @@ import { compareIds, type Run } from '../data/trec.js'
 import { defaultMeasures, parseMeasure } from '../evaluate/measures.js'
 import { type Evaluation, evaluateRun } from '../evaluate/metrics.js'
 import type { PackedBatch } from '../model/batch.js'
-import type { Encoder } from '../model/encoder.js'
+import { type Encoder, encoderWidth } from '../model/encoder.js'
 import type { SentenceSettings } from '../model/sentence-transformers.js'
 import { encodeSequences } from '../retrieve/encode.js'
-import { MOST_RESULTS, type SearchResult, searchExact } from '../retrieve/search.js'
+import { MOST_RESULTS, type SearchResult } from '../retrieve/search.js'
+import { searchSimilar } from '../retrieve/similarity.js'
 import type { Tokenizer } from '../text/tokenizer.js'
-import { inputTexts } from './model.js'
+import { packTexts } from './model.js'
 
 export interface EvaluateSettings {
   /** Results kept a query. */
@@ -64,10 +65,10 @@ export function tokenizeCollection(
   maxLength: number,
   sameDocuments?: TokenizedCollection,
 ): TokenizedCollection {
-  const queries = tokenizer.encode(inputTexts(settings, 'query', collection.queries.texts), { maxLength })
+  const queries = packTexts(tokenizer, settings, 'query', collection.queries.texts, maxLength)
   if (sameDocuments) return { ...sameDocuments, collection, queries, truncated: queries.truncated }
   const sorted = sortById(collection.documents)
-  const documents = tokenizer.encode(inputTexts(settings, 'document', sorted.texts), { maxLength })
+  const documents = packTexts(tokenizer, settings, 'document', sorted.texts, maxLength)
   return { collection, documentIds: sorted.ids, documents, queries, truncated: documents.truncated + queries.truncated }
 }
 
@@ -91,6 +92,7 @@ export async function evaluateCollection(
   const known = settings.encoded?.get(documents)
   const before = known ? 0 : documents.ids.length
   const total = before + queries.ids.length
+  const width = encoderWidth(encoder)
   const started = performance.now()
   const vectors = async (sequences: PackedBatch, before: number) => {
     const report = ({ tokens }: { tokens: number }) => onProgress?.({ done: before + tokens, total, unit: 'tokens' })
@@ -99,14 +101,14 @@ export async function evaluateCollection(
       ...(settings.batchTokens && { batchTokens: settings.batchTokens }),
       ...(signal && { signal }),
     })
-    return similarity === 'cosine' && !encoder.normalize ? normalizeRows(encoded, encoder.config.hidden) : encoded
+    return similarity === 'cosine' && !encoder.normalize ? normalizeRows(encoded, width) : encoded
   }
   const corpus = known ?? (await vectors(documents, 0))
   settings.encoded?.set(documents, corpus)
   const asked = await vectors(queries, before)
   const encodedAt = performance.now()
 
-  const found = await searchExact(backend, asked, corpus, encoder.config.hidden, { k, ...(signal && { signal }) })
+  const found = await searchSimilar(backend, similarity, asked, corpus, width, { k, ...(signal && { signal }) })
   const searchedAt = performance.now()
   const run = runOf(collection, documentIds, found, settings)
   return {
@@ -193,6 +195,7 @@ export function fingerprint(parts: {
   readonly modelHash: string
   readonly dataHash: string
   readonly precision?: string
+  readonly dimensions?: number | undefined
 }): string {
   const { protocol, k, maxLength, queryPrompt, documentPrompt, pooling, similarity, modelHash, dataHash } = parts
   const prompts =
@@ -204,6 +207,7 @@ export function fingerprint(parts: {
     prompts,
     `pooling=${pooling}`,
     similarity,
+    ...(parts.dimensions === undefined ? [] : [`dimensions=${parts.dimensions}`]),
     ...(parts.precision === undefined || parts.precision === 'f32' ? [] : [`precision=${parts.precision}`]),
     `model=${modelHash.slice(0, 12)}`,
     `data=${dataHash.slice(0, 12)}`,

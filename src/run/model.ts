@@ -3,7 +3,8 @@
 import type { Backend } from '../backend/backend.js'
 import { hashLines } from '../data/fingerprint.js'
 import { asObject, type JsonObject, parseStrictJson } from '../data/json.js'
-import { openModelFolder, writeModelFolder } from '../model/folder.js'
+import type { PackedBatch } from '../model/batch.js'
+import { openModelFolder } from '../model/folder.js'
 import {
   type LoadedEncoder,
   type LoadOptions,
@@ -13,7 +14,8 @@ import {
   type WeightSource,
 } from '../model/load.js'
 import { type Adapter, readAdapter, writeAdapter } from '../model/peft.js'
-import { readSentenceSettings, type SentenceSettings } from '../model/sentence-transformers.js'
+import type { SentenceSettings } from '../model/sentence-transformers.js'
+import { writeModelFolder } from '../model/writing.js'
 import { exists, hashFile, isAbsolute, isFolder, join, readText, resolve } from '../runtime/files.js'
 import { loadTokenizer, type Tokenizer } from '../text/tokenizer.js'
 
@@ -55,11 +57,11 @@ export async function openModelUnhashed(path: string, options: { tokenizer?: boo
   const base = hasAdapter
     ? await baseOf(path, asObject(parseStrictJson(await readText(adapterConfig), adapterConfig), adapterConfig))
     : path
-  const folder = await openModelFolder(base)
+  // An adapter may have been trained with another pooling or similarity than its base model's.
+  const ownSettings = hasAdapter && (await exists(join(path, 'modules.json')))
+  const folder = await openModelFolder(base, ownSettings ? path : base)
   try {
     const adapter = hasAdapter ? await readAdapter(path, folder.config) : undefined
-    // An adapter may have been trained with another pooling or similarity than its base model's.
-    const ownSettings = hasAdapter && (await exists(join(path, 'modules.json')))
     const hash = async () => {
       const weights = await folder.weightsHash()
       return adapter ? hashLines([weights, await hashFile(join(path, 'adapter_model.safetensors'))]) : weights
@@ -68,7 +70,7 @@ export async function openModelUnhashed(path: string, options: { tokenizer?: boo
     return {
       name: path,
       weights: folder,
-      settings: ownSettings ? await readSentenceSettings(path, folder.config) : folder.settings,
+      settings: folder.settings,
       folder: base,
       hash,
       close: () => folder.close(),
@@ -114,9 +116,12 @@ export async function saveModel(
 ): Promise<'peft' | 'sentence-transformers'> {
   const adapter = await loaded.readAdapter()
   const { encoder } = loaded
-  const settings: SentenceSettings = { ...source.settings, pooling: [encoder.pooling], normalize: encoder.normalize }
+  const settings: SentenceSettings = { ...source.settings, pooling: encoder.pooling, normalize: encoder.normalize }
   if (adapter && source.folder) {
-    await writeAdapter(path, { ...adapter, baseModel: resolve(source.folder) }, source.weights.config, settings)
+    const base = { ...adapter, baseModel: resolve(source.folder) }
+    const tokenizer = source.tokenizer ? await source.tokenizer.files() : {}
+    const readTensor = (name: string) => loaded.readWeight(name)
+    await writeAdapter(path, base, source.weights.config, { settings, tokenizer, readTensor })
     return 'peft'
   }
   await writeModelFolder(path, {
@@ -137,10 +142,7 @@ export function promptFor(settings: SentenceSettings, kind: 'query' | 'document'
   const { prompts, defaultPromptName } = settings
   const names = kind === 'query' ? ['query'] : ['document', 'passage', 'corpus']
   const name = names.find(candidate => candidate in prompts) ?? defaultPromptName
-  const prompt = (name !== undefined && prompts[name]) || ''
-  if (prompt !== '' && !settings.includePrompt)
-    throw new Error('include_prompt = false is not supported for a model with prompts')
-  return prompt
+  return (name !== undefined && prompts[name]) || ''
 }
 
 /** Texts as the tokenizer is to see them: after the prompt, and in lower case where the model's folder asks for that. */
@@ -152,4 +154,43 @@ export function inputTexts(
 ): readonly string[] {
   const prompted = prompt === '' ? texts : texts.map(text => prompt + text)
   return settings.doLowerCase ? prompted.map(text => text.toLowerCase()) : prompted
+}
+
+/** Texts after their prompt, tokenized; `starts` where the model leaves that out of its pooling. */
+export function packTexts(
+  tokenizer: Tokenizer,
+  settings: SentenceSettings,
+  kind: 'query' | 'document',
+  texts: readonly string[],
+  maxLength: number,
+  prompt = promptFor(settings, kind),
+): PackedBatch & { readonly truncated: number } {
+  const packed = tokenizer.encode(inputTexts(settings, kind, texts, prompt), { maxLength })
+  return { ...packed, ...startsOf(tokenizer, settings, packed, () => prompt) }
+}
+
+/**
+ * Where the pooling of each sequence begins, for a model that leaves prompts out of it: behind the tokens of the prompt alone, the special ones
+ * before it included.
+ */
+export function startsOf(
+  tokenizer: Tokenizer,
+  settings: SentenceSettings,
+  { offsets }: Pick<PackedBatch, 'offsets'>,
+  promptOf: (sequence: number) => string,
+): Pick<PackedBatch, 'starts'> {
+  if (settings.includePrompt) return {}
+  const known = new Map([['', 0]])
+  const special = new Set(Object.values(tokenizer.special))
+  const tokensOf = (prompt: string): number => {
+    const { ids } = tokenizer.encode(inputTexts(settings, 'query', [''], prompt))
+    return ids.length - (special.has(ids.at(-1)) ? 1 : 0)
+  }
+  const starts = new Int32Array(offsets.length - 1)
+  for (let i = 0; i < starts.length; i++) {
+    const prompt = promptOf(i)
+    if (!known.has(prompt)) known.set(prompt, tokensOf(prompt))
+    starts[i] = Math.min(known.get(prompt)!, offsets[i + 1]! - offsets[i]!)
+  }
+  return starts.some(start => start > 0) ? { starts } : {}
 }

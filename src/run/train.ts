@@ -14,7 +14,7 @@ import { type ContrastiveSettings, createContrastiveTrainer } from '../train/con
 import { type LoopHooks, type LoopResult, type LoopSettings, trainLoop } from '../train/loop.js'
 import { heaviestBatches, stepMemory } from '../train/memory.js'
 import { type BatchedPairs, orderOf, stepsIn } from './batches.js'
-import { inputTexts, type ModelSource, placeModel } from './model.js'
+import { inputTexts, type ModelSource, packTexts, placeModel, promptFor, startsOf } from './model.js'
 
 export interface TokenizedPairs extends BatchedPairs {
   readonly pairs: number
@@ -75,16 +75,21 @@ export async function tokenizePairs(
     rows.set(text, row)
     return row
   }
+  const prompts: string[] = []
   // A pair's own prompt stands in place of the model's.
-  const queryRow = (query: string, prompt?: string) =>
-    rowOf('query', inputTexts(source.settings, 'query', [query], prompt)[0]!)
+  const queryRow = (query: string, prompt = promptFor(source.settings, 'query')) => {
+    const row = rowOf('query', inputTexts(source.settings, 'query', [query], prompt)[0]!)
+    prompts[row] = prompt
+    return row
+  }
   const drawn = expandPairs(read.pairs).map(({ query, positive, negatives, prompt }) => ({
     query: queryRow(query, prompt),
     positive: rowOf('document', positive),
     negatives: negatives.map(text => rowOf('document', text)),
   }))
-  const queries = tokenizer.encode([...store.query.keys()], { maxLength })
-  const documents = tokenizer.encode(inputTexts(source.settings, 'document', [...store.document.keys()]), { maxLength })
+  const asked = tokenizer.encode([...store.query.keys()], { maxLength })
+  const queries = { ...asked, ...startsOf(tokenizer, source.settings, asked, row => prompts[row]!) }
+  const documents = packTexts(tokenizer, source.settings, 'document', [...store.document.keys()], maxLength)
   const first = store.query.size
   const setOf = read.setOf.flatMap((set, i) => read.pairs[i]!.positives.map(() => set))
   return {

@@ -53,7 +53,11 @@ export function createPlan(name: string, trace: Trace): Plan {
 
 // An `update` tensor is overwritten where the call says so.
 const startsFresh = ({ kernel, params }: Call): boolean =>
-  params.accumulate === 0 || params.fresh === 1 || kernel === 'sum_of_squares' || kernel === 'copy_rows'
+  params.accumulate === 0 ||
+  params.fresh === 1 ||
+  kernel === 'sum_of_squares' ||
+  kernel === 'copy_rows' ||
+  kernel === 'place_columns'
 
 const roundUp = (bytes: number): number => Math.max(256, Math.ceil(bytes / 256) * 256)
 

@@ -3,7 +3,7 @@
 // chunk, all of it is one plan and nothing is computed twice. Dropout is keyed by row and position, never by chunk.
 import type { Backend } from '../backend/backend.js'
 import { batchArrays, type PackedBatch } from '../model/batch.js'
-import type { Encoder } from '../model/encoder.js'
+import { type Encoder, encoderWidth } from '../model/encoder.js'
 import { freeTensors, stateTensor, type Trainable } from '../tensor/parameters.js'
 import { createPlan } from '../tensor/plan.js'
 import { createPool, createProgram, type Program, poolBytes, releasePool } from '../tensor/program.js'
@@ -88,7 +88,7 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
   const { trainable, optimizer, chunkSize } = settings
   const pool = createPool(backend)
   const status = createStatus(backend)
-  const width = settings.query.config.hidden
+  const width = encoderWidth(settings.query)
   const programs = new Map<string, Program>()
   let cache: { rows: number; reps: Tensor; dreps: Tensor } | undefined
 

@@ -2,6 +2,7 @@
 import type { Backend } from '../backend/backend.js'
 import type { ExampleOrder } from '../data/example-batches.js'
 import { batchArrays, type PackedBatch, selectSequences } from '../model/batch.js'
+import { encoderWidth } from '../model/encoder.js'
 import { checkLimits, createPlan, memoryFigure, type Plan } from '../tensor/plan.js'
 import type { Tensor, Values } from '../tensor/tensor.js'
 import { createTrace, runTape, type Trace } from '../tensor/trace.js'
@@ -34,7 +35,7 @@ export function stepMemory(backend: Backend, settings: ContrastiveSettings, batc
       runTape(trace)
     })
   }
-  const cached = [sequences, query.config.hidden]
+  const cached = [sequences, encoderWidth(query)]
   const [reps, dreps] = [placeholder('cache', cached), placeholder('dcache', cached)]
   const chunks = sides.flatMap(side =>
     chunksOf(side.batch, chunkSize).map(({ part }) =>
@@ -44,7 +45,7 @@ export function stepMemory(backend: Backend, settings: ContrastiveSettings, batc
   const onLoss = bytesOf('loss', shape.values, trace =>
     recordCachedLoss(trace, settings, reps, dreps, loss, shape.tiles),
   )
-  return Math.max(onLoss, ...chunks) + 2 * 4 * sequences * query.config.hidden
+  return Math.max(onLoss, ...chunks) + 2 * 4 * sequences * encoderWidth(query)
 }
 
 /** Batches of which no batch that is drawn needs more than one of these. */

@@ -163,6 +163,9 @@ const cases: { readonly [K in KernelName]: readonly Case[] } = {
     },
   ],
   copy_rows: [0, 1].map(accumulate => ({ params: { ...rowsOf, from: 3, to: 2, accumulate } })),
+  place_columns: [0, 1].map(accumulate => ({
+    params: { ...rowsOf, xColumns: 51, yColumns: 48, from: 3, to: 2, accumulate },
+  })),
   dropout: [dropping, keeping].map(drop => ({ params: { ...rowsOf, ...drop }, tensors: { keys: keys(21) } })),
   layer_norm_forward: [
     { params: { ...rowsOf, epsilon: 1e-5, hasResidual: 1, ...dropping }, tensors: { keys: keys(21) } },

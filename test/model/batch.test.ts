@@ -56,7 +56,11 @@ test('every declared input is given, with as many values as its shape says', () 
     const trace = createTrace({ training: true })
     batchInputs(trace, 'p.', modelOf(tinyConfig, trained))
     const { values, inputs } = batchArrays(batch, 'p.', modelOf(tinyConfig, trained))
-    assert.equal(Object.keys(inputs).sort(), [...trace.inputs.keys()].sort())
+    assert.equal(
+      Object.keys(inputs).sort(),
+      [...trace.inputs.keys(), 'p.starts'].sort(),
+      'the pooling alone declares where it begins',
+    )
     for (const [name, tensor] of trace.inputs) assert.is(inputs[name]!.length, elementsOf(tensor, values), name)
   }
 })

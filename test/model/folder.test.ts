@@ -5,9 +5,10 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openSafetensors, writeSafetensors } from '../../src/data/safetensors.js'
 import { canonicalName } from '../../src/model/families.js'
-import { type ModelFolder, openModelFolder, readTokenizerFiles, writeModelFolder } from '../../src/model/folder.js'
+import { type ModelFolder, openModelFolder, readTokenizerFiles } from '../../src/model/folder.js'
 import { plainSettings, type SentenceSettings } from '../../src/model/sentence-transformers.js'
 import { expectedTensors } from '../../src/model/tensors.js'
+import { writeModelFolder } from '../../src/model/writing.js'
 import { needs } from '../support/shared.js'
 import { failure, folderWith, temporaryFolder } from '../support/temporary.js'
 import { type NamedValues, tinyConfig, tinyFolder, tinyJson, tinyTensors } from '../support/tiny-bert.js'
@@ -171,6 +172,7 @@ test('a folder that is written is read back bit for bit', async () => {
   assert.equal(readdirSync(path), [
     '1_Pooling',
     '2_Normalize',
+    'README.md',
     'config.json',
     'config_sentence_transformers.json',
     'model.safetensors',

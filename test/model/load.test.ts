@@ -2,7 +2,15 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createWasmBackend } from '../../src/backend/wasm/backend.js'
-import { loadEncoder, type Method, mergeUpdate, newAdapter, randomSource } from '../../src/model/load.js'
+import { encoderWidth } from '../../src/model/encoder.js'
+import {
+  type EncoderSettings,
+  loadEncoder,
+  type Method,
+  mergeUpdate,
+  newAdapter,
+  randomSource,
+} from '../../src/model/load.js'
 import { expectedTensors } from '../../src/model/tensors.js'
 import { readTensor } from '../../src/tensor/parameters.js'
 import { counted } from '../support/counted.js'
@@ -123,11 +131,20 @@ test('W + scale · B A', () => {
   assert.equal(merged, Float32Array.of(1 + 1, 2 + 2, 3 + 2, 4 - 1, 5 + 3, 6 - 2))
 })
 
-test('pooling must be one that there is', async () => {
+test('pooling, Dense modules and dimensions must fit one another', async () => {
   const { backend } = counted(await createWasmBackend())
   const several = { pooling: ['mean', 'cls'], normalize: true } as const
-  assert.match(await failure(loadEncoder(backend, source, several, { kind: 'frozen' })), /pooling mean \+ cls is not/)
-  const { encoder } = await loadEncoder(backend, source, several, { kind: 'frozen' }, { pooling: 'cls' })
-  assert.is(encoder.pooling, 'cls')
+  const { encoder } = await loadEncoder(backend, source, several, { kind: 'frozen' })
+  assert.equal([encoder.pooling, encoderWidth(encoder)], [['mean', 'cls'], 12])
+  const one = await loadEncoder(backend, source, several, { kind: 'frozen' }, { pooling: 'cls', dimensions: 4 })
+  assert.equal([one.encoder.pooling, encoderWidth(one.encoder)], [['cls'], 4])
+  const frozen = (settings: EncoderSettings, options = {}) =>
+    failure(loadEncoder(backend, source, settings, { kind: 'frozen' }, options))
+  assert.match(await frozen(several, { dimensions: 13 }), /dimensions is 13, but the model's vectors have 12/)
+  const dense = [{ path: '2_Dense', inputs: 12, outputs: 3, bias: true, activation: 'tanh' }] as const
+  assert.match(
+    await frozen({ ...several, dense }, { pooling: 'mean' }),
+    /pooling mean makes vectors of 6 columns, but the model's Dense module takes 12/,
+  )
 })
 test.run()

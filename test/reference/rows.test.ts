@@ -85,6 +85,16 @@ test('copy_rows and gather_rows accumulate where they are told to', () => {
   assert.equal(Array.from(y), [6, 8, 36, 48])
 })
 
+test('place_columns takes some columns and leaves the others', () => {
+  const x = Float64Array.of(1, 2, 3, 4, 5, 6)
+  const y = Float64Array.of(10, 20, 30, 40)
+  const p = { rows: 2, columns: 1, xColumns: 3, yColumns: 2, from: 2, to: 1, accumulate: 1 }
+  reference.place_columns({ x, y }, p)
+  assert.equal(Array.from(y), [10, 23, 30, 46])
+  reference.place_columns({ x, y }, { ...p, from: 0, to: 0, accumulate: 0 })
+  assert.equal(Array.from(y), [1, 23, 4, 46])
+})
+
 test('fill writes count values', () => {
   const x = Float64Array.of(1, 2, 3)
   reference.fill({ x }, { count: 2, value: 5 })

@@ -50,6 +50,15 @@ export const copy_rows: Reference<'copy_rows'> = ({ x, y }, { rows, columns, fro
   }
 }
 
+export const place_columns: Reference<'place_columns'> = ({ x, y }, p) => {
+  for (let row = 0; row < p.rows; row++) {
+    for (let column = 0; column < p.columns; column++) {
+      const at = row * p.yColumns + p.to + column
+      y[at] = (p.accumulate ? y[at]! : 0) + x[row * p.xColumns + p.from + column]!
+    }
+  }
+}
+
 export const fill: Reference<'fill'> = ({ x }, { count, value }) => {
   for (let i = 0; i < count; i++) x[i] = value
 }

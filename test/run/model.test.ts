@@ -113,7 +113,6 @@ test('prompts are chosen by kind, then by the default name', () => {
   assert.is(promptFor(withPrompts({ ...prompts, document: 'D: ' }), 'document'), 'D: ')
   const { other } = prompts
   assert.is(promptFor(withPrompts({ other }, { defaultPromptName: 'other' }), 'document'), 'O: ')
-  assert.throws(() => promptFor(withPrompts(prompts, { includePrompt: false }), 'query'), /include_prompt = false/)
 })
 
 test('texts get their prompt, and lower case where the folder asks for it', () => {

@@ -19,6 +19,7 @@ export const kernelCases: Readonly<Record<KernelName, () => KernelCase[]>> = {
   gather_rows: rows.gatherRowsCases,
   scatter_rows: rows.scatterRowsCases,
   copy_rows: rows.copyRowsCases,
+  place_columns: rows.placeColumnsCases,
   dropout: layers.dropoutCases,
   layer_norm_forward: layers.layerNormForwardCases,
   layer_norm_backward: layers.layerNormBackwardCases,

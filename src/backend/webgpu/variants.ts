@@ -110,6 +110,7 @@ export const variants: Readonly<Record<KernelName, readonly Variant[]>> = {
   scatter_rows: elements('scatter_rows', p => at(p, 'count') * at(p, 'columns')),
   copy_rows: elements('copy_rows', matrix),
   copy_columns: elements('copy_columns', matrix),
+  place_columns: elements('place_columns', matrix),
   dropout: elements('dropout', p => at(p, 'rows') * Math.ceil(at(p, 'columns') / 2), 256, ['threefry']),
   layer_norm_forward: rows('layer_norm_forward', ['threefry', 'reduce']),
   layer_norm_backward: rows('layer_norm_backward'),

@@ -102,6 +102,21 @@ export function copyRowsCases(): KernelCase[] {
   ]
 }
 
+export function placeColumnsCases(): KernelCase[] {
+  const copy = (rows: number, columns: number, from: number, to: number, accumulate: number) => {
+    const [xColumns, yColumns] = [from + columns + 2, to + columns + 1]
+    const tensors = { x: random.normal(Math.max(rows, 1) * xColumns), y: random.normal(Math.max(rows, 1) * yColumns) }
+    const name = `${rows} rows of ${columns}, from ${from} to ${to}, accumulate ${accumulate}`
+    return caseOf('place_columns', name, { rows, columns, xColumns, yColumns, from, to, accumulate }, tensors)
+  }
+  return [
+    ...shapes.flatMap(([rows, columns]) => [copy(rows, columns, 0, 0, 1), copy(rows, columns, 3, 5, 0)]),
+    copy(7, 13, 5, 0, 1),
+    copy(0, 3, 1, 1, 0),
+    copy(MANY_ROWS, 3, 1, 0, 0),
+  ]
+}
+
 export function fillCases(): KernelCase[] {
   const fill = (count: number, value: number, size = count) =>
     caseOf('fill', `${count} of ${value}`, { count, value }, { x: size })
