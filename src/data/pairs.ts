@@ -32,6 +32,8 @@ export interface TrainingExample {
   readonly query: string
   readonly positive: string
   readonly negatives: string[]
+  /** A teacher's, where the pair has one for each of these texts. */
+  readonly scores?: { readonly positive: number; readonly negatives: readonly number[] }
   readonly prompt?: string
 }
 
@@ -133,7 +135,12 @@ async function judgedTexts(folder: string, wanted: Set<string>): Promise<Map<str
 
 /** One example for every positive of every pair, in order, each with all negatives of its pair. */
 export function expandPairs(pairs: readonly TrainingPair[]): TrainingExample[] {
-  return pairs.flatMap(({ query, positives, negatives, prompt }) =>
-    positives.map(positive => ({ query, positive, negatives, ...(prompt !== undefined && { prompt }) })),
-  )
+  return pairs.flatMap(({ query, positives, negatives, positiveScores, negativeScores, prompt }) => {
+    const scored = positiveScores && (negativeScores ?? (negatives.length === 0 ? [] : undefined))
+    return positives.map((positive, i) => ({
+      ...{ query, positive, negatives },
+      ...(scored && { scores: { positive: positiveScores[i]!, negatives: scored } }),
+      ...(prompt !== undefined && { prompt }),
+    }))
+  })
 }

@@ -3,6 +3,7 @@ import * as v from 'valibot'
 import { isBuiltin } from '../data/builtin.js'
 import { parseMeasure } from '../evaluate/measures.js'
 import { baseName, resolve } from '../runtime/files.js'
+import { needsNegatives } from '../train/contrastive-loss.js'
 import { type Table, withTable } from './merge.js'
 import { display, isRecipeError, isTable, type Problem, recipeError, unknownKeys, valueProblems } from './problems.js'
 import { type ParsedRecipe, type Recipe, recipeSchema, type TrainSettings, type Variant } from './schema.js'
@@ -108,6 +109,7 @@ function fillIn(parsed: ParsedRecipe, name: string): Recipe {
         ...train,
         max_length: train.max_length ?? maxLength,
         learning_rate: train.learning_rate ?? LEARNING_RATES[train.method],
+        temperature: train.temperature ?? (train.loss === 'triplet' || train.loss === 'margin_mse' ? 1 : 0.05),
         ...(train.warmup_ratio === undefined && { warmup_steps: train.warmup_steps ?? 0 }),
       },
     }),
@@ -223,6 +225,7 @@ function* trainProblems({ train, data, model }: Recipe): Generator<Problem> {
       'is 1 and train.negatives.hard is 0, but InfoNCE needs at least one negative; set batch_size to 2 or more, or hard to 1 or more',
     )
   }
+  yield* lossProblems(train)
   yield* batchProblems(train, data.train?.length ?? 0)
   if (train.min_factor > 0 && train.schedule !== 'cosine') {
     yield problem('train.min_factor', `is for schedule = "cosine", found schedule = ${display(train.schedule)}`)
@@ -238,6 +241,37 @@ function* trainProblems({ train, data, model }: Recipe): Generator<Problem> {
   if (positions !== undefined && train.max_length > positions) {
     yield problem('train.max_length', `is ${train.max_length}, more than model.random.max_positions (${positions})`)
   }
+}
+
+function* lossProblems({
+  loss,
+  negatives,
+  margin,
+  teacher_temperature,
+  matryoshka,
+}: TrainSettings): Generator<Problem> {
+  const is = (key: string) =>
+    problem(`train.${key}`, `is for another loss; train.loss is ${display(loss)}: leave it out`)
+  if (margin !== undefined && loss !== 'triplet') yield is('margin')
+  if (teacher_temperature !== undefined && loss !== 'kl') yield is('teacher_temperature')
+  if (needsNegatives(loss) && negatives.hard === 0)
+    yield problem(
+      'train.loss',
+      `${display(loss)} compares a positive with its own negatives; set train.negatives.hard to 1 or more`,
+    )
+  if (loss === 'both_directions' && !negatives.in_batch)
+    yield problem(
+      'train.loss',
+      `${display(loss)} needs the other pairs of the batch; set train.negatives.in_batch = true`,
+    )
+  const { dimensions = [], weights = dimensions } = matryoshka ?? {}
+  if (weights.length !== dimensions.length)
+    yield problem(
+      'train.matryoshka.weights',
+      `has ${weights.length} weights for ${dimensions.length} dimensions; give one each, or leave it out`,
+    )
+  if (new Set(dimensions).size < dimensions.length)
+    yield problem('train.matryoshka.dimensions', 'holds a number twice; name each once')
 }
 
 function* batchProblems(train: TrainSettings, sets: number): Generator<Problem> {

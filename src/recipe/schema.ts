@@ -4,6 +4,7 @@
 // Keys keep their TOML spelling in the record, so that a message, a recipe and the code say the same word.
 import * as v from 'valibot'
 import { parseMeasure } from '../evaluate/measures.js'
+import { lossKinds } from '../train/contrastive-loss.js'
 
 const LARGEST = Number.MAX_SAFE_INTEGER
 
@@ -162,9 +163,27 @@ const train = v.strictObject({
     }),
     {},
   ),
-  loss: v.optional(choice(['infonce']), 'infonce'),
-  /** Similarities are divided by it. */
-  temperature: v.optional(above(0), 0.05),
+  /**
+   * infonce: cross entropy over all candidates; both_directions: its mean with that of each positive over the batch's queries. The others look at
+   * a query's own negatives alone (negatives.hard of them): pairwise_softmax and triplet; margin_mse and kl follow a teacher's scores, the
+   * training file's pos_scores and neg_scores.
+   */
+  loss: v.optional(choice(lossKinds), 'infonce'),
+  /** Similarities are divided by it; default 0.05, and 1 with loss = "triplet" or "margin_mse", which are not softmaxes. */
+  temperature: v.optional(above(0)),
+  /** Of loss = "triplet": by how much a positive's similarity is to exceed a negative's; default 0.2. */
+  margin: v.optional(above(0)),
+  /** Of loss = "kl": the teacher's scores are divided by it; default 1. */
+  teacher_temperature: v.optional(above(0)),
+  /** The loss is taken of the vectors' first dimensions too, each times its weight (Kusupati et al. 2022), so that vectors may be cut. */
+  matryoshka: v.optional(
+    v.strictObject({
+      /** Such as [384, 192, 96]: the model's own among them, if whole vectors are to be trained. */
+      dimensions: list(integer(1), 'a list of numbers of dimensions such as [384, 192, 96]'),
+      /** Default: 1 each. */
+      weights: v.optional(list(above(0), 'a list of weights above 0, one for each of the dimensions')),
+    }),
+  ),
   /** cosine: of vectors scaled to length 1; dot: of vectors as they are. */
   similarity: v.optional(choice(['cosine', 'dot']), 'cosine'),
   /** The highest of the schedule; default 2e-4 with LoRA, 2e-5 for the full model. */
@@ -271,7 +290,7 @@ export type RandomModelSettings = With<NonNullable<ParsedModel['random']>, 'inte
 export type ModelSettings = Omit<With<ParsedModel, 'max_length'>, 'random'> & { random?: RandomModelSettings }
 export type TestSettings = With<Parsed['data']['tests'][number], 'name' | 'domain'>
 export type DataSettings = Omit<Parsed['data'], 'tests' | 'train'> & { train?: string[]; tests: TestSettings[] }
-export type TrainSettings = With<NonNullable<Parsed['train']>, 'max_length' | 'learning_rate'>
+export type TrainSettings = With<NonNullable<Parsed['train']>, 'max_length' | 'learning_rate' | 'temperature'>
 export type LoraSettings = NonNullable<Parsed['lora']>
 export type EvalSettings = With<Parsed['eval'], 'measures' | 'max_length'>
 export interface Variant {

@@ -11,9 +11,11 @@ import { baseName } from '../runtime/files.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import { readCheckpoint, writeCheckpoint } from '../train/checkpoint.js'
 import { type ContrastiveSettings, createContrastiveTrainer } from '../train/contrastive.js'
+import { needsTeacher } from '../train/contrastive-loss.js'
 import { type LoopHooks, type LoopResult, type LoopSettings, trainLoop } from '../train/loop.js'
 import { heaviestBatches, stepMemory } from '../train/memory.js'
 import { type BatchedPairs, orderOf, stepsIn } from './batches.js'
+import { checkLoss, lossSettings } from './loss.js'
 import { inputTexts, type ModelSource, packTexts, placeModel, promptFor, startsOf } from './model.js'
 
 export interface TokenizedPairs extends BatchedPairs {
@@ -82,7 +84,8 @@ export async function tokenizePairs(
     prompts[row] = prompt
     return row
   }
-  const drawn = expandPairs(read.pairs).map(({ query, positive, negatives, prompt }) => ({
+  const drawn = expandPairs(read.pairs).map(({ query, positive, negatives, scores, prompt }) => ({
+    ...(scores && { scores }),
     query: queryRow(query, prompt),
     positive: rowOf('document', positive),
     negatives: negatives.map(text => rowOf('document', text)),
@@ -94,7 +97,8 @@ export async function tokenizePairs(
   const setOf = read.setOf.flatMap((set, i) => read.pairs[i]!.positives.map(() => set))
   return {
     texts: joinBatches([queries, documents]),
-    examples: drawn.map(({ query, positive, negatives }) => ({
+    examples: drawn.map(({ query, positive, negatives, scores }) => ({
+      ...(scores && { scores }),
       query,
       positive: first + positive,
       negatives: negatives.map(row => first + row),
@@ -105,8 +109,11 @@ export async function tokenizePairs(
     truncated: queries.truncated + documents.truncated,
     warnings: read.warnings,
     hash: await hashLines(
-      read.pairs.map(({ query, positives, negatives, prompt }) =>
-        JSON.stringify([query, positives, negatives, ...(prompt === undefined ? [] : [prompt])]),
+      read.pairs.map(({ query, positives, negatives, positiveScores, negativeScores, prompt }) =>
+        JSON.stringify([
+          ...[query, positives, negatives, ...(prompt === undefined ? [] : [prompt])],
+          ...(positiveScores ? [positiveScores, negativeScores ?? []] : []),
+        ]),
       ),
     ),
   }
@@ -148,6 +155,7 @@ export function loopSettings(
     order,
     hardNegatives: negatives.hard,
     inBatch: negatives.in_batch,
+    ...(needsTeacher(train.loss) && { teacher: true }),
     learningRate: train.learning_rate,
     schedule: {
       schedule: train.schedule,
@@ -188,6 +196,7 @@ export function checkTraining(
   loopSettings(train, pairs.examples.length, seed, orderOf(train, pairs))
   methodOf(source, train, lora, seed)
   checkSequences(pairs.texts, source.weights.config)
+  checkLoss(source.weights.config.hidden, pairs.examples, train)
   const { hard } = train.negatives
   const without = hard > 0 ? pairs.examples.filter(({ negatives }) => negatives.length === 0).length : 0
   if (without > 0)
@@ -241,6 +250,7 @@ export async function trainModel(
     passage: loaded.encoder,
     trainable,
     temperature: train.temperature,
+    loss: lossSettings(train),
     maskDuplicates: train.negatives.mask_duplicates,
     optimizer: {
       beta1: train.betas[0],

@@ -21,6 +21,8 @@ export interface Example {
   readonly negatives: readonly number[]
   /** The same in other words, such as with another prompt: each time one of these is drawn. */
   readonly variants?: readonly Example[]
+  /** A teacher's scores of these passages. */
+  readonly scores?: { readonly positive: number; readonly negatives: readonly number[] }
 }
 
 export interface LoopSettings {
@@ -40,6 +42,8 @@ export interface LoopSettings {
   readonly hardNegatives: number
   /** Whether the other queries' passages are candidates too. */
   readonly inBatch: boolean
+  /** Whether batches hold a teacher's scores; every example must have them then. */
+  readonly teacher?: boolean
   readonly learningRate: number
   readonly schedule: ScheduleSettings
   /** Steps between evaluations and between checkpoints; absent: none. */
@@ -223,7 +227,10 @@ function drawBatch(
     return variants ? variants[sampler.drawInteger(variants.length)]! : own
   })
   let repeated = 0
-  const passages = chosen.flatMap(({ positive, negatives }) => {
+  const teacher: number[] = []
+  const passages = chosen.flatMap(({ positive, negatives, scores }) => {
+    if (settings.teacher && !scores) throw new Error('an example has no scores of a teacher, but the loss needs them')
+    if (scores) teacher.push(scores.positive)
     if (hardNegatives === 0) return [positive]
     if (negatives.length === 0)
       throw new Error(
@@ -231,6 +238,7 @@ function drawBatch(
       )
     const draw = sampler.drawNegatives(hardNegatives, negatives.length)
     if (draw.repeated) repeated++
+    if (scores) teacher.push(...Array.from(draw.indices, i => scores.negatives[i]!))
     return [positive, ...Array.from(draw.indices, i => negatives[i]!)]
   })
   const { targets, weights } = candidatesOf(chosen.length, 1 + hardNegatives, inBatch)
@@ -243,6 +251,7 @@ function drawBatch(
     targets,
     weights: weights.map(weight => weight / accumulation),
     labels: Int32Array.from(passages),
+    ...(settings.teacher && { teacher: Float32Array.from(teacher) }),
   }
   return { batch, epoch, repeated, ...(sets && { sets }) }
 }

@@ -37,8 +37,8 @@ test('pairs of a folder or a file, gzipped or not', async () => {
 test('one example for every positive', async () => {
   const { pairs } = await loadPairs(folderWith({ 'train.jsonl': jsonl(...rows) }))
   assert.equal(expandPairs(pairs), [
-    { query: 'q1', positive: 'a', negatives: ['c'], prompt: 'Find it' },
-    { query: 'q1', positive: 'b', negatives: ['c'], prompt: 'Find it' },
+    { query: 'q1', positive: 'a', negatives: ['c'], scores: { positive: 0.9, negatives: [0.1] }, prompt: 'Find it' },
+    { query: 'q1', positive: 'b', negatives: ['c'], scores: { positive: 0.8, negatives: [0.1] }, prompt: 'Find it' },
     { query: '', positive: '', negatives: [] },
     { query: 'q3', positive: 'd', negatives: [] },
   ])
