@@ -13,7 +13,7 @@ export const infoCommand = (): Command =>
     .addHelpText('after', '\nExample:\n  $ wgpu-retrieve info --json')
     .action(async ({ adapter, json }: { adapter?: string; json?: boolean }) => {
       const { backends, default: preferred } = await describeBackends(adapter)
-      const runtime = `Node ${process.version} ${process.platform} ${process.arch}`
+      const runtime = runtimeText()
       if (json) return printJson({ version, commit, runtime, backends, default: preferred })
       const lines = [
         `wgpu-retrieve ${version} (${commit}) on ${runtime}`,
@@ -22,6 +22,13 @@ export const infoCommand = (): Command =>
       ]
       process.stdout.write(`${wrapped(lines, Math.min(outputColumns(), 100)).join('\n')}\n`)
     })
+
+/** Deno and Bun give themselves out for a version of Node, too. */
+function runtimeText(): string {
+  const { deno, bun, node } = process.versions as { deno?: string; bun?: string; node: string }
+  const name = deno ? `Deno ${deno}` : bun ? `Bun ${bun}` : `Node v${node}`
+  return `${name} ${process.platform} ${process.arch}`
+}
 
 function backendLines({ wasm, webgpu }: Awaited<ReturnType<typeof describeBackends>>['backends']): string[] {
   const threads = `SIMD, ${wasm.threads} thread${wasm.threads > 1 ? 's' : ''}`

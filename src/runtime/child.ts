@@ -4,24 +4,16 @@ import { rmSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
 import { createInterface } from 'node:readline'
+import { type ChildError, childError, isChildError } from './child-error.js'
 import { join } from './files.js'
+
+export { type ChildError, childError, isChildError }
 
 export interface Child {
   /** Sends a line and waits for the next one back. Rejects where the process answers `{"error": …}` or ends. */
   ask(request: object): Promise<Readonly<Record<string, unknown>>>
   close(): void
 }
-
-/** What went wrong with a child, not with us. */
-export interface ChildError extends Error {
-  readonly name: 'ChildError'
-}
-
-export const childError = (message: string): ChildError =>
-  Object.assign(new Error(message), { name: 'ChildError' as const })
-
-export const isChildError = (error: unknown): error is ChildError =>
-  error instanceof Error && error.name === 'ChildError'
 
 /** `command` as the shell would find it; "node" is the running one. What it writes to stderr is told where it ends. */
 export function startChild(command: string, words: readonly string[], env: Readonly<Record<string, string>>): Child {
@@ -63,13 +55,14 @@ export function startChild(command: string, words: readonly string[], env: Reado
 }
 
 const temporaries = new Set<string>()
-process.on('exit', () => {
-  for (const folder of temporaries) rmSync(folder, { recursive: true, force: true })
-})
 
 /** An empty folder that is gone when the process ends. */
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'wgpu-retrieve-'))
+  if (temporaries.size === 0)
+    process.on('exit', () => {
+      for (const each of temporaries) rmSync(each, { recursive: true, force: true })
+    })
   temporaries.add(folder)
   return folder
 }

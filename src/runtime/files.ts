@@ -2,21 +2,25 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import * as fs from 'node:fs/promises'
-import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path'
+import * as paths from 'node:path'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { createGunzip } from 'node:zlib'
+import { splitLines } from './lines.js'
+import * as volumes from './volumes.js'
+import { isVolumePath, type OpenFile, placeOf } from './volumes.js'
 
-export { basename, dirname, isAbsolute, join, relative, resolve }
+export const { basename, dirname, relative } = paths
+export type { OpenFile }
 
-/** A file opened for reading by position. */
-export interface OpenFile {
-  readonly path: string
-  /** In bytes. */
-  readonly size: number
-  /** Exactly `length` bytes from `offset`; fails where the file is shorter. */
-  read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>
-  close(): Promise<void>
+export const isAbsolute = (path: string): boolean => isVolumePath(path) || paths.isAbsolute(path)
+
+export const join = (first: string, ...rest: string[]): string =>
+  isVolumePath(first) ? volumes.joinVolume(first, ...rest) : paths.join(first, ...rest)
+
+export const resolve = (...parts: string[]): string => {
+  const last = parts.at(-1)
+  return last !== undefined && isVolumePath(last) ? last : paths.resolve(...parts)
 }
 
 export const errorCode = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code
@@ -40,20 +44,28 @@ export function describeFileError(error: unknown, action: string, path: string):
 }
 
 export async function exists(path: string): Promise<boolean> {
+  const place = placeOf(path)
+  if (place) return (await volumes.isFolderInVolume(place)) || (await volumes.sizeInVolume(place, path)) !== undefined
   return (await fs.stat(path).catch(() => undefined)) !== undefined
 }
 
 /** In bytes; undefined for what is no file: a pipe, a device, standard input. */
 export async function fileSize(path: string): Promise<number | undefined> {
+  const place = placeOf(path)
+  if (place) return volumes.sizeInVolume(place, path)
   const status = path === '-' ? undefined : await fs.stat(path).catch(() => undefined)
   return status?.isFile() ? status.size : undefined
 }
 
 export async function isFolder(path: string): Promise<boolean> {
+  const place = placeOf(path)
+  if (place) return volumes.isFolderInVolume(place)
   return (await fs.stat(path).catch(() => undefined))?.isDirectory() ?? false
 }
 
 export async function listFolder(path: string): Promise<string[]> {
+  const place = placeOf(path)
+  if (place) return volumes.listInVolume(place)
   try {
     return (await fs.readdir(path)).sort()
   } catch (error) {
@@ -66,6 +78,8 @@ export async function readText(path: string): Promise<string> {
 }
 
 export async function readBytes(path: string): Promise<Uint8Array> {
+  const place = placeOf(path)
+  if (place) return volumes.readInVolume(place, path)
   try {
     return await fs.readFile(path)
   } catch (error) {
@@ -84,6 +98,8 @@ export async function readJson(path: string): Promise<unknown> {
 }
 
 export async function openFile(path: string): Promise<OpenFile> {
+  const place = placeOf(path)
+  if (place) return volumes.openInVolume(place, path)
   let handle: fs.FileHandle
   try {
     handle = await fs.open(path, 'r')
@@ -117,10 +133,11 @@ export async function openFile(path: string): Promise<OpenFile> {
 
 /**
  * The lines of a text file in blocks of about a megabyte (one await a block: for files of millions of lines), `.gz` unpacked,
- * without their ends (\n or \r\n); `-` is standard input. Not node:readline, which also ends a line at U+2028, U+2029 and a
- * bare \r: all of them may stand inside a JSON string or an id. `onRead` is told, before each block, how many bytes of the file have been read.
+ * without their ends (\n or \r\n); `-` is standard input. `onRead` is told, before each block, how many bytes of the file have been read.
  */
 export async function* readLineBlocks(path: string, onRead?: (bytes: number) => void): AsyncGenerator<string[]> {
+  const place = placeOf(path)
+  if (place) return yield* volumes.linesInVolume(place, path, onRead)
   const file = path === '-' ? undefined : createReadStream(path, { highWaterMark: 1 << 20 })
   const raw: Readable = file ?? process.stdin
   let input: Readable = raw
@@ -129,23 +146,11 @@ export async function* readLineBlocks(path: string, onRead?: (bytes: number) => 
     raw.on('error', error => gunzip.destroy(error))
     input = raw.pipe(gunzip)
   }
-  const withoutReturn = (line: string) => (line.endsWith('\r') ? line.slice(0, -1) : line)
-  const decoder = new TextDecoder()
-  // What follows the last \n, in pieces: a line may be longer than a chunk, and joining at every chunk would be quadratic.
-  let rest: string[] = []
   try {
-    for await (const chunk of input) {
-      const lines = decoder.decode(chunk as Uint8Array, { stream: true }).split('\n')
-      rest.push(lines[0]!)
-      if (lines.length === 1) continue
-      lines[0] = rest.join('')
-      rest = [lines.pop()!]
+    for await (const lines of splitLines(input)) {
       if (file) onRead?.(file.bytesRead)
-      yield lines.map(withoutReturn)
+      yield lines
     }
-    const last = rest.join('') + decoder.decode()
-    if (file) onRead?.(file.bytesRead)
-    if (last !== '') yield [withoutReturn(last)]
   } catch (error) {
     throw errorCode(error) ? describeFileError(error, 'read', path) : error
   } finally {
@@ -158,7 +163,10 @@ export async function hashFile(...paths: string[]): Promise<string> {
   const hash = createHash('sha256')
   for (const path of paths) {
     try {
-      for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Uint8Array)
+      const place = placeOf(path)
+      if (place) hash.update(await volumes.readInVolume(place, path))
+      else
+        for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Uint8Array)
     } catch (error) {
       throw describeFileError(error, 'read', path)
     }
@@ -172,9 +180,10 @@ export async function* readLines(path: string): AsyncGenerator<string> {
 }
 
 /** The last name of a path, `.` and `..` resolved: what a folder is called. */
-export const baseName = (path: string): string => basename(resolve(path))
+export const baseName = (path: string): string => basename(isVolumePath(path) ? path : resolve(path))
 
 export async function makeFolder(path: string): Promise<void> {
+  if (placeOf(path)) return
   try {
     await fs.mkdir(path, { recursive: true })
   } catch (error) {
@@ -214,10 +223,14 @@ export async function openLog(path: string): Promise<{ append(line: string): Pro
 }
 
 export async function removeFile(path: string): Promise<void> {
+  const place = placeOf(path)
+  if (place) return volumes.removeInVolume(place)
   await fs.rm(path, { force: true })
 }
 
 export async function removeFolder(path: string): Promise<void> {
+  const place = placeOf(path)
+  if (place) return volumes.removeInVolume(place)
   await fs.rm(path, { recursive: true, force: true })
 }
 

@@ -1,5 +1,5 @@
-// Worker threads and cores of this runtime: `worker_threads` in Node, `Worker` elsewhere. A worker is started from source text, which holds in a
-// bundle, in a test that runs the sources, and on a page alike.
+// Worker threads and cores: `worker_threads` of Node, Deno and Bun. A worker is started from source text, which holds in a bundle, in a test that runs
+// the sources, and on a page alike. browser/workers.ts stands for this file in a browser.
 import type { Worker as NodeWorker } from 'node:worker_threads'
 
 export interface RunningWorker {
@@ -23,31 +23,22 @@ export interface WorkerOptions {
 
 /** Cores that this process may use. */
 export async function coreCount(): Promise<number> {
-  if (isNode()) return (await import('node:os')).availableParallelism()
-  return (typeof navigator === 'object' && navigator.hardwareConcurrency) || 1
+  return (await import('node:os')).availableParallelism()
 }
 
-/** Whether threads can share memory here: a page needs cross-origin isolation for it. */
-export const canShareMemory = (): boolean =>
-  typeof SharedArrayBuffer === 'function' &&
-  (isNode() || typeof Worker === 'function') &&
-  (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated !== false
+/** Why threads cannot share memory here; undefined where they can. */
+export const whyNotShared = (): string | undefined =>
+  typeof SharedArrayBuffer === 'function' ? undefined : 'no memory can be shared here'
 
 /**
  * Starts a worker; resolves when it has called `ready`, rejects when it ends before. A worker that is ready does not keep the
  * process from ending.
  */
-export function startWorker(options: WorkerOptions): Promise<RunningWorker> {
-  return isNode() ? startNodeWorker(options) : startWebWorker(options)
-}
-
-const isNode = (): boolean => typeof process === 'object' && typeof process.versions?.node === 'string'
-
 const NODE_START = `
 const { parentPort, workerData } = require('node:worker_threads')
 thread.start(workerData, () => parentPort.postMessage('ready'))`
 
-async function startNodeWorker({ source, data, died }: WorkerOptions): Promise<RunningWorker> {
+export async function startWorker({ source, data, died }: WorkerOptions): Promise<RunningWorker> {
   const { Worker: Started } = await import('node:worker_threads')
   // No arguments of the process: a loader that it runs with is of no use here and slow to start.
   const worker: NodeWorker = new Started(`${source}${NODE_START}`, { eval: true, workerData: data, execArgv: [] })
@@ -63,7 +54,7 @@ async function startNodeWorker({ source, data, died }: WorkerOptions): Promise<R
       ready = true
       worker.unref()
       // The first question fixes when the thread began; of one that is no more that cannot be learnt.
-      worker.performance.eventLoopUtilization()
+      hasStopped(worker)
       resolve({
         terminate() {
           ended = true
@@ -77,22 +68,6 @@ async function startNodeWorker({ source, data, died }: WorkerOptions): Promise<R
   })
 }
 
-// The idle time of a thread that is no more is −1; 0 as long as its event loop never turns.
-const hasStopped = (worker: NodeWorker): boolean => worker.performance.eventLoopUtilization().idle < 0
-
-const WEB_START = `
-onmessage = event => thread.start(event.data, () => postMessage('ready'))`
-
-function startWebWorker({ source, data, died }: WorkerOptions): Promise<RunningWorker> {
-  const address = URL.createObjectURL(new Blob([`${source}${WEB_START}`], { type: 'text/javascript' }))
-  const worker = new Worker(address)
-  worker.postMessage(data)
-  return new Promise((resolve, reject) => {
-    worker.onmessage = () => {
-      URL.revokeObjectURL(address)
-      worker.onerror = event => died(event.message)
-      resolve({ terminate: () => worker.terminate(), alive: () => true })
-    }
-    worker.onerror = event => reject(new Error(`a worker thread did not start: ${event.message}`))
-  })
-}
+// The idle time of a thread that is no more is −1; 0 as long as its event loop never turns. Deno and Bun cannot tell.
+const hasStopped = (worker: NodeWorker): boolean =>
+  'Deno' in globalThis || 'Bun' in globalThis ? false : worker.performance.eventLoopUtilization().idle < 0

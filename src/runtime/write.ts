@@ -3,6 +3,7 @@
 import { rmSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { basename, describeFileError, dirname, errorCode, exists, isFolder, join, resolve } from './files.js'
+import { placeOf, writeFolderInVolume, writeInVolume } from './volumes.js'
 
 let temporaryCount = 0
 const beside = (path: string) =>
@@ -10,9 +11,16 @@ const beside = (path: string) =>
 
 // Of a process that is made to end in the middle of writing.
 const unfinished = new Set<string>()
-process.on('exit', () => {
-  for (const path of unfinished) rmSync(path, { recursive: true, force: true })
-})
+let watching = false
+
+function begin(temporary: string): void {
+  unfinished.add(temporary)
+  if (watching) return
+  watching = true
+  process.on('exit', () => {
+    for (const path of unfinished) rmSync(path, { recursive: true, force: true })
+  })
+}
 
 async function removeUnfinished(temporary: string): Promise<void> {
   // What cannot be removed cannot be there either; the error that led here is the one to tell.
@@ -25,7 +33,7 @@ async function removeUnfinished(temporary: string): Promise<void> {
  * computation; nothing is made.
  */
 export async function checkWritable(path: string): Promise<void> {
-  if (path === '-') return
+  if (path === '-' || placeOf(path)) return
   if (await isFolder(path)) throw describeFileError({ code: 'EISDIR' }, 'write', path)
   let folder = dirname(resolve(path))
   while (!(await exists(folder)) && folder !== dirname(folder)) folder = dirname(folder)
@@ -80,11 +88,13 @@ async function fillFile(path: string, fill: Fill): Promise<void> {
  */
 export async function writeFileWith(path: string, fill: Fill): Promise<void> {
   if (path === '-') return fill(toStandardOutput)
+  const place = placeOf(path)
+  if (place) return writeInVolume(place, path, fill)
   const temporary = beside(path)
   let made: string | undefined
   try {
     if (await isDevice(path)) return await fillFile(path, fill)
-    unfinished.add(temporary)
+    begin(temporary)
     made = await fs.mkdir(dirname(temporary), { recursive: true })
     await fillFile(temporary, fill)
     await fs.rename(temporary, path)
@@ -140,9 +150,11 @@ export async function removeLeftovers(folder: string): Promise<void> {
  * (it is moved aside first and removed last).
  */
 export async function writeFolderWith(path: string, fill: (temporary: string) => Promise<void>): Promise<void> {
+  const place = placeOf(path)
+  if (place) return writeFolderInVolume(place, path, fill)
   const temporary = beside(path)
   const aside = `${temporary}.old`
-  unfinished.add(temporary)
+  begin(temporary)
   try {
     await fs.mkdir(temporary, { recursive: true })
     await fill(temporary)

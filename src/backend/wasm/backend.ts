@@ -1,13 +1,13 @@
 // The WebAssembly backend: the kernels of assembly/kernels over one linear memory that this file deals out, on one thread or on several that
 // share it. `run` has done its work when it returns. The module has no heap of its own.
-import { canShareMemory, coreCount } from '../../runtime/workers.js'
+import { coreCount, whyNotShared } from '../../runtime/workers.js'
 import type { Backend, Memory, Prepared, View } from '../backend.js'
 import { type Profile, recordCall } from '../profile.js'
 import { checkCall, checkView, type PreparedCall, prepareCalls } from './calls.js'
 import { createHeap, HEAP_ALIGNMENT } from './heap.js'
-import { instantiateKernels } from './module.js'
+import { instantiateKernels, type KernelModule } from './module.js'
 import { shareCalls } from './shares.js'
-import { startThreads } from './threads.js'
+import { startThreads, type Threads } from './threads.js'
 
 const PAGE = 65536
 /** The last page stays unused: the address after a tensor must not wrap to 0. */
@@ -38,7 +38,10 @@ export interface WasmBackend extends Backend {
 /** Fails where the runtime has no WebAssembly SIMD. */
 export async function createWasmBackend(options: WasmOptions = {}): Promise<WasmBackend> {
   const maximum = Math.min(options.maximumBytes ?? LARGEST_MEMORY, LARGEST_MEMORY)
-  const { memory, size, reason } = createMemory(maximum, checkedThreads(options.threads ?? (await coreCount())))
+  const wanted = checkedThreads(options.threads ?? (await coreCount()))
+  const made = createMemory(maximum, wanted)
+  const { memory } = made
+  let { size, reason } = made
   const module = await instantiateKernels(memory, options.fused)
   const scratch = Math.ceil(module.heapBase / HEAP_ALIGNMENT) * HEAP_ALIGNMENT
   module.setScratch(scratch)
@@ -46,13 +49,9 @@ export async function createWasmBackend(options: WasmOptions = {}): Promise<Wasm
   if (base > memory.buffer.byteLength && growMemory(memory, base, maximum) === undefined)
     throw new Error(`${size} threads need ${mebibytes(base)}, but maximumBytes is ${maximum}: use fewer`)
   const heap = createHeap(base, memory.buffer.byteLength, end => growMemory(memory, end, maximum))
-  const threads =
-    size > 1
-      ? await startThreads({
-          ...{ size, memory, module: module.module, kernels: module.kernels, patience: options.patience ?? 60 },
-          scratch: Array.from({ length: size - 1 }, (_, i) => scratch + (i + 1) * module.scratchBytes),
-        })
-      : undefined
+  const team = size > 1 ? await startTeam(memory, module, scratch, size, options) : undefined
+  const threads = team?.threads
+  if (team?.reason) [size, reason] = [1, team.reason]
   const pointers = new Map<Memory, number>()
   let closed = false
 
@@ -155,6 +154,23 @@ export async function createWasmBackend(options: WasmOptions = {}): Promise<Wasm
   }
 }
 
+/** Where nobody insisted on a number of threads, workers that do not start are no reason to stop: then it says why. */
+async function startTeam(
+  memory: WebAssembly.Memory,
+  { module, kernels, scratchBytes }: KernelModule,
+  scratch: number,
+  size: number,
+  { threads: asked, patience = 60 }: WasmOptions,
+): Promise<{ threads?: Threads; reason?: string }> {
+  const pieces = Array.from({ length: size - 1 }, (_, i) => scratch + (i + 1) * scratchBytes)
+  try {
+    return { threads: await startThreads({ ...{ size, memory, module, kernels, patience }, scratch: pieces }) }
+  } catch (error) {
+    if (asked !== undefined) throw error
+    return { reason: (error as Error).message }
+  }
+}
+
 interface PreparedCalls extends Prepared {
   readonly prepared: readonly PreparedCall[]
 }
@@ -173,14 +189,14 @@ function createMemory(maximum: number, threads: number): { memory: WebAssembly.M
   }
   const pages = { initial, maximum: Math.floor(maximum / PAGE) }
   if (threads === 1) return { memory: new WebAssembly.Memory(pages), size: 1, reason: '' }
-  if (canShareMemory()) {
-    try {
-      return { memory: new WebAssembly.Memory({ ...pages, shared: true }), size: threads, reason: '' }
-    } catch {
-      // A shared memory takes its whole range of addresses at once, which some systems do not have.
-    }
+  const refusal = whyNotShared()
+  if (refusal) return { memory: new WebAssembly.Memory(pages), size: 1, reason: refusal }
+  try {
+    return { memory: new WebAssembly.Memory({ ...pages, shared: true }), size: threads, reason: '' }
+  } catch {
+    // A shared memory takes its whole range of addresses at once, which some systems do not have.
+    return { memory: new WebAssembly.Memory(pages), size: 1, reason: 'no memory can be shared here' }
   }
-  return { memory: new WebAssembly.Memory(pages), size: 1, reason: 'no memory can be shared here' }
 }
 
 /** Grows to at least `end` bytes; the new size, or undefined where that is not to be had. */

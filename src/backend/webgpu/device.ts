@@ -59,14 +59,14 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
 }
 
 async function requestDevice(
-  { adapter, info }: OpenAdapter,
+  { adapter, info, limits }: OpenAdapter,
   { defaultLimits, timed }: DeviceOptions,
 ): Promise<GPUDevice> {
   if (timed && !adapter.features.has('timestamp-query'))
     throw new Error(
       `the WebGPU adapter ${info.name} has no timestamp-query, which a profile needs; leave --profile out`,
     )
-  const requiredLimits: Record<string, number> = {}
+  const requiredLimits: Record<string, number> = { ...limits }
   if (!defaultLimits) for (const name of LIMITS) requiredLimits[name] = adapter.limits[name]
   try {
     return await adapter.requestDevice({ requiredLimits, requiredFeatures: timed ? ['timestamp-query'] : [] })
