@@ -1,8 +1,9 @@
-// npm run build: dist/cli.js, dist/index.js and the type declarations.
+// npm run build: dist/cli.js, the library for Node, Deno and Bun and for browsers (dist/browser), and the type declarations.
 import { execFileSync } from 'node:child_process'
 import { chmodSync, readFileSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { forBrowsers } from './browser.mjs'
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 await import('./assets.mjs')
@@ -18,7 +19,7 @@ try {
 }
 const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8'))
 await build({
-  entryPoints: { cli: 'src/cli/main.ts', index: 'src/index.ts' },
+  entryPoints: { cli: 'src/cli/main.ts', index: 'src/index.ts', experiment: 'src/experiment.ts' },
   outdir: 'dist',
   bundle: true,
   splitting: true,
@@ -26,6 +27,16 @@ await build({
   platform: 'node',
   target: 'node20',
   external: Object.keys(dependencies),
+  define: { BUILD_COMMIT: JSON.stringify(commit) },
+  chunkNames: 'chunks/[name]-[hash]',
+  logLevel: 'warning',
+})
+// Whole, with what it depends on: a page may import it as it is.
+await build({
+  ...forBrowsers,
+  entryPoints: { index: 'src/index.ts' },
+  outdir: 'dist/browser',
+  splitting: true,
   define: { BUILD_COMMIT: JSON.stringify(commit) },
   chunkNames: 'chunks/[name]-[hash]',
   logLevel: 'warning',

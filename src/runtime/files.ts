@@ -23,6 +23,19 @@ export const resolve = (...parts: string[]): string => {
   return last !== undefined && isVolumePath(last) ? last : paths.resolve(...parts)
 }
 
+/** What a location is where it is no path of the file system: an address. */
+export function addressOf(location: string | URL): string | undefined {
+  if (location instanceof URL) return location.protocol === 'file:' ? undefined : location.href
+  return /^https?:\/\//.test(location) ? location : undefined
+}
+
+/** The path that a location names: a file: address names one, too. */
+export const pathOf = (location: string | URL): string =>
+  typeof location === 'string' && !location.startsWith('file:') ? location : fileURLToPath(location)
+
+/** Bytes of one file that this runtime can take, where it knows. */
+export const fileLimit = (): number | undefined => undefined
+
 export const errorCode = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code
 
 /** Turns a system error into one that names the thing, the cause and the fix. */

@@ -1,9 +1,10 @@
 // The tokenizer's WebAssembly module (assembly/text) with one tokenizer in it.
 import { textModule } from '../../build/text.js'
+import { moduleBytes } from '../backend/module-bytes.js'
 import { encodeTexts, type Instance, noMemory, type PackedIds, type TextModule, utf8Length } from './blocks.js'
 import { cutsAtSpaces as bpeCutsAtSpaces, bytesBeforeSpaces, lookedUp, putBpe } from './bpe.js'
 import { allTokens, checkAdded, type Definition } from './definition.js'
-import { type BytesOf, bytesOfBase64, bytesOfTokens, type Host, META, writeToken } from './host.js'
+import { type BytesOf, bytesOfTokens, type Host, META, writeToken } from './host.js'
 import { growthOf, putNormalizers } from './normalizers.js'
 import { cutsAtSpaces, type PreTokenizerStage, putPreTokenizers } from './pre-tokenizers.js'
 import { specialsAround } from './template.js'
@@ -23,8 +24,7 @@ const models = { wordpiece: 0, bpe: 1, unigram: 2, wordlevel: 3 } as const
 export async function startEngine(definition: Definition, source: string): Promise<Engine> {
   checkAdded(definition, source)
   const memory = new WebAssembly.Memory({ initial: 16, maximum: 65536 })
-  const bytes = bytesOfBase64(textModule)!
-  const { instance } = await WebAssembly.instantiate(bytes, { env: { memory } })
+  const { instance } = await WebAssembly.instantiate(await moduleBytes(textModule), { env: { memory } })
   const module = instance.exports as unknown as TextModule
   const host = { module, memory }
   const stages = withWordStarts(definition)

@@ -1,7 +1,6 @@
 // The compiled kernels (assembly/kernels) brought to life over a given memory: one function a kernel and what the host sets up.
-import { kernelsModule } from '../../../build/kernels.js'
-import { kernelsModule as relaxedKernelsModule } from '../../../build/kernels-relaxed.js'
 import type { KernelName } from '../kernels.js'
+import { moduleBytes } from '../module-bytes.js'
 
 /** A kernel as exported: a pointer a tensor, the parameters, then `begin, end`, as the kernel table says. */
 export type WasmKernel = (...values: number[]) => void
@@ -47,7 +46,11 @@ export async function instantiateKernels(
   memory: WebAssembly.Memory,
   fused: boolean = hasRelaxedSimd(),
 ): Promise<KernelModule> {
-  const code = Uint8Array.from(atob(fused ? relaxedKernelsModule : kernelsModule), character => character.charCodeAt(0))
+  // The other one need not be loaded.
+  const { kernelsModule } = await (fused
+    ? import('../../../build/kernels-relaxed.js')
+    : import('../../../build/kernels.js'))
+  const code = await moduleBytes(kernelsModule)
   const shared = typeof SharedArrayBuffer === 'function' && memory.buffer instanceof SharedArrayBuffer
   const { module, instance } = await WebAssembly.instantiate(shared ? importShared(code) : code, {
     env: { memory },

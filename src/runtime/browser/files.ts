@@ -17,6 +17,20 @@ export const resolve = (...parts: string[]): string => {
 export const relative = (from: string, to: string): string =>
   to.startsWith(`${from}/`) ? to.slice(from.length + 1) : to
 
+/** A string is an address relative to the page's, unless it is a path of a mounted volume. */
+export function addressOf(location: string | URL): string | undefined {
+  if (typeof location === 'string' && placeOf(location)) return undefined
+  return new URL(location, globalThis.location.href).href
+}
+
+export const pathOf = (location: string | URL): string => String(location)
+
+/** WebAssembly's memory and what browsers say of the device's, of which they tell no more than 8 GiB. */
+export function fileLimit(): number | undefined {
+  const { deviceMemory = 8 } = navigator as { deviceMemory?: number }
+  return Math.min(4, deviceMemory / 2) * 2 ** 30
+}
+
 export const errorCode = (error: unknown): string | undefined =>
   error instanceof DOMException && error.name === 'QuotaExceededError' ? 'ENOSPC' : undefined
 

@@ -1,0 +1,57 @@
+// How the sources are bundled for a browser: what src/runtime/browser has stands for the file of the same name in src/runtime.
+import { existsSync, readFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+
+/** An esbuild plugin. */
+const browserRuntime = {
+  name: 'browser runtime',
+  setup(build) {
+    build.onResolve({ filter: /\/\w+\.js$/ }, ({ path, importer, kind, resolveDir }) => {
+      if (kind === 'entry-point' || !path.startsWith('.')) return undefined
+      const target = join(resolveDir, path)
+      if (!dirname(target).endsWith(join('src', 'runtime')) || importer.includes(join('runtime', 'browser')))
+        return undefined
+      const stand = join(dirname(target), 'browser', basename(target).replace(/\.js$/, '.ts'))
+      return existsSync(stand) ? { path: stand } : undefined
+    })
+  },
+}
+
+// A transfer's own packing gains little on base64: modules are packed before, and unpacked by moduleBytes of src/backend/module-bytes.ts.
+const packed = source =>
+  source.replace(
+    /'([A-Za-z0-9+/=]+)'/,
+    (_, text) => `'${gzipSync(Buffer.from(text, 'base64'), { level: 9 }).toString('base64')}'`,
+  )
+
+// Comments and indentation, line by line: the numbers in error messages stay.
+const withoutComments = source =>
+  source.replace(/"(?:[^"\\]|\\.)*"/g, literal =>
+    JSON.stringify(
+      JSON.parse(literal)
+        .split('\n')
+        .map(line => line.replace(/\/\/.*/, '').trim())
+        .join('\n'),
+    ),
+  )
+
+/** An esbuild plugin: what build/ holds, made smaller. */
+const smallerAssets = {
+  name: 'smaller assets',
+  setup(build) {
+    build.onLoad({ filter: /[/\\]build[/\\](kernels|kernels-relaxed|text|shaders)\.ts$/ }, ({ path }) => {
+      const source = readFileSync(path, 'utf8')
+      return { contents: path.endsWith('shaders.ts') ? withoutComments(source) : packed(source), loader: 'ts' }
+    })
+  },
+}
+
+/** Options of esbuild. */
+export const forBrowsers = {
+  bundle: true,
+  format: 'esm',
+  platform: 'browser',
+  target: 'es2022',
+  plugins: [browserRuntime, smallerAssets],
+}

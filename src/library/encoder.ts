@@ -1,0 +1,188 @@
+// An encoder, loaded: a model's weights in a backend's memory, its tokenizer, and what turns texts into vectors.
+import type { Backend } from '../backend/backend.js'
+import type { LoadedEncoder } from '../model/load.js'
+import { readAdapter } from '../model/peft.js'
+import type { Precision } from '../model/quantize.js'
+import { createSequenceEncoder, type SequenceEncoder } from '../retrieve/encode.js'
+import { openBackend } from '../run/backend.js'
+import { inputTexts, openModelUnhashed, placeModel, promptFor, type UnhashedSource } from '../run/model.js'
+import type { Tokenizer } from '../text/tokenizer.js'
+import { type Closing, closing } from './disposal.js'
+import { type FetchProgress, type Location, locate } from './location.js'
+
+export interface LoadOptions {
+  /** One that is open already, which stays open; or which to open. Default `auto`: WebGPU where there is a GPU, else WebAssembly. */
+  readonly backend?: Backend | 'auto' | 'webgpu' | 'wasm' | undefined
+  /** A part of the GPU's name. */
+  readonly gpu?: string | undefined
+  /** Of WebAssembly; default: the cores there are. */
+  readonly threads?: number | undefined
+  /** A PEFT adapter that was trained on this model. */
+  readonly adapter?: Location | undefined
+  /** `int8`: the linear layers in 8 bits, smaller and faster; not to be trained further. Default `f32`. */
+  readonly precision?: Precision | undefined
+  /** Tokens of a text at most, special ones included; longer texts are cut. Default: what the model's files say. */
+  readonly maxLength?: number | undefined
+  readonly onFetch?: ((progress: FetchProgress) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface EncodeOptions {
+  /** Which of the model's prompts stands before each text; default `document`. */
+  readonly kind?: 'query' | 'document' | undefined
+  /** Stands before each text in place of the model's prompt. */
+  readonly prompt?: string | undefined
+  readonly onProgress?: ((done: EncodeProgress) => void) | undefined
+  /** Aborting rejects with the signal's reason, between two batches. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface EncodeProgress {
+  readonly texts: number
+  readonly total: number
+  /** Real ones, so far. */
+  readonly tokens: number
+}
+
+/** What an encoder is made of: for the functions of this library. */
+export interface EncoderParts {
+  readonly backend: Backend
+  readonly source: UnhashedSource & { readonly tokenizer: Tokenizer }
+  readonly loaded: LoadedEncoder
+  /** Keeps backend and source open until the function that it returns is called. */
+  hold(): () => Promise<void>
+}
+
+export interface TextVectors {
+  /** Columns of a vector. */
+  readonly dimensions: number
+  /** Tokens of a text at most. */
+  readonly maxLength: number
+  /** The backend, and why this one, for people. */
+  readonly description: string
+  /** → (texts, dimensions), row by row. Calls wait for one another. */
+  encode(texts: readonly string[], options?: EncodeOptions): Promise<Float32Array>
+  /** Frees the memory; the backend is closed with the last encoder that `loadEncoder` opened it for. */
+  close(): Promise<void>
+  readonly parts: EncoderParts
+}
+
+/** A loaded encoder; `using` closes it. */
+export type Encoder = Closing<TextVectors>
+
+/** Texts that are tokenized together: sorted by length, they make batches without waste. */
+const BLOCK = 4096
+
+/**
+ * Loads a sentence-transformers or Hugging Face model, or a PEFT adapter's folder, from a folder, an address or its files. Rejects where something
+ * is missing, damaged or not supported, or larger than there is room for, naming it.
+ */
+export async function loadEncoder(model: Location, options: LoadOptions = {}): Promise<Encoder> {
+  const { signal, onFetch, precision, maxLength } = options
+  signal?.throwIfAborted()
+  const located = locate(model, { onFetch, signal })
+  const undo: (() => void | Promise<void>)[] = [located.close]
+  const close = async () => {
+    for (const each of undo.splice(0).reverse()) await each()
+  }
+  try {
+    const opened = await openModelUnhashed(located.path)
+    undo.push(opened.close)
+    const adapter = options.adapter ? await adapterFrom(options.adapter, opened, options) : opened.adapter
+    const settings = { ...opened.settings, ...(maxLength !== undefined && { maxLength }) }
+    const source = { ...opened, settings, tokenizer: opened.tokenizer!, ...(adapter && { adapter }) }
+    const { backend, reason } = await backendFor(options)
+    if (backend !== options.backend) undo.push(() => backend.close())
+    signal?.throwIfAborted()
+    const loaded = await placeModel(backend, source, undefined, { precision })
+    return encoderOf({ backend, source, loaded, hold: shared(close) }, reason)
+  } catch (error) {
+    await close()
+    signal?.throwIfAborted()
+    throw error
+  }
+}
+
+async function adapterFrom(location: Location, source: UnhashedSource, { onFetch, signal }: LoadOptions) {
+  const located = locate(location, { onFetch, signal })
+  try {
+    return await readAdapter(located.path, source.weights.config)
+  } finally {
+    located.close()
+  }
+}
+
+async function backendFor({
+  backend = 'auto',
+  gpu,
+  threads,
+}: LoadOptions): Promise<{ backend: Backend; reason: string }> {
+  if (typeof backend === 'object') return { backend, reason: backend.description }
+  return openBackend({ backend, adapter: gpu, threads })
+}
+
+/** Calls `close` when all that hold it have let go. */
+function shared(close: () => Promise<void>): () => () => Promise<void> {
+  let holders = 0
+  return () => {
+    holders++
+    let held = true
+    return async () => {
+      if (!held) return
+      held = false
+      if (--holders === 0) await close()
+    }
+  }
+}
+
+/** An encoder of parts that are there, which it holds from now on. */
+export function encoderOf(parts: EncoderParts, description: string): Encoder {
+  const { backend, source, loaded } = parts
+  const { settings, tokenizer } = source
+  const letGo = parts.hold()
+  let sequences: SequenceEncoder | undefined
+  let closed = false
+  let last: Promise<unknown> = Promise.resolve()
+  const dimensions = loaded.encoder.config.hidden
+
+  const encodeAll = async (texts: readonly string[], options: EncodeOptions): Promise<Float32Array> => {
+    if (closed) throw new Error('the encoder is closed: load it again with loadEncoder()')
+    const { kind = 'document', prompt = promptFor(settings, kind), onProgress, signal } = options
+    sequences ??= createSequenceEncoder(backend, loaded.encoder)
+    const vectors = new Float32Array(texts.length * dimensions)
+    let tokens = 0
+    for (let from = 0; from < texts.length; from += BLOCK) {
+      signal?.throwIfAborted()
+      const block = inputTexts(settings, kind, texts.slice(from, from + BLOCK), prompt)
+      const batch = tokenizer.encode(block, { maxLength: settings.maxLength })
+      const report = (done: { sequences: number; tokens: number }) =>
+        onProgress?.({ texts: from + done.sequences, total: texts.length, tokens: tokens + done.tokens })
+      const encoded = await sequences.encode(batch, { onProgress: report, ...(signal && { signal }) })
+      vectors.set(encoded, from * dimensions)
+      tokens += batch.ids.length
+    }
+    return vectors
+  }
+  const close = async () => {
+    if (closed) return
+    closed = true
+    await last
+    sequences?.release()
+    loaded.release()
+    await letGo()
+  }
+  const made: TextVectors = {
+    dimensions,
+    maxLength: settings.maxLength,
+    description,
+    parts,
+    // One after the other: the memory that batches pass through is there once.
+    encode(texts, options = {}) {
+      const result = last.then(() => encodeAll(texts, options))
+      last = result.catch(() => undefined)
+      return result
+    },
+    close,
+  }
+  return closing(made, close)
+}

@@ -1,0 +1,91 @@
+// How well an encoder finds what was judged relevant.
+import { type Collection, loadCollection } from '../data/collection.js'
+import { type CollectionScores, evaluateCollection, type Progress, tokenizeCollection } from '../run/evaluate.js'
+import type { Encoder } from './encoder.js'
+import { type Location, locate } from './location.js'
+
+export interface EvaluationSettings {
+  /** Of a collection that is read; default `test`. */
+  readonly split?: string | undefined
+  /** Results kept a query; default 100. */
+  readonly k?: number | undefined
+  /** Names as `ndcg_at_10`; default: those of BEIR. */
+  readonly measures?: readonly string[] | undefined
+  /** `beir` (the default): a document whose id is the query's is dropped. */
+  readonly protocol?: 'beir' | 'trec' | undefined
+  readonly onProgress?: ((done: Progress) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Texts and judgements by their ids. */
+export interface Judged {
+  readonly documents: Readonly<Record<string, string>>
+  readonly queries: Readonly<Record<string, string>>
+  /** Query → document → grade; 0 is not relevant. */
+  readonly qrels: Readonly<Record<string, Readonly<Record<string, number>>>>
+}
+
+/** Encodes a collection (BEIR's folder, an address of one, its files, or texts and judgements in memory), searches exactly, scores as trec_eval does. */
+export async function evaluateEncoder(
+  encoder: Encoder,
+  collection: Location | Judged,
+  settings: EvaluationSettings = {},
+): Promise<CollectionScores> {
+  const { backend, source, loaded } = encoder.parts
+  const { k = 100, protocol = 'beir', measures, split, onProgress, signal } = settings
+  const read = isJudged(collection) ? collectionOf(collection) : await readCollection(collection, split, signal)
+  const tokenized = tokenizeCollection(source.tokenizer, source.settings, read, source.settings.maxLength)
+  return evaluateCollection(
+    backend,
+    loaded.encoder,
+    source.settings.similarity,
+    tokenized,
+    { k, protocol, maxLength: source.settings.maxLength, ...(measures && { measures }) },
+    { ...(onProgress && { onProgress }), ...(signal && { signal }) },
+  )
+}
+
+const isJudged = (collection: Location | Judged): collection is Judged =>
+  typeof collection === 'object' && 'qrels' in collection && 'documents' in collection
+
+async function readCollection(
+  location: Location,
+  split: string | undefined,
+  signal?: AbortSignal,
+): Promise<Collection> {
+  const located = locate(location, { signal })
+  try {
+    return await loadCollection(located.path, split === undefined ? {} : { split })
+  } finally {
+    located.close()
+  }
+}
+
+function collectionOf({ documents, queries, qrels }: Judged): Collection {
+  const texts = (record: Readonly<Record<string, string>>) => ({
+    ids: Object.keys(record),
+    texts: Object.values(record),
+  })
+  const judged = new Map(Object.entries(qrels).map(([query, grades]) => [query, new Map(Object.entries(grades))]))
+  const asked = texts(queries)
+  const kept = asked.ids.map((_, i) => i).filter(i => judged.has(asked.ids[i]!))
+  if (kept.length === 0) throw new Error('none of the queries is judged: qrels has grades for other ids')
+  const grades = [...judged.values()].flatMap(each => [...each.values()])
+  const known = new Set(Object.keys(documents))
+  return {
+    name: 'judged',
+    split: 'test',
+    documents: texts(documents),
+    queries: { ids: kept.map(i => asked.ids[i]!), texts: kept.map(i => asked.texts[i]!) },
+    qrels: judged,
+    warnings: [],
+    counts: {
+      emptyDocuments: Object.values(documents).filter(text => text === '').length,
+      judgements: grades.length,
+      relevant: grades.filter(grade => grade > 0).length,
+      unknownDocuments: new Set([...judged.values()].flatMap(each => [...each.keys()].filter(id => !known.has(id))))
+        .size,
+      unknownQueries: [...judged.keys()].filter(id => !(id in queries)).length,
+    },
+  }
+}

@@ -1,0 +1,91 @@
+// Texts, searched by meaning: an encoder's vectors of them, in the memory of its backend.
+import { documentText } from '../data/collection.js'
+import { createIndex, MOST_RESULTS } from '../retrieve/search.js'
+import { normalizeRows } from '../run/evaluate.js'
+import { type Closing, closing } from './disposal.js'
+import type { EncodeProgress, Encoder } from './encoder.js'
+
+/** A text to be found; `id` default: its place, from 0. */
+export type IndexedText = string | { readonly id?: string; readonly title?: string; readonly text: string }
+
+/** A text that was found. */
+export interface Hit {
+  readonly id: string
+  /** Title and text, as the encoder read them. */
+  readonly text: string
+  /** The similarity that the model was trained for: cosine or dot product. */
+  readonly score: number
+  /** Its place among the texts of the index, from 0. */
+  readonly row: number
+}
+
+export interface SearchSettings {
+  /** Results; default 10, at most 1024. */
+  readonly k?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface TextHits {
+  readonly size: number
+  /** (size, dimensions) as the index compares them: of length 1 where the similarity is cosine. */
+  readonly vectors: Float32Array
+  /** The best of all texts for a query, the best first. */
+  search(query: string, settings?: SearchSettings): Promise<Hit[]>
+  /** The same for many queries at once. */
+  searchAll(queries: readonly string[], settings?: SearchSettings): Promise<Hit[][]>
+  /** Frees the vectors; the encoder stays open. */
+  close(): void
+}
+
+/** An index of texts; `using` closes it. */
+export type TextIndex = Closing<TextHits>
+
+export interface IndexSettings {
+  /** Vectors that were made before, by the same encoder from the same texts: (texts, dimensions). */
+  readonly vectors?: Float32Array | undefined
+  readonly onProgress?: ((done: EncodeProgress) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Encodes the texts and keeps their vectors where searching is fast. The encoder must stay open as long as the index is used. */
+export async function createTextIndex(
+  encoder: Encoder,
+  texts: readonly IndexedText[],
+  { vectors: made, onProgress, signal }: IndexSettings = {},
+): Promise<TextIndex> {
+  const { backend, source } = encoder.parts
+  const { dimensions } = encoder
+  const contents = texts.map(each => (typeof each === 'string' ? each : documentText({ title: '', ...each })))
+  const ids = texts.map((each, row) => (typeof each === 'string' ? undefined : each.id) ?? String(row))
+  if (made && made.length !== texts.length * dimensions)
+    throw new Error(
+      `${made.length} values are no vectors of ${texts.length} texts with ${dimensions} dimensions; leave them out to have the texts encoded`,
+    )
+  const cosine = source.settings.similarity === 'cosine' && !source.settings.normalize
+  const comparable = (vectors: Float32Array) => (cosine ? normalizeRows(vectors, dimensions) : vectors)
+  const vectors = comparable(made ?? (await encoder.encode(contents, { onProgress, signal })))
+  const index = createIndex(backend, vectors, dimensions)
+  const searchAll = async (queries: readonly string[], { k = 10, signal }: SearchSettings = {}): Promise<Hit[][]> => {
+    if (!Number.isInteger(k) || k < 1 || k > MOST_RESULTS)
+      throw new Error(`k is ${k}, expected a whole number from 1 to ${MOST_RESULTS}`)
+    const asked = comparable(await encoder.encode(queries, { kind: 'query', signal }))
+    const found = await index.search(asked, { k, ...(signal && { signal }) })
+    return queries.map((_, q) =>
+      Array.from(found.rows.subarray(q * found.k, (q + 1) * found.k), (row, rank) => ({
+        id: ids[row]!,
+        text: contents[row]!,
+        score: found.scores[q * found.k + rank]!,
+        row,
+      })),
+    )
+  }
+  const close = () => index.release()
+  const hits: TextHits = {
+    size: texts.length,
+    vectors,
+    searchAll,
+    search: async (query, settings) => (await searchAll([query], settings))[0]!,
+    close,
+  }
+  return closing(hits, close)
+}
