@@ -55,7 +55,10 @@ const json = {
 /** The files of a sentence-transformers folder, by name; the same bits in every runtime. */
 export async function smallModel(): Promise<Record<string, Uint8Array<ArrayBuffer>>> {
   const texts = [...Object.values(documents), ...Object.values(queries)]
-  const tokenizer = await createWordPieceTokenizer({ vocabulary: makeVocabulary(texts, { size: 300 }), lowerCase: true })
+  const tokenizer = await createWordPieceTokenizer({
+    vocabulary: makeVocabulary(texts, { size: 300 }),
+    lowerCase: true,
+  })
   const config = parseConfig({ ...json, vocab_size: tokenizer.vocabularySize }, 'the small model')
   const weights = randomSource(config, 7)
   const files = new Map<string, Blob>()

@@ -1,0 +1,72 @@
+// What a page fetches that only encodes, and that importing the library does nothing.
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
+import { build } from 'esbuild'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+// @ts-expect-error: a script without types
+import { forBrowsers } from '../../scripts/browser.mjs'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const MOST = 150 * 1024 // bytes
+
+async function bundled(contents: string) {
+  const { outputFiles = [], metafile } = await build({
+    ...forBrowsers,
+    stdin: { contents, resolveDir: root, loader: 'ts' },
+    ...{ splitting: true, minify: true, metafile: true, write: false, outdir: 'out', absWorkingDir: root },
+  })
+  const sizes = new Map(outputFiles.map(({ path, contents }) => [path, gzipSync(contents, { level: 9 }).length]))
+  return { outputs: metafile!.outputs, sizeOf: (name: string) => sizes.get(join(root, name))! }
+}
+
+test('a page that only encodes fetches at most 150 KB, compressed', async () => {
+  const { outputs, sizeOf } = await bundled("import { loadEncoder } from './src/index.js'\nloadEncoder(location.hash)")
+  const fetched = new Set<string>()
+  const follow = (name: string) => {
+    if (fetched.has(name)) return
+    fetched.add(name)
+    for (const { path, kind } of outputs[name]!.imports) if (kind === 'import-statement') follow(path)
+  }
+  follow(Object.keys(outputs).find(name => outputs[name]!.entryPoint)!)
+  // One of the two builds of the kernels.
+  const kernels = Object.keys(outputs).filter(name => /kernels/.test(name))
+  assert.is(kernels.length, 2)
+  const parts = [...fetched].map(sizeOf)
+  const total = parts.reduce((sum, size) => sum + size, 0) + Math.max(...kernels.map(sizeOf))
+  console.log(`a page that only encodes: ${total} bytes compressed, of ${MOST}`)
+  assert.ok(total <= MOST, `${total} bytes`)
+  // Training is none of it, nor are the shaders left out.
+  const inputs = [...fetched].flatMap(name => Object.keys(outputs[name]!.inputs))
+  assert.not.ok(
+    inputs.some(name => /src\/(recipe|train)\/|valibot.*schema/.test(name)),
+    inputs.join('\n'),
+  )
+  assert.ok(inputs.includes('build/shaders.ts'))
+})
+
+test('nothing of Node is left in what browsers get', async () => {
+  const { outputs } = await bundled("export * from './src/index.js'")
+  const names = Object.values(outputs).flatMap(({ imports }) =>
+    imports.filter(each => each.external).map(each => each.path),
+  )
+  assert.equal(names, [])
+  const inputs = Object.values(outputs).flatMap(output => Object.keys(output.inputs))
+  assert.not.ok(inputs.some(name => /src\/runtime\/(files|write|adapters|workers|child)\.ts$/.test(name)))
+})
+
+test('importing the library starts nothing', () => {
+  const code = `
+    const before = { handles: process.getActiveResourcesInfo().length, exit: process.listenerCount('exit') }
+    const globals = Object.keys(globalThis).length
+    await import(${JSON.stringify(new URL('../../src/index.ts', import.meta.url).href)})
+    const resources = process.getActiveResourcesInfo().filter(name => /Timeout|Worker|TCP|MessagePort/.test(name))
+    console.log(JSON.stringify([resources, process.listenerCount('exit') - before.exit, Object.keys(globalThis).length - globals]))`
+  const args = ['--import', import.meta.resolve('tsx'), '--input-type=module', '--eval', code]
+  const { stdout } = spawnSync(process.execPath, args, { encoding: 'utf8' })
+  assert.is(stdout.trim(), '[[],0,0]')
+})
+
+test.run()
