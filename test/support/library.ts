@@ -1,9 +1,9 @@
 // A small model of the library's tests and the runtimes': a random BERT with a vocabulary made from its texts, as the files of a folder; and texts,
 // questions and judgements on three subjects.
 import { parseConfig } from '../../src/model/config.js'
-import { writeModelFolder } from '../../src/model/folder.js'
 import { randomSource } from '../../src/model/load.js'
 import { plainSettings } from '../../src/model/sentence-transformers.js'
+import { writeModelFolder } from '../../src/model/writing.js'
 import { memoryVolume, mountVolume, unmountVolume } from '../../src/runtime/volumes.js'
 import { createWordPieceTokenizer } from '../../src/text/tokenizer.js'
 import { makeVocabulary } from '../../src/text/vocabulary.js'
