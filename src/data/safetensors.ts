@@ -28,6 +28,8 @@ export interface SafetensorsFile {
   readI32(name: string): Promise<Int32Array<ArrayBuffer>>
   /** The stored bytes, little-endian. */
   readBytes(name: string): Promise<Uint8Array>
+  /** The stored bytes in blocks of whole elements, the next one read while one is used. A block holds until the next is asked for. */
+  blocks(name: string): AsyncGenerator<Uint8Array<ArrayBuffer>>
   close(): Promise<void>
 }
 
@@ -90,6 +92,23 @@ async function openSingle(path: string): Promise<SafetensorsFile> {
     }
     return out
   }
+  async function* blocks(name: string): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    const { begin, end } = find(name)
+    // Two buffers in turn; the last block, which is shorter, has one of its own, because converters read a buffer whole.
+    const whole = end - begin > blockBytes ? [new Uint8Array(blockBytes), new Uint8Array(blockBytes)] : []
+    const read = (at: number, turn: number) => {
+      const length = Math.min(blockBytes, end - at)
+      return file.read(dataStart + at, length, length === blockBytes ? whole[turn % 2] : undefined)
+    }
+    let coming = begin < end ? read(begin, 0) : undefined
+    for (let [at, turn] = [begin + blockBytes, 1]; coming; at += blockBytes, turn++) {
+      const block: Uint8Array<ArrayBuffer> = await coming
+      coming = at < end ? read(at, turn) : undefined
+      // Awaited later: until then its failure is nobody's fault.
+      coming?.catch(() => undefined)
+      yield block
+    }
+  }
   return {
     path,
     files: [path],
@@ -101,6 +120,7 @@ async function openSingle(path: string): Promise<SafetensorsFile> {
       const { begin, end } = find(name)
       return file.read(dataStart + begin, end - begin)
     },
+    blocks,
     close: () => file.close(),
   }
 }
@@ -154,6 +174,7 @@ async function openSharded(path: string): Promise<SafetensorsFile> {
     readF32: async name => shardOf(name).readF32(name),
     readI32: async name => shardOf(name).readI32(name),
     readBytes: async name => shardOf(name).readBytes(name),
+    blocks: name => shardOf(name).blocks(name),
     close,
   }
 }

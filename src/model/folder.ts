@@ -7,6 +7,7 @@ import { type ModelConfig, readConfig } from './config.js'
 import { denseName, denseTensors, openDense } from './dense.js'
 import { canonicalName } from './families.js'
 import { readSentenceSettings, type SentenceSettings } from './sentence-transformers.js'
+import type { StoredTensor } from './stream.js'
 import { type ExpectedTensor, expectedTensors } from './tensors.js'
 
 const floating = ['F32', 'F16', 'BF16', 'F64']
@@ -52,6 +53,8 @@ export interface ModelFolder {
   readonly unused: readonly string[]
   /** By canonical name. */
   readTensor(name: string): Promise<Float32Array<ArrayBuffer>>
+  /** By canonical name: as it lies in the file, in blocks; undefined for those of Dense modules, which are small. */
+  stored(name: string): StoredTensor | undefined
   /** sha-256 of the safetensors file, or of the shards one after the other by name; hexadecimal. */
   weightsHash(): Promise<string>
   close(): Promise<void>
@@ -91,17 +94,22 @@ export async function openModelFolder(path: string, modules = path): Promise<Mod
   const close = async () => void (await Promise.all([file.close(), dense.close()]))
   try {
     const found = matchTensors(file, expected)
+    const find = (name: string): TensorInfo => {
+      const tensor = found.get(name)
+      if (!tensor) throw new Error(`${path} has no encoder tensor "${name}"`)
+      return tensor
+    }
     return {
       path,
       config,
       settings,
       expected: [...expected, ...denseTensors(settings.dense)],
       unused: [...file.tensors.keys()].filter(name => !found.has(canonicalName(name))),
-      async readTensor(name) {
-        if (denseName(name)) return dense.readTensor(name)
-        const tensor = found.get(name)
-        if (!tensor) throw new Error(`${path} has no encoder tensor "${name}"`)
-        return file.readF32(tensor.name)
+      readTensor: async name => (denseName(name) ? dense.readTensor(name) : file.readF32(find(name).name)),
+      stored(name) {
+        if (denseName(name)) return undefined
+        const tensor = find(name)
+        return { dtype: tensor.dtype, blocks: () => file.blocks(tensor.name) }
       },
       weightsHash: () => hashFile(...file.files, ...dense.files),
       close,

@@ -16,6 +16,7 @@ import { lowRankStart, type NamedTensor, randomWeights } from './initialize.js'
 import { type Adapter, type AdapterTarget, loraScale } from './peft.js'
 import { type Precision, quantizedNames, quantizedTensor } from './quantize.js'
 import { type PoolingMode, type SentenceSettings, vectorWidth } from './sentence-transformers.js'
+import { type StoredTensor, writeStored } from './stream.js'
 import { type ExpectedTensor, expectedTensors, linearLayers } from './tensors.js'
 import type { AdapterTensors } from './transformer.js'
 
@@ -24,6 +25,8 @@ export interface WeightSource {
   readonly config: ModelConfig
   readonly expected: readonly ExpectedTensor[]
   readTensor(name: string): Promise<Float32Array>
+  /** Where tensors need not be read whole. */
+  stored?(name: string): StoredTensor | undefined
 }
 
 /** LoRA's settings for a new adapter (Hu et al. 2021). */
@@ -51,6 +54,8 @@ export interface LoadOptions {
   readonly dimensions?: number | undefined
   /** int8: linear layers in 8 bits, for inference only; an adapter is worked into them. Default f32. */
   readonly precision?: Precision | undefined
+  /** In training, run each layer's forward pass again in the backward pass instead of keeping what it made. Default false. */
+  readonly recompute?: boolean
 }
 
 /** An encoder in a backend's memory. */
@@ -179,15 +184,25 @@ export async function loadEncoder(
       for (const each of [quantized, quantized.scales!]) tensors.set(each.name, each)
     }
     for (const { name, shape } of source.expected) {
-      const tensor = { name, shape, data: await source.readTensor(name) }
-      if (method.kind === 'full') trained.push({ ...tensor, decay: options.decayBiasAndNorm || decays(name) })
-      else if (inInt8?.has(name)) await quantize(tensor)
-      else freeze(tensor)
+      if (method.kind === 'full') trained.push({ name, shape, decay: options.decayBiasAndNorm || decays(name) })
+      else if (inInt8?.has(name)) await quantize({ name, shape, data: await source.readTensor(name) })
+      else {
+        const tensor = frozenTensor(backend, name, shape)
+        tensors.set(name, tensor)
+        await writeStored(backend, tensor, source)
+      }
     }
     for (const tensor of adapter ? adapterMatrices(adapter, source.config) : [])
       if (method.kind === 'lora') trained.push({ ...tensor, decay: true })
       else freeze(tensor)
-    return trained.length > 0 ? createTrainable(backend, trained) : undefined
+    const made = trained.length > 0 ? createTrainable(backend, trained) : undefined
+    if (made && method.kind === 'full')
+      for (const { name } of source.expected)
+        await writeStored(backend, made.tensors.get(name)!, source).catch(error => {
+          freeTrainable(backend, made)
+          throw error
+        })
+    return made
   }
   const trainable = await place().catch(error => {
     freeTensors(backend, tensors.values())
@@ -203,6 +218,7 @@ export async function loadEncoder(
     weights,
     ...head,
     ...(adapter && { adapter: adapterTensors(adapter, weights) }),
+    ...(options.recompute && { recompute: true }),
   }
   return {
     encoder,

@@ -19,7 +19,8 @@ export function recomputed(
     if (!results.some(result => trace.gradients.has(result))) return
     const inner: Trace = { ...trace, tape: [] }
     const made = record(inner, true)
-    for (const [i, result] of results.entries()) passGradient(trace, result, made[i]!)
+    // A result that is there twice has one gradient.
+    for (const result of new Set(results)) passGradient(trace, result, made[results.indexOf(result)]!)
     runTape(inner)
   })
   return results

@@ -128,8 +128,8 @@ export async function openFile(path: string): Promise<OpenFile> {
   return {
     path,
     size,
-    async read(offset, length) {
-      const bytes = new Uint8Array(length)
+    async read(offset, length, into) {
+      const bytes = into ?? new Uint8Array(length)
       let done = 0
       while (done < length) {
         // One system call takes at most 2 GiB.

@@ -7,8 +7,8 @@ export interface OpenFile {
   readonly path: string
   /** In bytes. */
   readonly size: number
-  /** Exactly `length` bytes from `offset`; fails where the file is shorter. */
-  read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>
+  /** Exactly `length` bytes from `offset`; fails where the file is shorter. `into`, of that length, may be used for them. */
+  read(offset: number, length: number, into?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>
   close(): Promise<void>
 }
 

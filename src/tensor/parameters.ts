@@ -6,7 +6,8 @@ import type { Tensor } from './tensor.js'
 export interface ParameterSpec {
   readonly name: string
   readonly shape: readonly number[]
-  readonly data: Float32Array
+  /** Absent: written by whoever places it. */
+  readonly data?: Float32Array
   /** Whether weight decay applies. */
   readonly decay: boolean
 }
@@ -43,10 +44,10 @@ const external = (name: string, shape: readonly number[], view: View, gradient?:
   ...(gradient && { gradient }),
 })
 
-/** A weight that is not trained. */
-export function frozenTensor(backend: Backend, name: string, shape: readonly number[], data: Float32Array): Tensor {
+/** A weight that is not trained; without `data`, zeros that whoever places it writes over. */
+export function frozenTensor(backend: Backend, name: string, shape: readonly number[], data?: Float32Array): Tensor {
   const elements = productOf(shape)
-  if (data.length !== elements)
+  if (data && data.length !== elements)
     throw new Error(`${name}: ${data.length} values for shape (${shape.join(', ')}), expected ${elements}`)
   if (elements * 4 > backend.limits.binding)
     throw new Error(
@@ -54,7 +55,7 @@ export function frozenTensor(backend: Backend, name: string, shape: readonly num
     )
   const memory = backend.allocate(Math.max(elements * 4, 256), name)
   const view = wholeView(memory)
-  backend.write(view, data)
+  if (data) backend.write(view, data)
   return external(name, shape, view)
 }
 
@@ -84,7 +85,7 @@ export function createTrainable(backend: Backend, specs: readonly ParameterSpec[
       for (const member of members) tensors.set(member.spec.name, placeParameter(backend, member, state))
       return { decay, elements: elementsOf(members), ...state }
     })
-    const count = specs.reduce((sum, spec) => sum + spec.data.length, 0)
+    const count = specs.reduce((sum, spec) => sum + productOf(spec.shape), 0)
     return { tensors, segments, count, bytes: segments.reduce((sum, segment) => sum + 16 * segment.elements, 0) }
   } catch (error) {
     freeTensors(backend, made)
@@ -102,9 +103,9 @@ function packSegments(specs: readonly ParameterSpec[], backend: Backend): Member
   const segments: Member[][] = []
   let used = Number.POSITIVE_INFINITY
   for (const spec of specs) {
-    if (spec.data.length !== productOf(spec.shape))
+    if (spec.data && spec.data.length !== productOf(spec.shape))
       throw new Error(`${spec.name}: ${spec.data.length} values for shape (${spec.shape.join(', ')})`)
-    const bytes = Math.ceil((spec.data.length * 4) / 256) * 256
+    const bytes = Math.ceil((productOf(spec.shape) * 4) / 256) * 256
     if (bytes > limit)
       throw new Error(
         `${spec.name} (${spec.shape.join(', ')}) takes ${bytes} bytes; this backend binds at most ${limit}`,
@@ -122,7 +123,7 @@ function packSegments(specs: readonly ParameterSpec[], backend: Backend): Member
 /** Of a segment, padding included. */
 function elementsOf(members: readonly Member[]): number {
   const last = members.at(-1)!
-  return last.offset / 4 + Math.ceil(last.spec.data.length / 64) * 64
+  return last.offset / 4 + Math.ceil(productOf(last.spec.shape) / 64) * 64
 }
 
 /** Writes a parameter to its place in the segment; as a tensor, with its gradient. */
@@ -131,9 +132,9 @@ function placeParameter(
   { spec: { name, shape, data }, offset }: Member,
   { parameters, gradients }: Pick<Segment, 'parameters' | 'gradients'>,
 ): Tensor {
-  const place = (tensor: Tensor): View => ({ memory: tensor.view!.memory, offset, bytes: data.length * 4 })
+  const place = (tensor: Tensor): View => ({ memory: tensor.view!.memory, offset, bytes: productOf(shape) * 4 })
   const view = place(parameters)
-  backend.write(view, data)
+  if (data) backend.write(view, data)
   return external(name, shape, view, external(`d${name}`, shape, place(gradients)))
 }
 
