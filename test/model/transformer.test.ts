@@ -44,6 +44,7 @@ for (const backend of backends) {
     'roberta',
     'xlm-roberta',
     'distilbert',
+    'mpnet',
   ])
     (encoders ? test : test.skip)(`${backend.kind}: ${name}, every layer`, async () => {
       const golden = name === 'bert-small-old-names' ? 'bert-small' : name
