@@ -2,11 +2,13 @@
 // is missing is an error.
 import type { Backend } from '../backend/backend.js'
 import type { Profile } from '../backend/profile.js'
-import { createWasmBackend, type WasmOptions } from '../backend/wasm/backend.js'
-import { hasRelaxedSimd } from '../backend/wasm/module.js'
-import { createWebGpuBackend, type WebGpuOptions } from '../backend/webgpu/backend.js'
-import { measureLimits } from '../bench/limits.js'
+import type { WasmOptions } from '../backend/wasm/backend.js'
+import type { WebGpuOptions } from '../backend/webgpu/backend.js'
 import { type AdapterInfo, listAdapters, requestAdapter } from '../runtime/gpu.js'
+
+// Loaded when they are opened: a page fetches only the one that it runs on.
+const loadWasm = () => import('../backend/wasm/backend.js')
+const loadWebGpu = () => import('../backend/webgpu/backend.js')
 
 export interface BackendChoice {
   readonly backend: 'auto' | 'webgpu' | 'wasm'
@@ -28,6 +30,7 @@ export async function openBackend(choice: BackendChoice): Promise<OpenedBackend>
   const { profile } = choice
   const opened = await openChosen(choice)
   if (!profile) return opened
+  const { measureLimits } = await import('../bench/limits.js')
   profile.limits = await measureLimits(opened.backend, 0.1, () => {})
   profile.paused = false
   return opened
@@ -54,11 +57,13 @@ async function openChosen({ backend, adapter, threads, profile }: BackendChoice)
 }
 
 async function openWebGpu(options: WebGpuOptions, why: string): Promise<OpenedBackend> {
+  const { createWebGpuBackend } = await loadWebGpu()
   const backend = await createWebGpuBackend(options)
   return { backend, reason: `${backend.description} (${why})` }
 }
 
 async function openWasm(options: WasmOptions, why: string): Promise<OpenedBackend> {
+  const { createWasmBackend } = await loadWasm()
   const backend = await createWasmBackend(options)
   return { backend, reason: `${backend.description} (${why})` }
 }
@@ -109,6 +114,8 @@ export interface BackendsInfo {
 
 async function describeWasm(): Promise<BackendsInfo['backends']['wasm']> {
   try {
+    const { createWasmBackend } = await loadWasm()
+    const { hasRelaxedSimd } = await import('../backend/wasm/module.js')
     const backend = await createWasmBackend()
     backend.close()
     return { available: true, threads: backend.threads, simd: true, relaxed_simd: hasRelaxedSimd() }
