@@ -33,7 +33,7 @@ if (stale('build/shaders.ts', ['scripts/assets.mjs', 'shaders', ...shaderFiles])
 }
 
 const shared = filesUnder('assembly').filter(path => path.endsWith('.ts'))
-for (const target of ['kernels', 'kernels-relaxed', 'text', 'sampling']) {
+for (const target of ['kernels', 'kernels-relaxed', 'text', 'sampling', 'training']) {
   // A second build of the same kernels, for runtimes with fused products.
   const folder = target.replace('-relaxed', '')
   const sources = shared.filter(

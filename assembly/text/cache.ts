@@ -5,6 +5,7 @@
 // Cache entry, one line of 64 bytes: the word (32, zeros behind it), up to 7 ids (28), u16 their number, u16 bytes of
 // the word.
 import { bpeToIds } from './bpe'
+import { countingToIds } from './counting'
 import { at4 } from './memory'
 import { follow, NONE, valueOf, WORDS } from './trie'
 import { unigramToIds } from './unigram'
@@ -26,6 +27,7 @@ const WORDPIECE: u32 = 0
 const BPE: u32 = 1
 const UNIGRAM: u32 = 2
 const WORDLEVEL: u32 = 3
+const COUNTING: u32 = 4
 
 let model: u32 = WORDPIECE
 
@@ -68,6 +70,7 @@ function modelToIds(start: usize, end: usize): void {
   if (model == BPE) bpeToIds(start, end)
   else if (model == UNIGRAM) unigramToIds(start, end)
   else if (model == WORDLEVEL) wordLevelToIds(start, end)
+  else if (model == COUNTING) countingToIds(start, end)
   else wordPieceToIds(start, end)
 }
 

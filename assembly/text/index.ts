@@ -14,6 +14,7 @@ import { emit, output, setOutput, setStop, setUpCache, setUpWords } from './word
 export { setUpPipeline } from './added'
 export { byteIdsAt, setUpBpe, spaceBehindAt, stageBpe } from './bpe'
 export { setModel } from './cache'
+export { countedBytesAt, countedEndsAt, countedWords, setUpCounting } from './counting'
 export { reserve } from './memory'
 export { addNormalizer } from './normalizers'
 export { addPreTokenizer } from './pretokenize'

@@ -19,6 +19,10 @@ export interface TextModule {
   setGrowth(text: number, ids: number, more: number): void
   setModel(kind: number): void
   setUpWordPiece(longest: number, unknown: number): number
+  setUpCounting(size: number, bytes: number): number
+  countedWords(): number
+  countedEndsAt(): number
+  countedBytesAt(): number
   stageBpe(count: number): number
   setUpBpe(
     count: number,

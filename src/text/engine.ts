@@ -73,7 +73,7 @@ function withWordStarts({ preTokenizers, model, form }: Definition): readonly Pr
     : preTokenizers
 }
 
-function cutsOf(definition: Definition, stages: readonly PreTokenizerStage[]): Instance['cuts'] {
+export function cutsOf(definition: Definition, stages: readonly PreTokenizerStage[]): Instance['cuts'] {
   const { added, normalizers, model, form } = definition
   if (isBert(definition)) return added.some(({ content }) => /\s/.test(content)) ? 'never' : 'blanks'
   const tokensReachOver = added.some(
@@ -92,7 +92,8 @@ function cutsOf(definition: Definition, stages: readonly PreTokenizerStage[]): I
   return tokensReachOver || normalizersReachOver || mergesReachOver || !cutsAtSpaces(stages) ? 'never' : 'letters'
 }
 
-function putPipeline(host: Host, definition: Definition, stages: readonly PreTokenizerStage[], source: string): void {
+/** What becomes of a text before the model. */
+export function putPipeline(host: Host, definition: Definition, stages: readonly PreTokenizerStage[], source: string): void {
   const { module } = host
   const { normalizers } = definition
   const bert = normalizers.find(stage => stage.kind === 'bert')
