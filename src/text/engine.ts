@@ -93,7 +93,12 @@ export function cutsOf(definition: Definition, stages: readonly PreTokenizerStag
 }
 
 /** What becomes of a text before the model. */
-export function putPipeline(host: Host, definition: Definition, stages: readonly PreTokenizerStage[], source: string): void {
+export function putPipeline(
+  host: Host,
+  definition: Definition,
+  stages: readonly PreTokenizerStage[],
+  source: string,
+): void {
   const { module } = host
   const { normalizers } = definition
   const bert = normalizers.find(stage => stage.kind === 'bert')

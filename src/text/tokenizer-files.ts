@@ -40,9 +40,10 @@ function tokenizerConfig(definition: Definition): Record<string, unknown> {
   const named = (id: number | undefined) => (id === undefined ? undefined : { id, content: tokens[id]! })
   const { cls, sep } = definition.special
   const bert = definition.normalizers.find(stage => stage.kind === 'bert')
-  // BertTokenizer makes its own template, always the same.
+  // BertTokenizer makes its own template and prefix, always the same.
   const isBert =
     definition.model.kind === 'wordpiece' &&
+    definition.model.continuingPrefix === '##' &&
     bert &&
     JSON.stringify(bertTemplate(named(cls), named(sep))) === JSON.stringify(definition.template)
   return {

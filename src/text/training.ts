@@ -61,7 +61,8 @@ export async function trainVocabulary(
   for (const token of settings.special ?? []) add(token)
   for (const character of alphabetOf(counts, settings)) add(character)
   if (continuingPrefix !== '')
-    for (const character of settings.continuingOrder ?? continuing(counts)) if (ids.has(character)) add(continuingPrefix + character)
+    for (const character of settings.continuingOrder ?? continuing(counts))
+      if (ids.has(character)) add(continuingPrefix + character)
   if (ids.size > size)
     throw new Error(
       `a vocabulary of ${size} tokens cannot hold the ${settings.special?.length ?? 0} special tokens and the characters of the texts, ${ids.size} in all; ask for ${ids.size} or more, or limit the alphabet`,
@@ -75,7 +76,8 @@ export async function trainVocabulary(
     if (pair < 0n) break
     const left = tokens[Number(pair >> 32n)]!
     const right = tokens[Number(pair & 0xffffffffn)]!
-    const rest = continuingPrefix !== '' && right.startsWith(continuingPrefix) ? right.slice(continuingPrefix.length) : right
+    const rest =
+      continuingPrefix !== '' && right.startsWith(continuingPrefix) ? right.slice(continuingPrefix.length) : right
     // Two pairs may spell one token.
     const id = add(left + rest)
     if (id === tokens.length) tokens.push(left + rest)

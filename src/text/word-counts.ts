@@ -83,7 +83,14 @@ async function startCounter(rules: WordRules, size: number, source: string): Pro
   module.setModel(COUNTING)
   const ready = module.setUpCounting(size, 8 << size) && module.stage(0, 0) && module.build(0, 0) === -1
   if (!ready) throw noMemory(source, 16 << size)
-  return { module, memory, before: 0, cuts: cutsOf(definition, stages), form, counts: new Float64Array(1 << (size - 1)) }
+  return {
+    module,
+    memory,
+    before: 0,
+    cuts: cutsOf(definition, stages),
+    form,
+    counts: new Float64Array(1 << (size - 1)),
+  }
 }
 
 /** False, and nothing counted, where there was no room for all their words. */
