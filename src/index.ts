@@ -34,4 +34,5 @@ export {
 } from './library/train.js'
 export { type Bm25Settings, createBm25Index, searchBm25 } from './retrieve/bm25.js'
 export { loadTokenizer, type Tokenizer } from './text/tokenizer.js'
+export { type TokenizerTraining, type TrainedTokenizer, trainTokenizer } from './text/trained-tokenizer.js'
 export { version } from './version.js'
