@@ -211,11 +211,12 @@ export const families: Readonly<Record<string, FamilyReader>> = {
 }
 
 /** Bare models have none; those with heads put their family's before the encoder's names. */
-const prefix = /^(?:bert|roberta|distilbert|mpnet|model)\./
+/** What models with heads put before the bare model's names. */
+export const modelPrefix = /^(?:bert|roberta|distilbert|mpnet|model)\./
 
 /** A tensor's name in the bare model: without the prefix, and not as TensorFlow's checkpoints have it, gamma and beta. */
 export const canonicalName = (name: string): string =>
   name
-    .replace(prefix, '')
+    .replace(modelPrefix, '')
     .replace(/\bLayerNorm\.gamma$/, 'LayerNorm.weight')
     .replace(/\bLayerNorm\.beta$/, 'LayerNorm.bias')

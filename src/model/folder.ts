@@ -125,6 +125,9 @@ export const tokenizerFiles: readonly string[] = [
   'tokenizer_config.json',
   'special_tokens_map.json',
   'vocab.txt',
+  'vocab.json',
+  'merges.txt',
+  'chat_template.jinja',
   'added_tokens.json',
 ]
 

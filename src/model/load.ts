@@ -13,7 +13,7 @@ import type { Tensor } from '../tensor/tensor.js'
 import type { ModelConfig } from './config.js'
 import type { Encoder } from './encoder.js'
 import { lowRankStart, type NamedTensor, randomWeights } from './initialize.js'
-import { type Adapter, type AdapterTarget, loraScale } from './peft.js'
+import { type Adapter, type AdapterTarget, adaptedTensor, isAdapted, loraScale } from './peft.js'
 import { type Precision, quantizedNames, quantizedTensor } from './quantize.js'
 import { type PoolingMode, type SentenceSettings, vectorWidth } from './sentence-transformers.js'
 import { type StoredTensor, writeStored } from './stream.js'
@@ -131,6 +131,35 @@ function checkRoom(
   )
 }
 
+/** A source whose tensors are as an adapter has them. */
+export function adaptedSource<S extends WeightSource>(source: S, worked: Pick<Adapter, 'targets' | 'saved'>): S {
+  return {
+    ...source,
+    readTensor: name => adaptedTensor(name, worked, each => source.readTensor(each)),
+    stored: name => (isAdapted(name, worked) ? undefined : source.stored?.(name)),
+  }
+}
+
+/** What of an adapter is a branch beside its layers, and what is worked into the weights: with 8 bits or a magnitude, the updates too. */
+function adapterParts(
+  method: Method,
+  inInt8: boolean,
+): { adapter?: Adapter; worked: Pick<Adapter, 'targets' | 'saved'> } {
+  const given = method.kind === 'full' ? undefined : method.adapter
+  if (!given) return { worked: { targets: new Map() } }
+  const scaled = [...given.targets.values()].some(({ magnitude }) => magnitude)
+  if (scaled && method.kind === 'lora')
+    throw new Error(
+      'the adapter has magnitudes (use_dora), which are not trained here; merge it with export, and train that',
+    )
+  const { saved, ...adapter } = given
+  const worked = {
+    targets: inInt8 || scaled ? given.targets : new Map<string, AdapterTarget>(),
+    ...(saved && { saved }),
+  }
+  return inInt8 || scaled ? { worked } : { adapter, worked }
+}
+
 export type EncoderSettings = Pick<SentenceSettings, 'pooling' | 'normalize'> &
   Partial<Pick<SentenceSettings, 'dense' | 'includePrompt' | 'lateInteraction'>>
 
@@ -171,25 +200,23 @@ export async function loadEncoder(
       `precision int8 is for inference only, but method ${method.kind} trains the model; leave the precision at f32`,
     )
   checkRoom(backend, source.expected, method, inInt8)
-  const given = method.kind === 'full' ? undefined : method.adapter
-  const adapter = inInt8 ? undefined : given
+  const { adapter, worked } = adapterParts(method, inInt8 !== undefined)
+  const adapted = adaptedSource(source, worked)
   const tensors = new Map<string, Tensor>()
   const place = async (): Promise<Trainable | undefined> => {
     const trained: ParameterSpec[] = []
     const freeze = ({ name, shape, data }: NamedTensor) => tensors.set(name, frozenTensor(backend, name, shape, data))
     const quantize = async (tensor: NamedTensor) => {
-      const update = given?.targets.get(tensor.name.replace(/\.weight$/, ''))
-      const data = update ? mergeUpdate(tensor.data, update) : tensor.data
-      const quantized = await quantizedTensor(backend, { ...tensor, data })
+      const quantized = await quantizedTensor(backend, tensor)
       for (const each of [quantized, quantized.scales!]) tensors.set(each.name, each)
     }
     for (const { name, shape } of source.expected) {
       if (method.kind === 'full') trained.push({ name, shape, decay: options.decayBiasAndNorm || decays(name) })
-      else if (inInt8?.has(name)) await quantize({ name, shape, data: await source.readTensor(name) })
+      else if (inInt8?.has(name)) await quantize({ name, shape, data: await adapted.readTensor(name) })
       else {
         const tensor = frozenTensor(backend, name, shape)
         tensors.set(name, tensor)
-        await writeStored(backend, tensor, source)
+        await writeStored(backend, tensor, adapted)
       }
     }
     for (const tensor of adapter ? adapterMatrices(adapter, source.config) : [])
@@ -198,7 +225,7 @@ export async function loadEncoder(
     const made = trained.length > 0 ? createTrainable(backend, trained) : undefined
     if (made && method.kind === 'full')
       for (const { name } of source.expected)
-        await writeStored(backend, made.tensors.get(name)!, source).catch(error => {
+        await writeStored(backend, made.tensors.get(name)!, adapted).catch(error => {
           freeTrainable(backend, made)
           throw error
         })
@@ -231,7 +258,8 @@ export async function loadEncoder(
         )
       return readTensor(backend, weights(name))
     },
-    readAdapter: async () => adapter && readBack(backend, adapter, weights),
+    readAdapter: async () =>
+      adapter && { ...(await readBack(backend, adapter, weights)), ...(worked.saved && { saved: worked.saved }) },
     release() {
       freeTensors(backend, tensors.values())
       if (trainable) freeTrainable(backend, trainable)
@@ -269,16 +297,4 @@ async function readBack(backend: Backend, adapter: Adapter, weights: (name: stri
     targets.set(name, { ...target, A, B })
   }
   return { ...adapter, targets }
-}
-
-/** A low-rank update worked into its weight: W + scale · B A, W (out, in) */
-export function mergeUpdate(weight: Float32Array, { A, B, rank, scale }: AdapterTarget): Float32Array {
-  const inputs = A.length / rank
-  return weight.map((value, at) => {
-    const row = Math.floor(at / inputs)
-    const column = at % inputs
-    let sum = 0
-    for (let r = 0; r < rank; r++) sum += B[row * rank + r]! * A[r * inputs + column]!
-    return value + scale * sum
-  })
 }

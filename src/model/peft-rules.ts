@@ -11,10 +11,8 @@ export interface LoraRule {
 
 /** Settings that must be absent, null, false or empty. Keys that are not named here pass: PEFT adds harmless ones with every release. */
 const unsupported = [
-  'use_dora',
   'lora_bias',
   'layer_replication',
-  'modules_to_save',
   'target_parameters',
   'trainable_token_indices',
   'alora_invocation_tokens',
@@ -105,4 +103,22 @@ export function patternValue(patterns: unknown, name: string, otherwise: number,
   if (typeof value !== 'number' || !(value > 0))
     throw new Error(`${where}: ${JSON.stringify(key)} is ${describe(value)}, expected a number > 0`)
   return value
+}
+
+/**
+ * Whether a tensor of the base model is one that modules_to_save replaces: PEFT saves every module whose name ends so, with all that is in it.
+ */
+export function isSaved(modules: unknown, tensor: string, where: string): boolean {
+  if (isOff(modules)) return false
+  if (!isTextList(modules))
+    throw new Error(`${where}: modules_to_save is ${describe(modules)}, expected a list of module names`)
+  const parts = tensor.split('.').slice(0, -1)
+  return parts.some((_, i) =>
+    modules.some(name =>
+      parts
+        .slice(0, i + 1)
+        .join('.')
+        .endsWith(name),
+    ),
+  )
 }

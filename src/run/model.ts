@@ -5,15 +5,9 @@ import { hashLines } from '../data/fingerprint.js'
 import { asObject, type JsonObject, parseStrictJson } from '../data/json.js'
 import type { PackedBatch } from '../model/batch.js'
 import { openModelFolder } from '../model/folder.js'
-import {
-  type LoadedEncoder,
-  type LoadOptions,
-  loadEncoder,
-  type Method,
-  mergeUpdate,
-  type WeightSource,
-} from '../model/load.js'
-import { type Adapter, readAdapter, writeAdapter } from '../model/peft.js'
+import { type LoadedEncoder, type LoadOptions, loadEncoder, type Method, type WeightSource } from '../model/load.js'
+import { type Adapter, adaptedTensor, readAdapter } from '../model/peft.js'
+import { writeAdapter } from '../model/peft-writing.js'
 import type { SentenceSettings } from '../model/sentence-transformers.js'
 import { writeModelFolder } from '../model/writing.js'
 import { exists, hashFile, isAbsolute, isFolder, join, readText, resolve } from '../runtime/files.js'
@@ -128,11 +122,8 @@ export async function saveModel(
     config: source.weights.config,
     settings,
     tokenizer: source.tokenizer ? await source.tokenizer.files() : {},
-    readTensor: async name => {
-      const weight = await loaded.readWeight(name)
-      const update = adapter?.targets.get(name.replace(/\.weight$/, ''))
-      return update ? mergeUpdate(weight, update) : weight
-    },
+    readTensor: name =>
+      adapter ? adaptedTensor(name, adapter, each => loaded.readWeight(each)) : loaded.readWeight(name),
   })
   return 'sentence-transformers'
 }

@@ -3,14 +3,8 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createWasmBackend } from '../../src/backend/wasm/backend.js'
 import { encoderWidth } from '../../src/model/encoder.js'
-import {
-  type EncoderSettings,
-  loadEncoder,
-  type Method,
-  mergeUpdate,
-  newAdapter,
-  randomSource,
-} from '../../src/model/load.js'
+import { type EncoderSettings, loadEncoder, type Method, newAdapter, randomSource } from '../../src/model/load.js'
+import { mergeUpdate } from '../../src/model/peft.js'
 import { expectedTensors } from '../../src/model/tensors.js'
 import { readTensor } from '../../src/tensor/parameters.js'
 import { counted } from '../support/counted.js'

@@ -64,8 +64,8 @@ test('settings that are not implemented are refused by name, unknown ones pass',
     return ''
   }
   assert.is(
-    refused({ use_dora: true, lora_bias: true }),
-    'x asks for what is not supported: use_dora is true; lora_bias is true',
+    refused({ use_qalora: true, lora_bias: true }),
+    'x asks for what is not supported: lora_bias is true; use_qalora is true',
   )
   assert.match(refused({ layer_replication: [[0, 4]] }), /layer_replication is \[\[0,4\]\]/)
   assert.match(refused({ modules_to_save: ['classifier'] }), /modules_to_save is \["classifier"\]/)
