@@ -68,7 +68,6 @@ test('settings that are not implemented are refused by name, unknown ones pass',
     'x asks for what is not supported: lora_bias is true; use_qalora is true',
   )
   assert.match(refused({ layer_replication: [[0, 4]] }), /layer_replication is \[\[0,4\]\]/)
-  assert.match(refused({ modules_to_save: ['classifier'] }), /modules_to_save is \["classifier"\]/)
   assert.match(refused({ bias: 'all' }), /bias is "all", expected "none"/)
   assert.match(
     refused({ init_lora_weights: 'pissa_niter_4' }),
