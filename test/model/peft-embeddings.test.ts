@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import { createWasmBackend } from '../../src/backend/wasm/backend.js'
 import { writeSafetensors } from '../../src/data/safetensors.js'
 import { openModelFolder } from '../../src/model/folder.js'
-import { loadEncoder, newAdapter } from '../../src/model/load.js'
+import { adaptedSource, loadEncoder, newAdapter } from '../../src/model/load.js'
 import { type Adapter, adaptedTensor, mergeUpdate, readAdapter } from '../../src/model/peft.js'
 import { writeAdapter } from '../../src/model/peft-writing.js'
 import { expectedTensors } from '../../src/model/tensors.js'
@@ -30,7 +30,7 @@ for (const name of ['minilm-r8', 'minilm-rslora', 'minilm-patterns', 'minilm-reg
     const applied = await loadEncoder(backend, folder, folder.settings, { kind: 'frozen', adapter })
     const vectors = await encodeSequences(backend, applied.encoder, packed)
     assert.ok(maxDifference(vectors, golden.embeddings!) <= TOLERANCE, 'applied')
-    const merged = { ...folder, readTensor: (tensor: string) => adaptedTensor(tensor, adapter, folder.readTensor) }
+    const merged = adaptedSource(folder, adapter)
     const plain = await loadEncoder(backend, merged, folder.settings, { kind: 'frozen' })
     assert.ok(
       maxDifference(await encodeSequences(backend, plain.encoder, packed), golden.merged!) <= TOLERANCE,
