@@ -79,7 +79,12 @@ interface Result {
   readonly problems: readonly string[]
 }
 
-async function runCase(backend: Backend, kernel: KernelName, entry: KernelCase, tolerance: number): Promise<Result> {
+export async function runCase(
+  backend: Backend,
+  kernel: KernelName,
+  entry: KernelCase,
+  tolerance: number,
+): Promise<Result> {
   const placed = new Map<string, Placed>()
   for (const [name, initial] of Object.entries(entry.tensors)) {
     const values = initialValues(kernel, name, initial, GARBAGE[0])

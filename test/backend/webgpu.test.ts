@@ -49,7 +49,7 @@ onGpu('every variant of every shader compiles within the default limits, rolled 
   assert.is(least.device.limits.maxStorageBuffersPerShaderStage, 8)
   let compiled = 0
   for (const software of [true, false]) {
-    const pipelines = createPipelineCache(least.device, { software })
+    const pipelines = createPipelineCache(least.device, { software }, { variants: 'all' })
     for (const kernel of kernelNames) compiled += (await pipelines(kernel)).variants.length
   }
   assert.is(compiled, 2 * kernelNames.reduce((sum, kernel) => sum + variants[kernel].length, 0))
@@ -59,7 +59,9 @@ onGpu('every variant of every shader compiles within the default limits, rolled 
 onGpu('an error in a shader comes with file, line, column and source', async () => {
   const broken = { ...shaders, gelu_forward: shaders.gelu_forward!.replace('let value = x[i];', 'let value = xx[i];') }
   const line = broken.gelu_forward.split('\n').findIndex(text => text.includes('xx[i]')) + 1
-  const text = await rejection(createPipelineCache(backend.device, { software: true }, broken)('gelu_forward'))
+  const text = await rejection(
+    createPipelineCache(backend.device, { software: true }, { shaders: broken })('gelu_forward'),
+  )
   assert.match(text, 'shader gelu_forward does not compile')
   assert.match(text, `gelu_forward.wgsl:${line}:15: unresolved value 'xx'\n  let value = xx[i];\n              ^`)
   await backend.finish()

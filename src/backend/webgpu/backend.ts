@@ -5,10 +5,11 @@ import type { Backend, Memory } from '../backend.js'
 import type { Profile } from '../profile.js'
 import { bindCalls, checkCall, checkView, encodeRun, type PreparedCalls, STORAGE_ALIGNMENT } from './calls.js'
 import { type Device, type DeviceOptions, openDevice } from './device.js'
-import { createPipelineCache } from './pipelines.js'
+import { createPipelineCache, type PipelineOptions } from './pipelines.js'
 import { createReader } from './read.js'
 import { selfTest } from './self-test.js'
 import { recordTimes, timePasses } from './times.js'
+import { SCRATCH_BYTES } from './variants.js'
 
 export interface WebGpuBackend extends Backend {
   readonly kind: 'webgpu'
@@ -25,7 +26,7 @@ const USAGE = STORAGE | COPY_SRC | COPY_DST
 
 const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`
 
-export interface WebGpuOptions extends Omit<DeviceOptions, 'timed'> {
+export interface WebGpuOptions extends Omit<DeviceOptions, 'timed'>, PipelineOptions {
   /** Where each call's time goes to; each call is a pass of its own then. */
   readonly profile?: Profile | undefined
 }
@@ -37,7 +38,7 @@ export interface WebGpuOptions extends Omit<DeviceOptions, 'timed'> {
 export async function createWebGpuBackend(options: WebGpuOptions = {}): Promise<WebGpuBackend> {
   const { profile } = options
   const opened = await openDevice({ ...options, timed: profile !== undefined })
-  const backend = backendOn(opened, profile)
+  const backend = backendOn(opened, options)
   try {
     await selfTest(backend, opened.info.name)
   } catch (error) {
@@ -47,10 +48,15 @@ export async function createWebGpuBackend(options: WebGpuOptions = {}): Promise<
   return backend
 }
 
-function backendOn(opened: Device, profile: Profile | undefined): WebGpuBackend {
+function backendOn(opened: Device, { profile, ...options }: WebGpuOptions): WebGpuBackend {
   const { device, info, features } = opened
   const buffers = new Map<Memory, GPUBuffer>()
-  const pipelines = createPipelineCache(device, info)
+  const pipelines = createPipelineCache(device, info, options)
+  let scratch: GPUBuffer | undefined
+  const scratchBuffer = () => {
+    scratch ??= device.createBuffer({ label: 'scratch', size: SCRATCH_BYTES, usage: STORAGE })
+    return scratch
+  }
   const reader = createReader(device)
   const absent = {
     read: device.createBuffer({ label: 'absent', size: 16, usage: STORAGE }),
@@ -122,7 +128,7 @@ function backendOn(opened: Device, profile: Profile | undefined): WebGpuBackend 
       opened.checkOpen()
       for (const call of calls) checkCall(call)
       const compiled = await waited(Promise.all(calls.map(call => pipelines(call.kernel))))
-      return bindCalls({ device, limit: limits.binding, bufferOf, absent }, calls, compiled)
+      return bindCalls({ device, limit: limits.binding, bufferOf, absent, scratch: scratchBuffer }, calls, compiled)
     },
     run(prepared, params) {
       opened.checkOpen()

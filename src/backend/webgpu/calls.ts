@@ -12,6 +12,8 @@ export interface Binding {
   /** The largest range of one binding, in bytes. */
   readonly limit: number
   readonly bufferOf: (memory: Memory) => GPUBuffer
+  /** SCRATCH_BYTES for calls with a second dispatch; one for all, since they run one after the other. */
+  readonly scratch: () => GPUBuffer
   /** Stands for absent optional tensors that are read, and that are written. */
   readonly absent: { readonly read: GPUBuffer; readonly write: GPUBuffer }
 }
@@ -58,6 +60,7 @@ export function bindCalls(
     }))
     const resource = { buffer: uniforms, offset: i * stride, size: roundUp(4 * fields.length, 16) }
     const entries = [...tensorEntries(binding, call), { binding: call.views.length, resource }]
+    if (pipelines[i]!.scratch) entries.push({ binding: call.views.length + 1, resource: { buffer: binding.scratch() } })
     const group = device.createBindGroup({ label: call.kernel, layout: pipelines[i]!.layout, entries })
     return { call, pipelines: pipelines[i]!, group, slot: (i * stride) / 4, fields }
   })
@@ -147,13 +150,17 @@ export function encodeRun(
       pass = begin(i)
       current = undefined
     }
-    const { variant, pipeline } = pickVariant(pipelines, params[i]!)
-    const [x, y] = spread(variant.workgroups(params[i]!), limit, call)
-    if (x === 0) return
-    if (pipeline !== current) pass.setPipeline(pipeline)
-    current = pipeline
-    pass.setBindGroup(0, group)
-    pass.dispatchWorkgroups(x, y)
+    const { variant, pipeline, second } = pickVariant(pipelines, params[i]!)
+    const dispatch = (chosen: GPUComputePipeline, workgroups: number): void => {
+      const [x, y] = spread(workgroups, limit, call)
+      if (x === 0) return
+      if (chosen !== current) pass.setPipeline(chosen)
+      current = chosen
+      pass.setBindGroup(0, group)
+      pass.dispatchWorkgroups(x, y)
+    }
+    dispatch(pipeline, variant.workgroups(params[i]!))
+    if (second) dispatch(second, variant.second!.workgroups(params[i]!))
   })
   pass.end()
   times?.resolve(encoder)

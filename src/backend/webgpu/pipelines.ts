@@ -2,7 +2,7 @@
 // from the table, so that a call's bind group serves whichever variant is picked.
 import { shaders as builtShaders } from '../../../build/shaders.js'
 import { type KernelName, kernelSpec, type Params } from '../kernels.js'
-import { headerLines, shaderText, type Target, type Variant, variants } from './variants.js'
+import { headerLines, type Shader, shaderText, type Target, type Variant, variants } from './variants.js'
 
 const COMPUTE_STAGE = 4 // GPUShaderStage.COMPUTE
 
@@ -11,7 +11,27 @@ export interface KernelPipelines {
   readonly kernel: KernelName
   readonly target: Target
   readonly layout: GPUBindGroupLayout
-  readonly variants: readonly { readonly variant: Variant; readonly pipeline: GPUComputePipeline }[]
+  readonly variants: readonly CompiledVariant[]
+  /** Whether a variant has a second dispatch: the binding after the parameters is scratch then. */
+  readonly scratch: boolean
+  readonly choose: Choice
+}
+
+export interface CompiledVariant {
+  readonly variant: Variant
+  readonly pipeline: GPUComputePipeline
+  /** Of the second dispatch. */
+  readonly second?: GPUComputePipeline
+}
+
+/** The name of the variant that is best for a call, where that is known; else the first that does it for its `when` is taken. */
+export type Choice = (kernel: KernelName, params: Params) => string | undefined
+
+export interface PipelineOptions {
+  readonly shaders?: Shaders
+  /** Also what a software adapter would not be given, or only what is named. */
+  readonly variants?: 'all' | 'default'
+  readonly choose?: Choice
 }
 
 /** Texts of shader files by name. */
@@ -21,13 +41,13 @@ export type Shaders = Readonly<Record<string, string>>
 export function createPipelineCache(
   device: GPUDevice,
   target: Target,
-  shaders: Shaders = builtShaders,
+  options: PipelineOptions = {},
 ): (kernel: KernelName) => Promise<KernelPipelines> {
   const compiled = new Map<KernelName, Promise<KernelPipelines>>()
   return kernel => {
     const known = compiled.get(kernel)
     if (known) return known
-    const made = compileKernel(device, target, kernel, shaders)
+    const made = compileKernel(device, target, kernel, options)
     compiled.set(kernel, made)
     // A failure is told to who asked, and tried again at the next.
     made.catch(() => compiled.delete(kernel))
@@ -39,22 +59,27 @@ async function compileKernel(
   device: GPUDevice,
   target: Target,
   kernel: KernelName,
-  shaders: Shaders,
+  { shaders = builtShaders, variants: which = 'default', choose = () => undefined }: PipelineOptions,
 ): Promise<KernelPipelines> {
-  const layout = device.createBindGroupLayout({ label: kernel, entries: layoutEntries(kernel) })
+  const wanted = variants[kernel].filter(({ hardware }) => which === 'all' || !hardware || !target.software)
+  const scratch = wanted.some(({ second }) => second)
+  const layout = device.createBindGroupLayout({ label: kernel, entries: layoutEntries(kernel, scratch) })
   const pipelineLayout = device.createPipelineLayout({ label: kernel, bindGroupLayouts: [layout] })
-  const made = variants[kernel].map(async variant => ({
-    variant,
-    pipeline: await compileVariant(device, variant, pipelineLayout, shaderText(variant, target, shaders), shaders),
-  }))
-  return { kernel, target, layout, variants: await Promise.all(made) }
+  const compile = (shader: Shader) =>
+    compileVariant(device, shader, pipelineLayout, shaderText(shader, target, shaders), shaders)
+  const made = wanted.map(async (variant): Promise<CompiledVariant> => {
+    const [pipeline, second] = await Promise.all([compile(variant), variant.second && compile(variant.second)])
+    return { variant, pipeline, ...(second && { second }) }
+  })
+  return { kernel, target, layout, scratch, choose, variants: await Promise.all(made) }
 }
 
-function layoutEntries(kernel: KernelName): GPUBindGroupLayoutEntry[] {
+function layoutEntries(kernel: KernelName, scratch: boolean): GPUBindGroupLayoutEntry[] {
   const types: GPUBufferBindingType[] = Object.values(kernelSpec(kernel).tensors).map(tensor =>
     tensor.access === 'read' ? 'read-only-storage' : 'storage',
   )
-  return [...types, 'uniform' as const].map((type, binding) => ({
+  const all: GPUBufferBindingType[] = [...types, 'uniform', ...(scratch ? ['storage' as const] : [])]
+  return all.map((type, binding) => ({
     binding,
     visibility: COMPUTE_STAGE,
     buffer: { type },
@@ -63,7 +88,7 @@ function layoutEntries(kernel: KernelName): GPUBindGroupLayoutEntry[] {
 
 async function compileVariant(
   device: GPUDevice,
-  variant: Variant,
+  variant: Shader,
   layout: GPUPipelineLayout,
   code: string,
   shaders: Shaders,
@@ -96,14 +121,14 @@ async function compileVariant(
 }
 
 // Lines are those of the whole text; the file's own are what a reader looks for.
-function describe(message: GPUCompilationMessage, code: string, variant: Variant, shaders: Shaders): string {
+function describe(message: GPUCompilationMessage, code: string, variant: Shader, shaders: Shaders): string {
   const source = code.split('\n')[message.lineNum - 1] ?? ''
   const { file, line } = locate(message.lineNum, variant, shaders)
   const pointer = `${' '.repeat(Math.max(0, message.linePos - 1))}^`
   return `${file}:${line}:${message.linePos}: ${message.message}\n${source}\n${pointer}`
 }
 
-function locate(lineNum: number, variant: Variant, shaders: Shaders): { file: string; line: number } {
+function locate(lineNum: number, variant: Shader, shaders: Shaders): { file: string; line: number } {
   let line = lineNum - headerLines(variant)
   if (line < 1) return { file: 'header', line: lineNum }
   for (const name of variant.files) {
@@ -114,10 +139,14 @@ function locate(lineNum: number, variant: Variant, shaders: Shaders): { file: st
   return { file: `${variant.files.at(-1)}.wgsl`, line }
 }
 
-/** The first variant that does such a call. */
-export function pickVariant(pipelines: KernelPipelines, params: Params): KernelPipelines['variants'][number] {
-  for (const entry of pipelines.variants)
-    if (!entry.variant.when || entry.variant.when(params, pipelines.target)) return entry
+/** The variant chosen for such a call where it can do it, else the first that does. */
+export function pickVariant({ kernel, target, choose, variants }: KernelPipelines, params: Params): CompiledVariant {
+  const able = variants.filter(({ variant }) => variant.can?.(params) ?? true)
+  const best = able.length > 1 ? choose(kernel, params) : undefined
+  const picked =
+    (best !== undefined && able.find(({ variant }) => variant.name === best)) ||
+    able.find(({ variant }) => variant.when?.(params, target) ?? true)
+  if (picked) return picked
   const values = Object.entries(params).map(([name, value]) => `${name} ${value}`)
-  throw new Error(`${pipelines.kernel}: no variant does such a call on WebGPU (${values.join(', ')})`)
+  throw new Error(`${kernel}: no variant does such a call on WebGPU (${values.join(', ')})`)
 }

@@ -3,6 +3,9 @@
 // so that the same call gives the same bits.
 import { type KernelName, NORM_CHUNK, type Params } from '../kernels.js'
 
+/** Of the buffer that variants with a second dispatch leave partial results in. */
+export const SCRATCH_BYTES = 8 * 2 ** 20
+
 /** What variants may depend on beside the shape. */
 export interface Target {
   /** Runs on the processor. Shaders know it as ROLLED: unrolled loops take a processor's compiler seconds. */
@@ -17,8 +20,14 @@ export interface Variant {
   readonly header?: Readonly<Record<string, number>>
   /** Values of the shader's `override`s. */
   readonly constants?: Readonly<Record<string, number>>
-  /** Which calls it can do and is best for; all where absent. */
+  /** Which calls it can do; all where absent. */
+  readonly can?: (p: Params) => boolean
+  /** Which of them it is taken for where nothing was measured on this adapter; all where absent. */
   readonly when?: (p: Params, target: Target) => boolean
+  /** Not worth a processor's compiling: software adapters get it where it is asked for by name only. */
+  readonly hardware?: true
+  /** A second dispatch, over what the first left in scratch (the binding after the parameters, at most SCRATCH_BYTES). */
+  readonly second?: Pick<Variant, 'name' | 'files' | 'header' | 'constants' | 'workgroups'>
   /** Workgroups of a call; beyond the limit of one dimension they are spread over two. */
   readonly workgroups: (p: Params) => number
 }
@@ -92,12 +101,62 @@ const matmul = (
   workgroups: p => tiles(p, tile[0], tile[1]),
 })
 
+/** Whole vectors of four in every row of a, b and c. */
+const inVectors = (p: Params): boolean =>
+  at(p, 'N') % 4 === 0 && at(p, p.transposeA ? 'M' : 'K') % 4 === 0 && (!p.transposeB || at(p, 'K') % 4 === 0)
+
+/** The terms of each tile are shared among so many workgroups. */
+const SPLITS = 16
+
+/** A tile in vectors, the next one read meanwhile. `split`: with a second dispatch that adds partial sums. */
+function matmulVec4(
+  tile: readonly [number, number, number],
+  thread: readonly [number, number],
+  split: boolean,
+  when: Variant['when'],
+): Variant {
+  const [TILE_M, TILE_N, TILE_K] = tile
+  const splits = split ? SPLITS : 1
+  const name = `matmul_vec4_${TILE_M}x${TILE_N}${split ? '_split' : ''}`
+  return {
+    name,
+    files: ['matmul_vec4'],
+    header: { TILE_M, TILE_N, TILE_K, THREAD_M: thread[0], THREAD_N: thread[1], SPLITS: splits },
+    can: p => inVectors(p) && (!split || 4 * SPLITS * at(p, 'M') * at(p, 'N') <= SCRATCH_BYTES),
+    ...(when && { when }),
+    hardware: true,
+    workgroups: p => splits * tiles(p, TILE_M, TILE_N),
+    ...(split && {
+      second: {
+        name: `${name}_sum`,
+        files: ['matmul_sum'],
+        header: { SPLITS },
+        constants: { WORKGROUP_SIZE: 64 },
+        workgroups: (p: Params) => Math.ceil((at(p, 'M') * at(p, 'N')) / 256),
+      },
+    }),
+  }
+}
+
+const many = (p: Params, tileM: number, tileN: number) => tiles(p, tileM, tileN) >= 128
+/** So few tiles and so many terms that most of a GPU would have nothing to do. */
+const deep = (p: Params, tileM: number, tileN: number) => tiles(p, tileM, tileN) < 64 && at(p, 'K') >= 1024
+
 /** So many workgroups keep a large GPU busy; a processor needs one a core. */
 const enough = (target: Target) => (target.software ? 2 : 128)
 
 export const variants: Readonly<Record<KernelName, readonly Variant[]>> = {
   // Large tiles reuse more; small ones make more workgroups and waste less at the edges.
   matmul: [
+    matmulVec4([64, 64, 16], [8, 4], true, p => deep(p, 64, 64) && at(p, 'M') > 16 && at(p, 'N') > 16),
+    matmulVec4([16, 64, 16], [4, 4], true, p => deep(p, 16, 64) && at(p, 'M') <= 16),
+    matmulVec4([64, 16, 16], [4, 4], true, p => deep(p, 64, 16) && at(p, 'N') <= 16),
+    matmulVec4([16, 128, 8], [4, 4], false, p => at(p, 'M') <= 16),
+    matmulVec4([128, 16, 8], [4, 4], false, p => at(p, 'N') <= 16),
+    matmulVec4([128, 128, 8], [8, 8], false, p => many(p, 128, 128)),
+    matmulVec4([128, 64, 8], [8, 8], false, p => many(p, 128, 64)),
+    matmulVec4([64, 64, 16], [8, 4], false, p => many(p, 64, 64)),
+    matmulVec4([32, 64, 16], [4, 4], false, undefined),
     matmul([64, 16], [8, 4], p => at(p, 'N') <= 16),
     matmul([16, 64], [4, 8], p => at(p, 'M') <= 16),
     matmul([64, 64], [8, 8], (p, target) => tiles(p, 64, 64) >= enough(target)),
@@ -154,16 +213,19 @@ export const variants: Readonly<Record<KernelName, readonly Variant[]>> = {
   top_k: [{ name: 'top_k', files: ['top_k'], workgroups: p => at(p, 'rows') }],
 }
 
-/** Lines that `shaderHeader` puts before a shader. */
-export const headerLines = (variant: Variant): number => Object.keys(variant.header ?? {}).length + 1
+/** What one dispatch compiles. */
+export type Shader = Pick<Variant, 'name' | 'files' | 'header' | 'constants'>
 
-const shaderHeader = (variant: Variant, target: Target): string =>
+/** Lines that `shaderHeader` puts before a shader. */
+export const headerLines = (variant: Shader): number => Object.keys(variant.header ?? {}).length + 1
+
+const shaderHeader = (variant: Shader, target: Target): string =>
   [`const ROLLED = ${target.software};\n`]
     .concat(Object.entries(variant.header ?? {}).map(([name, value]) => `const ${name} = ${value}u;\n`))
     .join('')
 
 /** The whole text of a variant's shader: its header, then its files. Fails where a file is missing. */
-export function shaderText(variant: Variant, target: Target, shaders: Readonly<Record<string, string>>): string {
+export function shaderText(variant: Shader, target: Target, shaders: Readonly<Record<string, string>>): string {
   const files = variant.files.map(file => {
     const text = shaders[file]
     if (text === undefined) throw new Error(`shader ${file}.wgsl is missing: run npm run assets`)

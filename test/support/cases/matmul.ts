@@ -62,3 +62,24 @@ function product([M, N, K]: Size, transposes: number, epilogue: number): KernelC
   }
   return caseOf('matmul', name, params, tensors, { terms: K })
 }
+
+/** Rows of whole vectors of four, with ragged tiles, few rows or columns, and few or many terms. */
+export function vectorMatmulCases(): KernelCase[] {
+  const vectors: readonly Size[] = [
+    [4, 4, 4],
+    [36, 68, 20],
+    [132, 140, 44],
+    [8, 384, 1100],
+    [384, 8, 1100],
+    [260, 12, 2052],
+    [64, 128, 32],
+  ]
+  const all = vectors.flatMap((size, index) => [0, 1, 2, 3].map(form => product(size, form, index + form)))
+  // Terms of a weight's gradient are tokens: any number of them.
+  const tokens: readonly Size[] = [
+    [8, 384, 1030],
+    [132, 64, 77],
+    [64, 132, 1],
+  ]
+  return [...all, ...tokens.map((size, index) => product(size, 1, index + 1))]
+}

@@ -125,6 +125,6 @@ export function fillCases(): KernelCase[] {
 
 export function multiplyAddsCases(): KernelCase[] {
   const chains = (count: number, rounds: number, factor: number, term: number) =>
-    caseOf('multiply_adds', `${count}, ${rounds} rounds`, { count, rounds, factor, term }, { out: count })
+    caseOf('multiply_adds', `${count}, ${rounds} rounds`, { count, rounds, factor, term }, { out: Math.max(count, 1) })
   return [chains(1, 0, 0.5, 1), chains(65, 1, -0.75, 0.3), chains(300, 100, 0.9, 0.01), chains(0, 3, 1, 1)]
 }
