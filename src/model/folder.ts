@@ -15,15 +15,26 @@ const floating = ['F32', 'F16', 'BF16', 'F64']
 /** A model of many layers contradicts its config in hundreds of places at once. */
 const SHOWN_PROBLEMS = 12
 
-/** Finds each expected tensor in the file, or fails with a list of what is missing, of another shape, or no floating dtype. */
+/** Buffers that older checkpoints hold beside the weights. */
+const buffer = /(^|\.)(position_ids|token_type_ids|masked_bias|(original_)?inv_freq)$/
+
+/** Finds each expected tensor in the file, or fails with a list of what is missing, too much, of another shape, or no floating dtype. */
 function matchTensors(file: SafetensorsFile, expected: readonly ExpectedTensor[]): Map<string, TensorInfo> {
   const problems: string[] = []
   const wanted = new Set(expected.map(tensor => tensor.name))
   const found = new Map<string, TensorInfo>()
+  // Heads and poolers lie outside of the encoder, and are ignored; what lies inside would change its vectors if it were computed with.
+  const inside = new Set(expected.map(({ name }) => name.split('.')[0]))
   for (const tensor of file.tensors.values()) {
     const name = canonicalName(tensor.name)
     const other = found.get(name)
-    if (!wanted.has(name)) continue
+    if (!wanted.has(name)) {
+      if (inside.has(name.split('.')[0]) && !buffer.test(name))
+        problems.push(
+          `${name} ${shapeText(tensor.shape)} is there, but is no part of the model that config.json describes`,
+        )
+      continue
+    }
     if (other) problems.push(`${name} is there twice, as ${other.name} and ${tensor.name}`)
     found.set(name, tensor)
   }
@@ -49,7 +60,7 @@ export interface ModelFolder {
   readonly settings: SentenceSettings
   /** In the order of `expectedTensors`, then those of Dense modules. */
   readonly expected: readonly ExpectedTensor[]
-  /** Names in the file that the encoder has no use for: heads, buffers, the pooler, layers beyond the config's. */
+  /** Names in the file that the encoder has no use for: heads, buffers, the pooler. */
   readonly unused: readonly string[]
   /** By canonical name. */
   readTensor(name: string): Promise<Float32Array<ArrayBuffer>>

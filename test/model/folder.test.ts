@@ -55,12 +55,7 @@ test('a folder is read, old names and surplus tensors included', async () => {
     ...tensor,
     name: `bert.${tensor.name.replace('LayerNorm.weight', 'LayerNorm.gamma').replace('LayerNorm.bias', 'LayerNorm.beta')}`,
   }))
-  const surplus = [
-    'bert.embeddings.position_ids',
-    'bert.pooler.dense.weight',
-    'cls.predictions.bias',
-    'bert.encoder.layer.2.output.dense.bias',
-  ]
+  const surplus = ['bert.embeddings.position_ids', 'bert.pooler.dense.weight', 'cls.predictions.bias']
   const extra = surplus.map(name => ({ name, shape: [1], data: new Float32Array(1) }))
   const folder = await openModelFolder(await tinyFolder({}, [...old, ...extra]))
   assert.equal([...folder.unused].sort(), surplus.sort())
@@ -74,11 +69,13 @@ test('everything that contradicts the config is named at once', async () => {
     tensor.name === 'embeddings.word_embeddings.weight' ? { ...tensor, shape: [6, 11] } : tensor,
   )
   const twice = { name: 'bert.embeddings.LayerNorm.gamma', shape: [6], data: new Float32Array(6) }
-  const message = await failure(openModelFolder(await tinyFolder({}, [...wrong, twice])))
+  const beyond = { name: 'bert.encoder.layer.2.output.dense.bias', shape: [6], data: new Float32Array(6) }
+  const message = await failure(openModelFolder(await tinyFolder({}, [...wrong, twice, beyond])))
   assert.is(
     message.slice(message.indexOf('model.safetensors')),
     [
       'model.safetensors contradicts the config.json beside it:',
+      'encoder.layer.2.output.dense.bias [6] is there, but is no part of the model that config.json describes',
       'embeddings.LayerNorm.weight is there twice, as bert.embeddings.LayerNorm.gamma and embeddings.LayerNorm.weight',
       'embeddings.word_embeddings.weight is [6, 11], expected [11, 6]',
       'encoder.layer.1.attention.self.key.weight is missing, expected [6, 6]',

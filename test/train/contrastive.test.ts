@@ -1,17 +1,15 @@
 // Whole training steps against PyTorch in f64: gradients of InfoNCE through BERT (full, two encoders, LoRA), thirty steps of training, and the same
 // gradient for every chunk size.
-import { readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Backend } from '../../src/backend/backend.js'
 import { type PackedBatch, selectSequences } from '../../src/model/batch.js'
 import { readConfig } from '../../src/model/config.js'
-import type { LoadedEncoder } from '../../src/model/load.js'
 import { readAdapter } from '../../src/model/peft.js'
 import { readTensor } from '../../src/tensor/parameters.js'
 import { type ContrastiveSettings, candidatesOf, createContrastiveTrainer } from '../../src/train/contrastive.js'
 import { defaultOptimizer } from '../../src/train/optimizer.js'
 import { rateFactor } from '../../src/train/schedule.js'
+import { adapterNames, gradientArrays, loadCase, readCase, worstGradient } from '../support/gradients.js'
 import {
   type Arrays,
   byCanonicalName,
@@ -28,42 +26,6 @@ const gradients = needs('oracles/gradients')
 const training = needs('oracles/training')
 const encoders = needs('oracles/encoders')
 const backends = await backendsPresent()
-
-const readCase = (path: string) => JSON.parse(readFileSync(path, 'utf8'))
-const adapterNames = (arrays: Arrays): Arrays =>
-  Object.fromEntries(Object.entries(arrays).map(([name, data]) => [name.replace('base_model.model.', ''), data]))
-
-/** Each trained tensor's gradient, by name. */
-async function gradientArrays(backend: Backend, { trainable }: LoadedEncoder, prefix = ''): Promise<Arrays> {
-  const arrays: Arrays = {}
-  for (const [name, tensor] of trainable!.tensors) arrays[prefix + name] = await readTensor(backend, tensor.gradient!)
-  return arrays
-}
-
-/** ‖Δ‖ / max(‖g‖, 1e-4 · ‖all g‖) of the worst tensor. Tensors that the oracle has no gradient for are not looked at. */
-function worstGradient(actual: Arrays, expected: Arrays): { name: string; error: number } {
-  const all = norm(Object.values(expected).map(norm))
-  return Object.entries(expected)
-    .map(([name, g]) => ({ name, error: differenceNorm(actual[name] ?? [], g) / Math.max(norm(g), 1e-4 * all) }))
-    .reduce((worst, each) => (each.error <= worst.error ? worst : each))
-}
-
-async function loadCase(backend: Backend, folder: string) {
-  const settings = readCase(`${folder}/case.json`)
-  const base = `${folder}/${settings.model}`
-  const options = { pooling: settings.pooling, normalize: settings.normalize }
-  const adapter = settings.trained === 'lora' ? await readAdapter(folder, await readConfig(base)) : undefined
-  const loaded = await loadFolder(
-    backend,
-    base,
-    adapter ? { kind: 'lora', adapter: { ...adapter, dropout: 0 } } : { kind: 'full' },
-    options,
-  )
-  const query = await readPacked(`${folder}/inputs.safetensors`, 'query.')
-  const passage = await readPacked(`${folder}/inputs.safetensors`, 'passage.')
-  const batch = { query, passage, ...candidatesOf(query.offsets.length - 1, settings.passages_per_query, true) }
-  return { settings, options, loaded, batch }
-}
 
 const plain = { optimizer: defaultOptimizer, dropout: 0 }
 
