@@ -15,6 +15,7 @@ export { mask_duplicates, softmax_cross_entropy_forward, softmax_cross_entropy_b
 export { softmax_tile_forward, softmax_tile_losses, softmax_tile_backward } from './softmax_tiles'
 export { group_scores, group_scores_backward_query, group_scores_backward_passage } from './group_scores'
 export { pairwise_softmax, triplet_margin, margin_mse, kl_divergence } from './row_losses'
+export { maxsim_forward, maxsim_backward_query, maxsim_backward_document, scale_rows } from './maxsim'
 export { weighted_sum, sum_of_squares, gradient_norm } from './reduce'
 export { adamw } from './adamw'
 export { multiply_adds } from './multiply_adds'

@@ -33,6 +33,7 @@ export const optional = {
   keys: maybe('read', 'u32'),
   write: maybe('write', 'f32'),
   int: maybe('read', 'i32'),
+  writeInt: maybe('write', 'i32'),
 }
 
 export const u32 = 'u32' as const

@@ -101,4 +101,55 @@ export const lossKernels = {
     params: { rows: u32, columns: u32, sharpness: f32 },
     units: units('rows'),
   },
+  // MaxSim of packed token vectors: scores (queries, columns) = alpha · Σ over a query's tokens of the greatest similarity with a kept token of the
+  // document, dot product or, with l2, −‖q − d‖²; the lowest f32 where no token is kept. Column j of query i is document j or, where grouped,
+  // document i · columns + j. best (queryTokens, columns): the row of `document` of each maximum, the first of equal ones, −1 where there is none.
+  maxsim_forward: {
+    tensors: {
+      query: read,
+      document: read,
+      queryOffsets: readInt,
+      documentOffsets: readInt,
+      keep: optional.int,
+      scores: write,
+      best: optional.writeInt,
+    },
+    params: {
+      ...{ queries: u32, columns: u32, queryTokens: u32, documentTokens: u32, width: u32 },
+      ...{ grouped: u32, l2: u32, hasKeep: u32, hasBest: u32, alpha: f32 },
+    },
+    units: (p: Params) => at(p, p.grouped ? 'queries' : 'columns'),
+    // Of all pairs of tokens; where grouped, of as many documents a query as there are columns, of mean length
+    flops: (p: Params) =>
+      (2 * at(p, 'queryTokens') * at(p, 'documentTokens') * at(p, 'width')) / (p.grouped ? at(p, 'queries') : 1),
+  },
+  // dquery = [dquery +] alpha · Σ_j dscores[owners[t], j] · (document[best], or 2 (document[best] − query) with l2)
+  maxsim_backward_query: {
+    tensors: { dscores: read, best: readInt, owners: readInt, query: read, document: read, dquery: update },
+    params: { queryTokens: u32, columns: u32, width: u32, l2: u32, accumulate: u32, alpha: f32 },
+    units: units('queryTokens'),
+  },
+  // ddocument = [ddocument +] alpha · Σ over the query tokens whose maximum it is of dscores · (query, or 2 (query − document) with l2)
+  maxsim_backward_document: {
+    tensors: {
+      dscores: read,
+      best: readInt,
+      queryOffsets: readInt,
+      documentOffsets: readInt,
+      query: read,
+      document: read,
+      ddocument: update,
+    },
+    params: {
+      ...{ queries: u32, documents: u32, columns: u32, queryTokens: u32, documentTokens: u32, width: u32 },
+      ...{ grouped: u32, l2: u32, accumulate: u32, alpha: f32 },
+    },
+    units: units('documents'),
+  },
+  // y (rows, columns) = [y +] factors[row] · x
+  scale_rows: {
+    tensors: { x: read, factors: read, y: update },
+    params: { rows: u32, columns: u32, accumulate: u32 },
+    units: units('rows'),
+  },
 } as const satisfies Record<string, KernelSpec>

@@ -33,6 +33,10 @@ const group = (p: { readonly rows: number; readonly columns: number; readonly wi
 const rowLoss = (p: { readonly rows: number; readonly columns: number }) => ({
   ...{ scores: matrix(p), teacher: matrix(p), weights: p.rows, losses: p.rows, dscores: matrix(p) },
 })
+const maxsim = (p: { readonly queryTokens: number; readonly documentTokens: number; readonly width: number }) => ({
+  query: p.queryTokens * p.width,
+  document: p.documentTokens * p.width,
+})
 
 const sizes: Sizes = {
   matmul: p => ({ a: p.M * p.K, b: p.K * p.N, bias: p.hasBias ? p.N : 0, c: p.M * p.N }),
@@ -111,6 +115,29 @@ const sizes: Sizes = {
   triplet_margin: rowLoss,
   margin_mse: rowLoss,
   kl_divergence: rowLoss,
+  maxsim_forward: p => ({
+    ...maxsim(p),
+    queryOffsets: p.queries + 1,
+    documentOffsets: (p.grouped ? p.queries * p.columns : p.columns) + 1,
+    keep: p.hasKeep ? p.documentTokens : 0,
+    scores: p.queries * p.columns,
+    best: p.hasBest ? p.queryTokens * p.columns : 0,
+  }),
+  maxsim_backward_query: p => ({
+    best: p.queryTokens * p.columns,
+    owners: p.queryTokens,
+    query: p.queryTokens * p.width,
+    dquery: p.queryTokens * p.width,
+  }),
+  maxsim_backward_document: p => ({
+    ...maxsim(p),
+    dscores: p.queries * p.columns,
+    best: p.queryTokens * p.columns,
+    queryOffsets: p.queries + 1,
+    documentOffsets: p.documents + 1,
+    ddocument: p.documentTokens * p.width,
+  }),
+  scale_rows: p => ({ x: matrix(p), factors: p.rows, y: matrix(p) }),
   weighted_sum: p => ({ x: p.count, weights: p.count, out: 1 }),
   sum_of_squares: p => ({ x: p.count, partials: p.first + Math.ceil(p.count / NORM_CHUNK) }),
   gradient_norm: p => ({ partials: p.count, state: 4 }),

@@ -122,6 +122,13 @@ const targets = Int32Array.from(Array.from({ length: 9 }, (_, i) => [i + 2, i, 3
 const tileTargets = Int32Array.from(Array.from({ length: 9 }, (_, i) => [i * 10 + 2, i * 5, 100 - i]).flat())
 const tileLabels = Int32Array.from({ length: 100 }, (_, i) => i % 11)
 const tileStats = random.uniform(27, 2, 9)
+const late = { queries: 3, queryTokens: 12, documentTokens: 36, width: 20 }
+const lateOffsets = { queryOffsets: offsetsOf([4, 7, 1]), documentOffsets: offsetsOf([3, 9, 5, 12, 1, 6]) }
+const lateBest = {
+  // The maximum of each column lies in its own document
+  best: Int32Array.from({ length: 12 * 6 }, (_, i) => lateOffsets.documentOffsets[(i % 6) + 1]! - 1),
+  owners: Int32Array.of(0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 2),
+}
 const ties = new Float32Array(9 * 301).map((_, i) => (i % 31 === 5 ? Number.NaN : (i * 7919) % 50))
 const sorted = (rows: number, k: number) => Float32Array.from({ length: rows * k }, (_, i) => 50 - (i % k) * 9)
 const moments = (count: number) => ({ m: random.normal(count, 0.1), v: random.uniform(count, 0, 0.1) })
@@ -230,6 +237,19 @@ const cases: { readonly [K in KernelName]: readonly Case[] } = {
   triplet_margin: [{ params: { rows: 9, columns: 4, margin: 0.4 } }],
   margin_mse: [{ params: { rows: 9, columns: 4 } }],
   kl_divergence: [{ params: { rows: 9, columns: 4, sharpness: 2 } }],
+  maxsim_forward: [0, 1].map(grouped => ({
+    params: { ...late, columns: grouped ? 2 : 6, grouped, l2: grouped, hasKeep: 0, hasBest: 1, alpha: 2 },
+    tensors: { ...lateOffsets, keep: undefined, best: new Int32Array(12 * 6) },
+  })),
+  maxsim_backward_query: [0, 1].map(l2 => ({
+    params: { queryTokens: 12, columns: 6, width: 20, l2, accumulate: l2, alpha: 2 },
+    tensors: { ...lateBest, dscores: random.normal(3 * 6), document: random.normal(36 * 20) },
+  })),
+  maxsim_backward_document: [0, 1].map(l2 => ({
+    params: { ...late, documents: 6, columns: 6, grouped: 0, l2, accumulate: l2, alpha: 2 },
+    tensors: { ...lateOffsets, best: lateBest.best },
+  })),
+  scale_rows: [0, 1].map(accumulate => ({ params: { ...rowsOf, accumulate } })),
   weighted_sum: [0, 1].map(accumulate => ({ params: { count: 1003, accumulate } })),
   sum_of_squares: [{ params: { count: 40000, first: 2 } }],
   gradient_norm: [0, 1, 1e9].map(maxNorm => ({

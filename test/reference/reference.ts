@@ -3,6 +3,7 @@ import type { KernelName, Params } from '../../src/backend/kernels.js'
 import * as attention from './attention.js'
 import * as int8 from './int8.js'
 import * as layers from './layers.js'
+import * as maxsim from './maxsim.js'
 import * as rowLosses from './row-losses.js'
 import * as rows from './rows.js'
 import * as softmaxTiles from './softmax-tiles.js'
@@ -19,6 +20,7 @@ export const reference: { readonly [K in KernelName]: Reference<K> } = {
   ...attention,
   ...training,
   ...rowLosses,
+  ...maxsim,
   ...softmaxTiles,
 }
 

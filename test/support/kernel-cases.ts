@@ -6,6 +6,7 @@ import type { KernelCase } from './cases/case.js'
 import { matmulInt8Cases, quantizeRowsCases } from './cases/int8.js'
 import * as layers from './cases/layers.js'
 import { matmulCases } from './cases/matmul.js'
+import * as maxsim from './cases/maxsim.js'
 import * as rowLosses from './cases/row-losses.js'
 import * as rows from './cases/rows.js'
 import * as softmaxTiles from './cases/softmax-tiles.js'
@@ -48,6 +49,10 @@ export const kernelCases: Readonly<Record<KernelName, () => KernelCase[]>> = {
   triplet_margin: rowLosses.tripletMarginCases,
   margin_mse: rowLosses.marginMseCases,
   kl_divergence: rowLosses.klDivergenceCases,
+  maxsim_forward: maxsim.maxsimForwardCases,
+  maxsim_backward_query: maxsim.maxsimQueryCases,
+  maxsim_backward_document: maxsim.maxsimDocumentCases,
+  scale_rows: maxsim.scaleRowsCases,
   weighted_sum: training.weightedSumCases,
   sum_of_squares: training.sumOfSquaresCases,
   gradient_norm: training.gradientNormCases,

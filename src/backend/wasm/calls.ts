@@ -76,6 +76,9 @@ export interface CheckedCall {
   readonly elements: number
 }
 
+/** Channels of a token vector that maxsim_forward has room for. */
+const MAXSIM_WIDTH = 2048
+
 export function checkCall(
   { call, paramNames }: PreparedCall,
   params: Params,
@@ -109,6 +112,8 @@ function checkParams(call: BoundCall, names: readonly string[], params: Params, 
     throw new Error(`${call.kernel}: biasRows is ${params.biasRows}, at most ${BIAS_ROWS}`)
   if (call.kernel === 'matmul_int8' && params.K! > INT8_COLUMNS)
     throw new Error(`matmul_int8: K is ${params.K}, at most ${INT8_COLUMNS}`)
+  if (call.kernel === 'maxsim_forward' && params.width! > MAXSIM_WIDTH)
+    throw new Error(`maxsim_forward: width is ${params.width}, at most ${MAXSIM_WIDTH}`)
   if (call.kernel === 'top_k' && params.k! > 1024) throw new Error(`top_k: k is ${params.k}, at most 1024`)
 }
 

@@ -204,6 +204,23 @@ export const variants: Readonly<Record<KernelName, readonly Variant[]>> = {
   triplet_margin: elements('triplet_margin', p => at(p, 'rows'), 64),
   margin_mse: elements('margin_mse', p => at(p, 'rows'), 64),
   kl_divergence: elements('kl_divergence', p => at(p, 'rows'), 64),
+  maxsim_forward: [
+    {
+      name: 'maxsim_forward',
+      files: ['maxsim_forward'],
+      workgroups: p => at(p, 'queries') * at(p, 'columns'),
+    },
+  ],
+  maxsim_backward_query: elements('maxsim_backward_query', p => at(p, 'queryTokens') * at(p, 'width'), 64),
+  maxsim_backward_document: [
+    {
+      name: 'maxsim_backward_document',
+      files: ['maxsim_backward_document'],
+      constants: { WORKGROUP_SIZE: 64 },
+      workgroups: p => at(p, 'documents'),
+    },
+  ],
+  scale_rows: elements('scale_rows', matrix),
   weighted_sum: parts('weighted_sum', () => 1),
   sum_of_squares: parts('sum_of_squares', p => Math.ceil(at(p, 'count') / NORM_CHUNK), { NORM_CHUNK }),
   gradient_norm: parts('gradient_norm', () => 1),
