@@ -20,6 +20,8 @@ export interface BenchRow {
   readonly gbps?: number
   readonly tokens_per_second?: number
   readonly queries_per_second?: number
+  /** Of sampling. */
+  readonly rows_per_second?: number
   /** Its rate by what the same run measured as the machine's own: multiply-adds for products, copying for the others. */
   readonly of_limit?: number
   /** Of a training step's gradient: the slope along it, by differences of the loss. */
@@ -74,10 +76,14 @@ export type Report = (row: BenchRow) => void
 const rounded = (value: number | undefined, digits: number, unit: string): string | undefined =>
   value === undefined ? undefined : `${value.toFixed(digits)} ${unit}`
 
-type Rates = Pick<BenchRow, 'gflops' | 'gbps' | 'tokens_per_second'>
+type Rates = Pick<BenchRow, 'gflops' | 'gbps' | 'tokens_per_second' | 'rows_per_second'>
 
-export const rateText = ({ gflops, gbps, tokens_per_second: tokens }: Rates): string =>
-  rounded(gflops, 1, 'GFLOP/s') ?? rounded(gbps, 1, 'GB/s') ?? rounded(tokens, 0, 'tokens/s') ?? ''
+export const rateText = ({ gflops, gbps, tokens_per_second: tokens, rows_per_second: rows }: Rates): string =>
+  rounded(gflops, 1, 'GFLOP/s') ??
+  rounded(gbps, 1, 'GB/s') ??
+  rounded(tokens, 0, 'tokens/s') ??
+  rounded(rows && rows / 1e6, 1, 'M rows/s') ??
+  ''
 
 export const timeText = ({ milliseconds }: BenchRow): string => `${milliseconds.toFixed(milliseconds < 100 ? 3 : 0)} ms`
 

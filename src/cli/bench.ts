@@ -9,6 +9,7 @@ import { benchKernels } from '../bench/kernels.js'
 import { renderBench } from '../bench/page.js'
 import { installedPeers } from '../bench/peers.js'
 import { type BenchRow, formatRow, isSoftware } from '../bench/row.js'
+import { benchSampling } from '../bench/sampling.js'
 import { benchSearch } from '../bench/search.js'
 import { benchTokenize } from '../bench/tokenize.js'
 import { benchTrain } from '../bench/train.js'
@@ -27,7 +28,7 @@ import {
 } from './options.js'
 import { checkModelFolder, checkTokenizerFolder, dataFolder } from './paths.js'
 
-const parts = ['kernels', 'tokenize', 'encode', 'train', 'search'] as const
+const parts = ['kernels', 'tokenize', 'encode', 'train', 'search', 'sampling'] as const
 type Part = (typeof parts)[number]
 
 interface BenchOptions extends BackendOptions {
@@ -49,7 +50,9 @@ export const benchCommand = (): Command =>
   withOutput(
     withBackend(
       new Command('bench')
-        .description('How fast this machine is: kernels, tokenizing, encoding, training, search; verified, then timed.')
+        .description(
+          'How fast this machine is: kernels, tokenizing, encoding, training, search, sampling; verified, then timed.',
+        )
         .addArgument(new Argument('[part]', 'what to measure (all)').choices(parts))
         .option('--model <folder>', 'the model that encodes and is trained (a random one)')
         .option(
@@ -100,6 +103,7 @@ async function bench(part: Part | undefined, asked: BenchOptions): Promise<void>
   const shared = { folder, python, only: peer, rounds, match, seconds: 0.5 }
   const tokenize = () => benchTokenize({ ...shared, model: options.model, data: options.data }, report, say)
   if (part === 'tokenize') await tokenize()
+  else if (part === 'sampling') await benchSampling(shared.seconds, report)
   else {
     const { backend } = await openChosenBackend(options, say)
     try {
@@ -149,6 +153,7 @@ async function run(
   report: (row: BenchRow) => void,
   say: (line: string) => void,
 ): Promise<void> {
+  if (part === 'sampling') return benchSampling(shared.seconds, report)
   if (part === 'kernels') return benchKernels(backend, shared, report, say)
   if (part === 'search') return benchSearch(backend, shared.seconds, report)
   const input = await benchInput(model, data, documents, isSoftware(backend))
