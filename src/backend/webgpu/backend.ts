@@ -5,10 +5,11 @@ import type { Backend, Memory } from '../backend.js'
 import type { Profile } from '../profile.js'
 import { bindCalls, checkCall, checkView, encodeRun, type PreparedCalls, STORAGE_ALIGNMENT } from './calls.js'
 import { type Device, type DeviceOptions, openDevice } from './device.js'
-import { createPipelineCache, type PipelineOptions } from './pipelines.js'
+import { type Choice, createPipelineCache, type PipelineOptions } from './pipelines.js'
 import { createReader } from './read.js'
 import { selfTest } from './self-test.js'
 import { recordTimes, timePasses } from './times.js'
+import { choiceOf, fnv, type Tuning, tuned } from './tuning.js'
 import { SCRATCH_BYTES } from './variants.js'
 
 export interface WebGpuBackend extends Backend {
@@ -17,6 +18,8 @@ export interface WebGpuBackend extends Backend {
   readonly features: readonly string[]
   /** For measurements and tests. */
   readonly device: GPUDevice
+  /** Where the variants were chosen by measurement. */
+  readonly tuning?: Tuning
 }
 
 const STORAGE = 0x80 // GPUBufferUsage
@@ -29,6 +32,8 @@ const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} Mi
 export interface WebGpuOptions extends Omit<DeviceOptions, 'timed'>, PipelineOptions {
   /** Where each call's time goes to; each call is a pass of its own then. */
   readonly profile?: Profile | undefined
+  /** Whether the best variants are measured on this adapter, or read from the cache; default: not on a software adapter. */
+  readonly tune?: boolean | undefined
 }
 
 /**
@@ -38,15 +43,34 @@ export interface WebGpuOptions extends Omit<DeviceOptions, 'timed'>, PipelineOpt
 export async function createWebGpuBackend(options: WebGpuOptions = {}): Promise<WebGpuBackend> {
   const { profile } = options
   const opened = await openDevice({ ...options, timed: profile !== undefined })
-  const backend = backendOn(opened, options)
+  const given: Choice = options.choose ?? (() => undefined)
+  let choose = given
+  let refused: readonly string[] = []
+  const backend = backendOn(opened, {
+    ...options,
+    choose: (kernel, params) => choose(kernel, params),
+    refused: () => refused,
+  })
+  const force = (name: string | undefined) => {
+    choose = () => name
+  }
   try {
+    force(PLAIN)
     await selfTest(backend, opened.info.name)
+    choose = given
+    if (!(options.tune ?? (!opened.info.software && !options.choose))) return backend
+    const tuning = await tuned({ backend, force }, opened.info)
+    choose = choiceOf(tuning)
+    refused = tuning.refused
+    return { ...backend, numerics: `${backend.numerics}, variants ${fnv(JSON.stringify(tuning))}`, tuning }
   } catch (error) {
     backend.close()
     throw error
   }
-  return backend
 }
+
+/** The product that the others are measured against: where it is wrong, the adapter is refused. */
+const PLAIN = 'matmul_32x32'
 
 function backendOn(opened: Device, { profile, ...options }: WebGpuOptions): WebGpuBackend {
   const { device, info, features } = opened

@@ -15,6 +15,7 @@ export interface KernelPipelines {
   /** Whether a variant has a second dispatch: the binding after the parameters is scratch then. */
   readonly scratch: boolean
   readonly choose: Choice
+  readonly refused: () => readonly string[]
 }
 
 export interface CompiledVariant {
@@ -32,6 +33,8 @@ export interface PipelineOptions {
   /** Also what a software adapter would not be given, or only what is named. */
   readonly variants?: 'all' | 'default'
   readonly choose?: Choice
+  /** Names of variants that are not to be taken; asked at every call. */
+  readonly refused?: () => readonly string[]
 }
 
 /** Texts of shader files by name. */
@@ -59,8 +62,9 @@ async function compileKernel(
   device: GPUDevice,
   target: Target,
   kernel: KernelName,
-  { shaders = builtShaders, variants: which = 'default', choose = () => undefined }: PipelineOptions,
+  options: PipelineOptions,
 ): Promise<KernelPipelines> {
+  const { shaders = builtShaders, variants: which = 'default', choose = () => undefined, refused = () => [] } = options
   const wanted = variants[kernel].filter(({ hardware }) => which === 'all' || !hardware || !target.software)
   const scratch = wanted.some(({ second }) => second)
   const layout = device.createBindGroupLayout({ label: kernel, entries: layoutEntries(kernel, scratch) })
@@ -71,7 +75,7 @@ async function compileKernel(
     const [pipeline, second] = await Promise.all([compile(variant), variant.second && compile(variant.second)])
     return { variant, pipeline, ...(second && { second }) }
   })
-  return { kernel, target, layout, scratch, choose, variants: await Promise.all(made) }
+  return { kernel, target, layout, scratch, choose, refused, variants: await Promise.all(made) }
 }
 
 function layoutEntries(kernel: KernelName, scratch: boolean): GPUBindGroupLayoutEntry[] {
@@ -140,8 +144,10 @@ function locate(lineNum: number, variant: Shader, shaders: Shaders): { file: str
 }
 
 /** The variant chosen for such a call where it can do it, else the first that does. */
-export function pickVariant({ kernel, target, choose, variants }: KernelPipelines, params: Params): CompiledVariant {
-  const able = variants.filter(({ variant }) => variant.can?.(params) ?? true)
+export function pickVariant(pipelines: KernelPipelines, params: Params): CompiledVariant {
+  const { kernel, target, choose, variants } = pipelines
+  const refused = pipelines.refused()
+  const able = variants.filter(({ variant }) => !refused.includes(variant.name) && (variant.can?.(params) ?? true))
   const best = able.length > 1 ? choose(kernel, params) : undefined
   const picked =
     (best !== undefined && able.find(({ variant }) => variant.name === best)) ||

@@ -1,0 +1,94 @@
+// Variants chosen by measurement: wrong ones are refused, what was measured is read again, and a cache of another driver is not.
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { shaders } from '../../build/shaders.js'
+import { createWebGpuBackend, type WebGpuBackend } from '../../src/backend/webgpu/backend.js'
+import { choiceOf, computesRightly, shapeClass, tune, tuned } from '../../src/backend/webgpu/tuning.js'
+import { variants } from '../../src/backend/webgpu/variants.js'
+import { cacheFolder } from '../../src/runtime/cache.js'
+import { webgpuBackend } from '../support/adapter.js'
+import { temporaryFolder } from '../support/temporary.js'
+
+const present = await webgpuBackend()
+const onGpu = present ? test : test.skip
+const folder = temporaryFolder()
+process.env.WGPU_RETRIEVE_CACHE = folder
+
+const SPLIT = 'matmul_vec4_64x64_split'
+// Adds the partial sums but for the last.
+const broken = { ...shaders, matmul_sum: shaders.matmul_sum!.replace('part < SPLITS', 'part + 1u < SPLITS') }
+
+let chosen: string | undefined
+const open = (files: typeof shaders): Promise<WebGpuBackend> =>
+  createWebGpuBackend({
+    adapter: present!.adapterInfo.name,
+    variants: 'all',
+    shaders: files,
+    choose: () => chosen,
+  })
+const force = (name: string | undefined) => {
+  chosen = name
+}
+
+test('classes: transposes, and sizes to powers of 4', () => {
+  const p = { M: 4096, N: 384, K: 384, transposeA: 0, transposeB: 1 }
+  assert.is(shapeClass('matmul', p), '01 6,4,4')
+  assert.is(shapeClass('matmul', { ...p, M: 3000, N: 300 }), '01 6,4,4')
+  assert.is.not(shapeClass('matmul', { ...p, M: 1000 }), '01 6,4,4')
+  assert.is.not(shapeClass('matmul', { ...p, transposeB: 0 }), '01 6,4,4')
+  assert.is(shapeClass('fill', { count: 3, value: 1 }), undefined)
+  const choice = choiceOf({ choices: { '01 6,4,4': 'fast' }, refused: [] })
+  assert.is(choice('matmul', p), 'fast')
+  assert.is(choice('matmul', { ...p, K: 4 }), undefined)
+})
+
+test('the cache folder: what is asked for, else what the system has', () => {
+  assert.is(cacheFolder({ WGPU_RETRIEVE_CACHE: '/a', XDG_CACHE_HOME: '/b' }), '/a')
+  assert.is(cacheFolder({ XDG_CACHE_HOME: '/b', HOME: '/c' }), '/b/wgpu-retrieve')
+  assert.is(cacheFolder({}), undefined)
+})
+
+onGpu('every variant computes rightly; one that does not is noticed', async () => {
+  const right = await open(shaders)
+  for (const { name } of variants.matmul) {
+    force(name)
+    assert.ok(await computesRightly(right, name), name)
+  }
+  right.close()
+  const wrong = await open(broken)
+  force(SPLIT)
+  assert.not.ok(await computesRightly(wrong, SPLIT))
+  force('matmul_vec4_64x64')
+  assert.ok(await computesRightly(wrong, 'matmul_vec4_64x64'))
+  wrong.close()
+})
+
+onGpu('a wrong variant is refused by name, within the budget; what was measured is kept for this driver', async () => {
+  const backend = await open(broken)
+  const { refused } = await tune({ backend, force }, 0)
+  assert.equal(
+    refused,
+    variants.matmul.filter(({ second }) => second).map(({ name }) => name),
+  )
+  const adapter = { name: 'card', description: 'driver 1' }
+  const first = await tuned({ backend, force }, adapter)
+  const [file, ...others] = readdirSync(folder)
+  assert.is(others.length, 0)
+  const path = join(folder, file!)
+  const kept = JSON.parse(readFileSync(path, 'utf8'))
+  assert.equal([kept.choices, kept.refused], [first.choices, first.refused])
+  const changed = { ...kept, choices: { '01 6,4,4': 'from the file' } }
+  writeFileSync(path, JSON.stringify(changed))
+  assert.equal((await tuned({ backend, force }, adapter)).choices, changed.choices)
+  for (const text of ['{', '{}', JSON.stringify({ ...changed, key: 'another' })]) {
+    writeFileSync(path, text)
+    assert.is.not((await tuned({ backend, force }, adapter)).choices['01 6,4,4'], 'from the file')
+  }
+  await tuned({ backend, force }, { ...adapter, description: 'driver 2' })
+  assert.is(readdirSync(folder).length, 2)
+  backend.close()
+})
+
+test.run()
