@@ -22,6 +22,8 @@ export interface PackedBatch {
   readonly rows?: Int32Array
   /** (B): the first position of each sequence that the pooling counts, where a prompt is left out; all 0 where absent. */
   readonly starts?: Int32Array
+  /** (B): how many positions of each sequence may be attended to, 1 … its length; the others attend all the same. All where absent. */
+  readonly keyLengths?: Int32Array
 }
 
 /** What a batch's inputs depend on. */
@@ -155,7 +157,7 @@ export function batchArrays(
     typeIds: () => batch.typeIds ?? new Int32Array(tokens),
     buckets: () => relativeBuckets(config.form.relative!),
   }
-  const tiles = attentionTiles(offsets, TILE_ROWS, undefined, rows)
+  const tiles = attentionTiles(offsets, TILE_ROWS, batch.keyLengths, rows)
   const values: Record<string, number> = {
     [`${prefix}T`]: tokens,
     [`${prefix}B`]: sequences,
@@ -258,7 +260,8 @@ export function selectSequences(batch: PackedBatch, chosen: ArrayLike<number>): 
     typeIds?.set(batch.typeIds!.subarray(start, end), offsets[i])
   }
   const starts = batch.starts && Int32Array.from(chosen, b => batch.starts![b]!)
-  return { ids, offsets, ...(typeIds && { typeIds }), ...(starts && { starts }) }
+  const keyLengths = batch.keyLengths && Int32Array.from(chosen, b => batch.keyLengths![b]!)
+  return { ids, offsets, ...(typeIds && { typeIds }), ...(starts && { starts }), ...(keyLengths && { keyLengths }) }
 }
 
 /** Batches one after another; rows are counted through. */
@@ -269,14 +272,19 @@ export function joinBatches(batches: readonly PackedBatch[]): PackedBatch {
   const typeIds = new Int32Array(tokens)
   const offsets = new Int32Array(sequences + 1)
   const starts = batches.some(batch => batch.starts) ? new Int32Array(sequences) : undefined
+  const keyLengths = batches.some(batch => batch.keyLengths) ? new Int32Array(sequences) : undefined
   let [token, sequence] = [0, 0]
   for (const batch of batches) {
     ids.set(batch.ids, token)
     if (batch.typeIds) typeIds.set(batch.typeIds, token)
     if (batch.starts) starts!.set(batch.starts, sequence)
-    for (let b = 1; b < batch.offsets.length; b++) offsets[sequence + b] = token + batch.offsets[b]!
+    for (let b = 1; b < batch.offsets.length; b++) {
+      offsets[sequence + b] = token + batch.offsets[b]!
+      const length = batch.offsets[b]! - batch.offsets[b - 1]!
+      if (keyLengths) keyLengths[sequence + b - 1] = batch.keyLengths?.[b - 1] ?? length
+    }
     token += batch.ids.length
     sequence += batch.offsets.length - 1
   }
-  return { ids, offsets, typeIds, ...(starts && { starts }) }
+  return { ids, offsets, typeIds, ...(starts && { starts }), ...(keyLengths && { keyLengths }) }
 }

@@ -49,6 +49,17 @@ function poolTokens(trace: Trace, { pooling, includePrompt }: Encoder, hidden: T
   return pooled.length === 1 ? pooled[0]! : joinColumns(trace, pooled, `${prefix}joined`)
 }
 
+/** → every token's vector (T, columns of the last Dense module), for late interaction */
+export function encodeTokenVectors(
+  trace: Trace,
+  encoder: Encoder,
+  batch: BatchTensors,
+  rates: DropoutRates = noDropout,
+): Tensor {
+  const projected = applyDense(trace, encoder, transformerForward(trace, encoder, batch, rates), batch.prefix)
+  return encoder.normalize ? l2Normalize(trace, projected, `${batch.prefix}normalized`) : projected
+}
+
 function applyDense(trace: Trace, { dense, weights }: Encoder, pooled: Tensor, prefix: string): Tensor {
   return dense.reduce((x, { bias, activation, normalizeFirst }, i) => {
     const name = `dense.${i}`

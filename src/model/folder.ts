@@ -98,7 +98,8 @@ export async function openModelFolder(path: string, modules = path): Promise<Mod
   const settings = await readSentenceSettings(modules, config)
   const expected = expectedTensors(config)
   const file = await openWeights(path)
-  const dense = await openDense(modules, settings.dense).catch(async error => {
+  const layers = settings.lateInteraction?.projection ?? settings.dense
+  const dense = await openDense(modules, layers).catch(async error => {
     await file.close()
     throw error
   })
@@ -114,7 +115,7 @@ export async function openModelFolder(path: string, modules = path): Promise<Mod
       path,
       config,
       settings,
-      expected: [...expected, ...denseTensors(settings.dense)],
+      expected: [...expected, ...denseTensors(layers)],
       unused: [...file.tensors.keys()].filter(name => !found.has(canonicalName(name))),
       readTensor: async name => (denseName(name) ? dense.readTensor(name) : file.readF32(find(name).name)),
       stored(name) {

@@ -52,6 +52,8 @@ export interface LoadOptions {
   readonly normalize?: boolean
   /** Columns kept of a vector, before it is normalised; default: all. */
   readonly dimensions?: number | undefined
+  /** Of a late-interaction model: its projection and scaling are for every token's vector, there is no pooling. */
+  readonly perToken?: boolean
   /** int8: linear layers in 8 bits, for inference only; an adapter is worked into them. Default f32. */
   readonly precision?: Precision | undefined
   /** In training, run each layer's forward pass again in the backward pass instead of keeping what it made. Default false. */
@@ -166,11 +168,15 @@ export type EncoderSettings = Pick<SentenceSettings, 'pooling' | 'normalize'> &
 /** The way from hidden states to a vector, with the options' changes. */
 function headOf(
   settings: EncoderSettings,
-  { pooling: asked, normalize = settings.normalize, dimensions }: LoadOptions,
+  { pooling: asked, normalize = settings.normalize, dimensions, perToken }: LoadOptions,
   hidden: number,
 ): Pick<Encoder, 'pooling' | 'includePrompt' | 'dense' | 'dimensions' | 'normalize'> {
-  if (settings.lateInteraction && !asked)
-    throw new Error('this is a late-interaction model: it makes one vector a token, not one a text')
+  const late = settings.lateInteraction
+  if (perToken) {
+    if (!late) throw new Error('this model makes one vector a text, not one a token: it is no late-interaction model')
+    return { pooling: [], includePrompt: true, dense: late.projection, normalize: late.normalize }
+  }
+  if (late && !asked) throw new Error('this is a late-interaction model: it makes one vector a token, not one a text')
   const pooling = asked ? [asked] : settings.pooling
   const { dense = [], includePrompt = true } = settings
   const into = dense[0]?.inputs ?? pooling.length * hidden

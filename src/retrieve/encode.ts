@@ -9,7 +9,7 @@ import {
   type PackedBatch,
   selectSequences,
 } from '../model/batch.js'
-import { type Encoder, encode, encoderWidth } from '../model/encoder.js'
+import { type Encoder, encode, encoderWidth, encodeTokenVectors } from '../model/encoder.js'
 import { noDropout, type Transformer, transformerForward } from '../model/transformer.js'
 import { createPlan } from '../tensor/plan.js'
 import { createPool, createProgram, type Program, releasePool } from '../tensor/program.js'
@@ -45,6 +45,12 @@ export const createTokenEncoder = (backend: Backend, encoder: Transformer & Batc
   createEncoder(backend, encoder, encoder.config.hidden, 'encode.tokens', takeStates, trace => {
     output(trace, 'vectors', transformerForward(trace, encoder, batchInputs(trace, '', encoder), noDropout))
   })
+
+/** For every token's vector of a late-interaction model. */
+export const createTokenVectorEncoder = (backend: Backend, encoder: Encoder): SequenceEncoder =>
+  createEncoder(backend, encoder, encoderWidth(encoder), 'encode.vectors', takeStates, trace =>
+    output(trace, 'vectors', encodeTokenVectors(trace, encoder, batchInputs(trace, '', encoder))),
+  )
 
 /** → text vectors (B, C) in the order of the batch. Fails where a sequence does not fit the model, or a vector is not finite. */
 export const encodeSequences = (

@@ -1,11 +1,12 @@
 // The loss of a contrastive step, by its recipe word: what the host gives it, and what is recorded. Scores are stored whole where they are few,
 // else gone through by tiles; losses that look at a query's own passages alone have no matrix of all passages to store.
 
+import { firstColumns } from '../ops/columns.js'
 import { crossEntropy, maskDuplicates, similarity } from '../ops/contrastive.js'
 import { tiledCrossEntropy, tileWidth } from '../ops/contrastive-tiles.js'
 import { klDivergence, marginMse } from '../ops/distillation.js'
+import { everyNthRow } from '../ops/first-rows.js'
 import { groupScores } from '../ops/group-scores.js'
-import { everyFirstRow, firstColumns } from '../ops/matryoshka.js'
 import { pairwiseSoftmax } from '../ops/pairwise-softmax.js'
 import { l2Normalize } from '../ops/pooling.js'
 import type { LossTarget } from '../ops/row-loss.js'
@@ -225,8 +226,7 @@ function recordOverBatch(
   const losses = oneWay(q, p, { targets: targets!, labels }, 'P', to.accumulate)
   if (!back) return losses
   const { perQuery } = options.loss!
-  const positives =
-    perQuery === 1 ? p : everyFirstRow(trace, p, q.shape[0]!, perQuery * columnsOf(p), `${name}.positives`)
+  const positives = perQuery === 1 ? p : everyNthRow(trace, p, q.shape[0]!, perQuery, `${name}.positives`)
   oneWay(positives, q, back, 'Q', 1)
   return losses
 }
