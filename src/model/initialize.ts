@@ -34,22 +34,22 @@ export function uniformArray(count: number, bound: number, seed: number, stream:
   return out
 }
 
-/** Values for the tensors of a model, given their names and shapes. */
-export function randomWeights(
+/** The values of one of a model's tensors, which are all given: each has a stream of random numbers of its own. */
+export function randomWeight(
   config: ModelConfig,
-  tensors: readonly { readonly name: string; readonly shape: readonly number[] }[],
+  tensors: readonly Pick<NamedTensor, 'name' | 'shape'>[],
+  name: string,
   seed: number,
-): NamedTensor[] {
-  return tensors.map(({ name, shape }, stream) => {
-    const count = shape.reduce((product, n) => product * n, 1)
-    if (name.endsWith('.bias')) return { name, shape, data: new Float32Array(count) }
-    // Where norms multiply by 1 + weight, zeros stand for one.
-    if (shape.length === 1) return { name, shape, data: new Float32Array(count).fill(config.form.norm.addOne ? 0 : 1) }
-    const data = normalArray(count, config.initializerRange, seed, stream)
-    if (name === config.form.words && config.padId !== undefined)
-      data.fill(0, config.padId * config.hidden, (config.padId + 1) * config.hidden)
-    return { name, shape, data }
-  })
+): Float32Array {
+  const stream = tensors.findIndex(tensor => tensor.name === name)
+  const count = tensors[stream]!.shape.reduce((product, n) => product * n, 1)
+  if (name.endsWith('.bias')) return new Float32Array(count)
+  // Where norms multiply by 1 + weight, zeros stand for one.
+  if (tensors[stream]!.shape.length === 1) return new Float32Array(count).fill(config.form.norm.addOne ? 0 : 1)
+  const data = normalArray(count, config.initializerRange, seed, stream)
+  if (name === config.form.words && config.padId !== undefined)
+    data.fill(0, config.padId * config.hidden, (config.padId + 1) * config.hidden)
+  return data
 }
 
 /** LoRA's start for one linear layer (out, in): A (r, in) and B (out, r). */

@@ -10,15 +10,17 @@ import {
   type Trainable,
 } from '../tensor/parameters.js'
 import type { Tensor } from '../tensor/tensor.js'
+import { adapterMatrices, adapterTensors, readBack } from './adapter-tensors.js'
 import type { ModelConfig } from './config.js'
 import type { Encoder } from './encoder.js'
-import { lowRankStart, type NamedTensor, randomWeights } from './initialize.js'
+import { allRows, type HostTable, readHostTable } from './host-table.js'
+import { lowRankStart, type NamedTensor, randomWeight } from './initialize.js'
 import { type Adapter, type AdapterTarget, adaptedTensor, isAdapted, loraScale } from './peft.js'
-import { type Precision, quantizedNames, quantizedTensor } from './quantize.js'
+import { type MemoryPlan, planMemory } from './placement.js'
+import { type Precision, quantizedTensor } from './quantize.js'
 import { type PoolingMode, type SentenceSettings, vectorWidth } from './sentence-transformers.js'
 import { type StoredTensor, writeStored } from './stream.js'
 import { type ExpectedTensor, expectedTensors, linearLayers } from './tensors.js'
-import type { AdapterTensors } from './transformer.js'
 
 /** Where weights come from: a folder, or a seeded random start. */
 export interface WeightSource {
@@ -58,6 +60,10 @@ export interface LoadOptions {
   readonly precision?: Precision | undefined
   /** In training, run each layer's forward pass again in the backward pass instead of keeping what it made. Default false. */
   readonly recompute?: boolean
+  /** Keep the word embeddings on the host and upload the rows of each batch. Default: where the backend could not hold them. */
+  readonly wordsOnHost?: boolean
+  /** Told what will lie where, before anything is read. */
+  readonly onPlan?: (plan: MemoryPlan) => void
 }
 
 /** An encoder in a backend's memory. */
@@ -77,15 +83,7 @@ export interface LoadedEncoder {
 /** The weights of a seeded random start. */
 export function randomSource(config: ModelConfig, seed: number): WeightSource {
   const expected = expectedTensors(config)
-  let made: Map<string, Float32Array> | undefined
-  return {
-    config,
-    expected,
-    async readTensor(name) {
-      made ??= new Map(randomWeights(config, expected, seed).map(tensor => [tensor.name, tensor.data]))
-      return made.get(name)!
-    },
-  }
+  return { config, expected, readTensor: async name => randomWeight(config, expected, name, seed) }
 }
 
 /** A new adapter: A random, B zero, so that it starts as no change. Targets that match no layer are an error. */
@@ -111,27 +109,6 @@ export function newAdapter(
 }
 
 const decays = (name: string): boolean => !name.endsWith('bias') && !name.toLowerCase().includes('norm')
-
-/** Wasm's memory is one piece of 4 GiB at most: a model that cannot fit is refused before any of it is read. */
-function checkRoom(
-  backend: Backend,
-  expected: readonly ExpectedTensor[],
-  method: Method,
-  inInt8?: ReadonlySet<string>,
-): void {
-  if (backend.kind !== 'wasm') return
-  const count = (shape: readonly number[]) => shape.reduce((product, n) => product * n, 1)
-  const elements = expected.reduce((sum, { shape }) => sum + count(shape), 0)
-  const once = expected.reduce((sum, { name, shape }) => sum + count(shape) * (inInt8?.has(name) ? 1 : 4), 0)
-  // Trained weights have a gradient and two moments each.
-  const bytes = once * (method.kind === 'full' ? 4 : 1)
-  if (bytes <= backend.limits.memory) return
-  const gibibytes = (n: number) => `${(n / 2 ** 30).toFixed(2)} GiB`
-  throw new Error(
-    `the model's ${elements.toLocaleString('en-US')} weights take ${gibibytes(bytes)}${method.kind === 'full' ? ' to train' : ''}, but the wasm ` +
-      `backend has ${gibibytes(backend.limits.memory)} at most; use --backend webgpu, or a smaller model`,
-  )
-}
 
 /** A source whose tensors are as an adapter has them. */
 export function adaptedSource<S extends WeightSource>(source: S, worked: Pick<Adapter, 'targets' | 'saved'>): S {
@@ -200,15 +177,19 @@ export async function loadEncoder(
   options: LoadOptions = {},
 ): Promise<LoadedEncoder> {
   const head = headOf(settings, options, source.config.hidden)
-  const inInt8 = options.precision === 'int8' ? quantizedNames(source.config) : undefined
-  if (inInt8 && method.kind !== 'frozen')
+  const int8 = options.precision === 'int8'
+  if (int8 && method.kind !== 'frozen')
     throw new Error(
       `precision int8 is for inference only, but method ${method.kind} trains the model; leave the precision at f32`,
     )
-  checkRoom(backend, source.expected, method, inInt8)
-  const { adapter, worked } = adapterParts(method, inInt8 !== undefined)
+  const { adapter, worked } = adapterParts(method, int8)
+  const { wordsOnHost } = options
+  const branches = { int8, ...(adapter && { adapter }), ...(wordsOnHost !== undefined && { wordsOnHost }) }
+  const plan = planMemory(backend, source, method.kind, branches)
+  options.onPlan?.(plan)
   const adapted = adaptedSource(source, worked)
   const tensors = new Map<string, Tensor>()
+  let words: HostTable | undefined
   const place = async (): Promise<Trainable | undefined> => {
     const trained: ParameterSpec[] = []
     const freeze = ({ name, shape, data }: NamedTensor) => tensors.set(name, frozenTensor(backend, name, shape, data))
@@ -216,9 +197,10 @@ export async function loadEncoder(
       const quantized = await quantizedTensor(backend, tensor)
       for (const each of [quantized, quantized.scales!]) tensors.set(each.name, each)
     }
-    for (const { name, shape } of source.expected) {
-      if (method.kind === 'full') trained.push({ name, shape, decay: options.decayBiasAndNorm || decays(name) })
-      else if (inInt8?.has(name)) await quantize({ name, shape, data: await adapted.readTensor(name) })
+    for (const { name, shape, place } of plan.tensors) {
+      if (place === 'trained') trained.push({ name, shape, decay: options.decayBiasAndNorm || decays(name) })
+      else if (place === 'int8') await quantize({ name, shape, data: await adapted.readTensor(name) })
+      else if (place === 'host') words = await readHostTable(adapted, name, shape)
       else {
         const tensor = frozenTensor(backend, name, shape)
         tensors.set(name, tensor)
@@ -252,13 +234,15 @@ export async function loadEncoder(
     ...head,
     ...(adapter && { adapter: adapterTensors(adapter, weights) }),
     ...(options.recompute && { recompute: true }),
+    ...(words && { words }),
   }
   return {
     encoder,
     ...(trainable && { trainable }),
     bytes: [...tensors.values()].reduce((sum, { view }) => sum + view!.bytes, trainable?.bytes ?? 0),
     async readWeight(name) {
-      if (inInt8?.has(name))
+      if (words && name === source.config.form.words) return allRows(words)
+      if (plan.tensors.find(each => each.name === name)?.place === 'int8')
         throw new Error(
           `${name} is held in 8 bits, from which it cannot be read back; load the model with precision f32`,
         )
@@ -271,36 +255,4 @@ export async function loadEncoder(
       if (trainable) freeTrainable(backend, trainable)
     },
   }
-}
-
-/** A and B of every layer of an adapter. */
-function adapterMatrices({ targets }: Adapter, config: ModelConfig): NamedTensor[] {
-  const layers = new Map(linearLayers(config).map(layer => [layer.name, layer]))
-  return [...targets].flatMap(([name, { rank, A, B }]) => {
-    const { inputs, outputs } = layers.get(name)!
-    return [
-      { name: `${name}.lora_A.weight`, shape: [rank, inputs], data: A },
-      { name: `${name}.lora_B.weight`, shape: [outputs, rank], data: B },
-    ]
-  })
-}
-
-const adapterTensors = (adapter: Adapter, weights: (name: string) => Tensor): AdapterTensors => ({
-  dropout: adapter.dropout,
-  updates: new Map(
-    [...adapter.targets].map(([name, { scale }]) => [
-      name,
-      { A: weights(`${name}.lora_A.weight`), B: weights(`${name}.lora_B.weight`), scale },
-    ]),
-  ),
-})
-
-async function readBack(backend: Backend, adapter: Adapter, weights: (name: string) => Tensor): Promise<Adapter> {
-  const targets = new Map<string, Adapter['targets'] extends ReadonlyMap<string, infer T> ? T : never>()
-  for (const [name, target] of adapter.targets) {
-    const A = await readTensor(backend, weights(`${name}.lora_A.weight`))
-    const B = await readTensor(backend, weights(`${name}.lora_B.weight`))
-    targets.set(name, { ...target, A, B })
-  }
-  return { ...adapter, targets }
 }

@@ -1,7 +1,7 @@
 // Seeded random starts: the distributions that they claim, and numbers that depend on seed, stream and place alone.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { lowRankStart, normalArray, randomWeights, uniformArray } from '../../src/model/initialize.js'
+import { lowRankStart, normalArray, randomWeight, uniformArray } from '../../src/model/initialize.js'
 import { expectedTensors } from '../../src/model/tensors.js'
 import { tinyConfig } from '../support/tiny-bert.js'
 
@@ -46,11 +46,7 @@ test('numbers depend on seed and stream, not on how many are asked for; seeds co
 test('a random BERT: normal weights, no bias, unit norms, a padding row of zeros', () => {
   const config = { ...tinyConfig, padId: 3, vocabulary: 50, hidden: 60, intermediate: 200 }
   const expected = expectedTensors(config)
-  const weights = randomWeights(config, expected, 1)
-  assert.equal(
-    weights.map(({ name, shape }) => ({ name, shape })),
-    expected.map(({ name, shape }) => ({ name, shape })),
-  )
+  const weights = expected.map(({ name, shape }) => ({ name, shape, data: randomWeight(config, expected, name, 1) }))
   for (const { name, data } of weights) {
     if (name.endsWith('.bias'))
       assert.ok(
