@@ -1,7 +1,7 @@
 // Every kernel alone: checked against f64 on the very shape that is then timed.
 import type { Backend } from '../backend/backend.js'
 import { kernelSpec } from '../backend/kernels.js'
-import { variants } from '../backend/webgpu/variants.js'
+import type { WebGpuBackend } from '../backend/webgpu/backend.js'
 import { hostTensors, openCall } from './host.js'
 import { type KernelCase, kernelCases } from './kernel-cases.js'
 import { measureLimits, withLimit } from './limits.js'
@@ -40,7 +40,7 @@ async function benchKernel(backend: Backend, one: KernelCase, seconds: number, r
     report({
       name,
       shape,
-      variant: variantOf(backend, one),
+      variant: await variantOf(backend, one),
       ...placeOf(backend),
       verified: error <= TOLERANCE,
       max_error: error,
@@ -52,8 +52,6 @@ async function benchKernel(backend: Backend, one: KernelCase, seconds: number, r
   }
 }
 
-function variantOf(backend: Backend, { kernel, params }: KernelCase): string {
-  if (backend.kind === 'wasm') return 'simd'
-  const target = { software: isSoftware(backend) }
-  return variants[kernel].find(({ when }) => when?.(params, target) ?? true)?.name ?? kernel
+async function variantOf(backend: Backend, { kernel, params }: KernelCase): Promise<string> {
+  return backend.kind === 'wasm' ? 'simd' : (backend as WebGpuBackend).variantOf(kernel, params)
 }

@@ -73,7 +73,7 @@ onGpu('a wrong variant is refused by name, within the budget; what was measured 
     variants.matmul.filter(({ second }) => second).map(({ name }) => name),
   )
   const adapter = { name: 'card', description: 'driver 1' }
-  const first = await tuned({ backend, force }, adapter)
+  const first = await tuned({ backend, force }, adapter, 0)
   const [file, ...others] = readdirSync(folder)
   assert.is(others.length, 0)
   const path = join(folder, file!)
@@ -81,12 +81,12 @@ onGpu('a wrong variant is refused by name, within the budget; what was measured 
   assert.equal([kept.choices, kept.refused], [first.choices, first.refused])
   const changed = { ...kept, choices: { '01 6,4,4': 'from the file' } }
   writeFileSync(path, JSON.stringify(changed))
-  assert.equal((await tuned({ backend, force }, adapter)).choices, changed.choices)
+  assert.equal((await tuned({ backend, force }, adapter, 0)).choices, changed.choices)
   for (const text of ['{', '{}', JSON.stringify({ ...changed, key: 'another' })]) {
     writeFileSync(path, text)
-    assert.is.not((await tuned({ backend, force }, adapter)).choices['01 6,4,4'], 'from the file')
+    assert.is.not((await tuned({ backend, force }, adapter, 0)).choices['01 6,4,4'], 'from the file')
   }
-  await tuned({ backend, force }, { ...adapter, description: 'driver 2' })
+  await tuned({ backend, force }, { ...adapter, description: 'driver 2' }, 0)
   assert.is(readdirSync(folder).length, 2)
   backend.close()
 })

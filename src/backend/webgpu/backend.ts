@@ -2,10 +2,11 @@
 // waited for by `read` and `finish`, which throw what went wrong since.
 import type { AdapterInfo } from '../../runtime/gpu.js'
 import type { Backend, Memory } from '../backend.js'
+import type { KernelName, Params } from '../kernels.js'
 import type { Profile } from '../profile.js'
 import { bindCalls, checkCall, checkView, encodeRun, type PreparedCalls, STORAGE_ALIGNMENT } from './calls.js'
 import { type Device, type DeviceOptions, openDevice } from './device.js'
-import { type Choice, createPipelineCache, type PipelineOptions } from './pipelines.js'
+import { type Choice, createPipelineCache, type PipelineOptions, pickVariant } from './pipelines.js'
 import { createReader } from './read.js'
 import { selfTest } from './self-test.js'
 import { recordTimes, timePasses } from './times.js'
@@ -20,6 +21,8 @@ export interface WebGpuBackend extends Backend {
   readonly device: GPUDevice
   /** Where the variants were chosen by measurement. */
   readonly tuning?: Tuning
+  /** The name of the variant that does such a call, once the kernel was prepared. */
+  variantOf(kernel: KernelName, params: Params): Promise<string>
 }
 
 const STORAGE = 0x80 // GPUBufferUsage
@@ -115,6 +118,7 @@ function backendOn(opened: Device, { profile, ...options }: WebGpuOptions): WebG
     features,
     device,
     limits,
+    variantOf: async (kernel, params) => pickVariant(await pipelines(kernel), params).variant.name,
     allocate(bytes, label) {
       opened.checkOpen()
       if (!Number.isSafeInteger(bytes) || bytes < 0)

@@ -47,12 +47,12 @@ export const choiceOf =
   }
 
 /** From the cache, or measured and put there. */
-export async function tuned(tunedBackend: TunedBackend, adapter: Adapter): Promise<Tuning> {
+export async function tuned(tunedBackend: TunedBackend, adapter: Adapter, budget = BUDGET): Promise<Tuning> {
   const key = JSON.stringify([version, adapter.name, adapter.description, variants.matmul.map(({ name }) => name)])
   const file = `tuning-${fnv(key)}.json`
   const known = parse(await readCached(file), key)
   if (known) return known
-  const measured = await tune(tunedBackend)
+  const measured = await tune(tunedBackend, budget)
   await writeCached(file, `${JSON.stringify({ key, ...measured }, undefined, 1)}\n`)
   return measured
 }
