@@ -1,4 +1,4 @@
-// y = (sum − mean) · rstd · gamma + beta; with a residual sum = residual + dropout(x), else the input is x and `sum` is
+// y = (sum − mean) · rstd · gamma [+ beta]; with a residual sum = residual + dropout(x), else the input is x and `sum` is
 // not written. Ba et al. 2016. One workgroup a row; two passes, mean then variance, for accuracy. Two neighbouring
 // channels an invocation (see dropout).
 
@@ -7,6 +7,7 @@ struct Params {
   columns: u32,
   epsilon: f32,
   has_residual: u32,
+  has_beta: u32,
   threshold: u32,
   scale: f32,
   key0: u32,
@@ -17,7 +18,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> residual: array<f32>; // (rows, columns), optional
 @group(0) @binding(2) var<storage, read> keys: array<u32>; // (rows), optional
 @group(0) @binding(3) var<storage, read> gamma: array<f32>; // (columns)
-@group(0) @binding(4) var<storage, read> beta: array<f32>; // (columns)
+@group(0) @binding(4) var<storage, read> beta: array<f32>; // (columns), optional
 @group(0) @binding(5) var<storage, read_write> sum: array<f32>; // (rows, columns), =, optional
 @group(0) @binding(6) var<storage, read_write> y: array<f32>; // (rows, columns), =
 @group(0) @binding(7) var<storage, read_write> stats: array<f32>; // (rows, 2) = (mean, rstd), =
@@ -77,7 +78,12 @@ fn main(
   let rstd = 1.0 / sqrt(workgroup_sum(local, squares) / columns + params.epsilon);
   for (var pair = 2u * local; pair < params.columns; pair += 2u * WORKGROUP_SIZE) {
     for (var c = pair; c < min(pair + 2u, params.columns); c++) {
-      y[start + c] = (input(start + c) - mean) * rstd * gamma[c] + beta[c];
+      let scaled = (input(start + c) - mean) * rstd * gamma[c];
+      if (params.has_beta == 1u) {
+        y[start + c] = scaled + beta[c];
+      } else {
+        y[start + c] = scaled;
+      }
     }
   }
   if (local == 0u) {

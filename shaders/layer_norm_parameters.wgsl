@@ -1,16 +1,17 @@
-// dgamma += Σ_rows dy · x̂; dbeta += Σ_rows dy; x̂ = (z − mean) · rstd. A workgroup sums COLUMNS neighbouring columns,
+// dgamma += Σ_rows dy · x̂; [dbeta += Σ_rows dy]; x̂ = (z − mean) · rstd. A workgroup sums COLUMNS neighbouring columns,
 // each over LANES rows at a time, then the lanes in a fixed order.
 
 struct Params {
   rows: u32,
   columns: u32,
+  has_beta: u32,
 }
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>; // (rows, columns)
 @group(0) @binding(1) var<storage, read> z: array<f32>; // (rows, columns)
 @group(0) @binding(2) var<storage, read> stats: array<f32>; // (rows, 2) = (mean, rstd)
 @group(0) @binding(3) var<storage, read_write> dgamma: array<f32>; // (columns), +=
-@group(0) @binding(4) var<storage, read_write> dbeta: array<f32>; // (columns), +=
+@group(0) @binding(4) var<storage, read_write> dbeta: array<f32>; // (columns), +=, optional
 @group(0) @binding(5) var<uniform> params: Params;
 
 override COLUMNS: u32 = 8;
@@ -39,6 +40,8 @@ fn main(
       sum += sums[lane * COLUMNS + local.x];
     }
     dgamma[column] += sum.x;
-    dbeta[column] += sum.y;
+    if (params.has_beta == 1u) {
+      dbeta[column] += sum.y;
+    }
   }
 }

@@ -6,7 +6,7 @@ import { dropRow } from './dropout'
 
 export function layer_norm_forward(
   x: usize, residual: usize, keys: usize, gamma: usize, beta: usize, sum: usize, y: usize, stats: usize,
-  rows: u32, columns: u32, epsilon: f32, hasResidual: u32, threshold: u32, scale: f32, key0: u32, key1: u32,
+  rows: u32, columns: u32, epsilon: f32, hasResidual: u32, hasBeta: u32, threshold: u32, scale: f32, key0: u32, key1: u32,
   begin: u32, end: u32,
 ): void {
   for (let row = begin; row < end; row++) {
@@ -18,7 +18,7 @@ export function layer_norm_forward(
     }
     const mean = <f32>(sumOfRow(input, columns) / <f64>columns)
     const rstd = <f32>(1 / Math.sqrt(sumOfSquares(input, mean, columns) / <f64>columns + <f64>epsilon))
-    normalizeRow(input, gamma, beta, rowAt(y, row, columns), columns, mean, rstd)
+    normalizeRow(input, gamma, hasBeta ? beta : 0, rowAt(y, row, columns), columns, mean, rstd)
     const to = rowAt(stats, row, 2)
     store<f32>(to, mean)
     store<f32>(to, rstd, 4)
@@ -38,7 +38,8 @@ function sumOfRow(x: usize, columns: u32): f64 {
   return sum
 }
 
-function sumOfSquares(x: usize, mean: f32, columns: u32): f64 {
+/** Σ (x − mean)² */
+export function sumOfSquares(x: usize, mean: f32, columns: u32): f64 {
   const means = f32x4.splat(mean)
   let sum0 = f32x4.splat(0)
   let sum1 = f32x4.splat(0)
@@ -63,9 +64,13 @@ function normalizeRow(x: usize, gamma: usize, beta: usize, y: usize, columns: u3
   let j: u32 = 0
   for (; j + 4 <= columns; j += 4) {
     const normal = f32x4.mul(f32x4.sub(v128.load(at(x, j)), means), rstds)
-    v128.store(at(y, j), f32x4.add(f32x4.mul(normal, v128.load(at(gamma, j))), v128.load(at(beta, j))))
+    const scaled = f32x4.mul(normal, v128.load(at(gamma, j)))
+    v128.store(at(y, j), beta ? f32x4.add(scaled, v128.load(at(beta, j))) : scaled)
   }
-  for (; j < columns; j++) store<f32>(at(y, j), (load<f32>(at(x, j)) - mean) * rstd * load<f32>(at(gamma, j)) + load<f32>(at(beta, j)))
+  for (; j < columns; j++) {
+    const scaled = (load<f32>(at(x, j)) - mean) * rstd * load<f32>(at(gamma, j))
+    store<f32>(at(y, j), beta ? scaled + load<f32>(at(beta, j)) : scaled)
+  }
 }
 
 export function layer_norm_backward(

@@ -49,3 +49,10 @@ export function fill(x: usize, count: u32, value: f32, begin: u32, end: u32): vo
   for (; i + 4 <= end; i += 4) v128.store(at(x, i), values)
   for (; i < end; i++) store<f32>(at(x, i), value)
 }
+
+export function scale(x: usize, y: usize, count: u32, factor: f32, begin: u32, end: u32): void {
+  const factors = f32x4.splat(factor)
+  let i = begin
+  for (; i + 4 <= end; i += 4) v128.store(at(y, i), f32x4.mul(v128.load(at(x, i)), factors))
+  for (; i < end; i++) store<f32>(at(y, i), load<f32>(at(x, i)) * factor)
+}

@@ -1,4 +1,4 @@
-// Sums down the columns of (rows, columns) matrices, for the gradients of biases and of LayerNorm. Sums are f64, eight rows at a
+// Sums down the columns of (rows, columns) matrices, for the gradients of biases and of norms. Sums are f64, eight rows at a
 // time in registers; then once to the gradient: out += sum. Where a gradient cancels to nothing, f32 sums would leave their rounding. Every column has its own sum in the order of the rows.
 import { at, at64, loadFew, rowAt, bytes, scratchAt } from './memory'
 import { low64, high64 } from './math'
@@ -26,7 +26,7 @@ export function column_sum(x: usize, out: usize, rows: u32, columns: u32, begin:
   }
 }
 
-export function layer_norm_parameters(dy: usize, z: usize, stats: usize, dgamma: usize, dbeta: usize, rows: u32, columns: u32, begin: u32, end: u32): void {
+export function layer_norm_parameters(dy: usize, z: usize, stats: usize, dgamma: usize, dbeta: usize, rows: u32, columns: u32, hasBeta: u32, begin: u32, end: u32): void {
   for (let from = begin; from < end; from += STRIPE) {
     const width = min(STRIPE, end - from)
     clearSums(width)
@@ -49,8 +49,29 @@ export function layer_norm_parameters(dy: usize, z: usize, stats: usize, dgamma:
         addSums(j, STRIPE, gammaLow, gammaHigh)
       }
     }
-    storeSums(dbeta, from, width, 0)
+    if (hasBeta) storeSums(dbeta, from, width, 0)
     storeSums(dgamma, from, width, STRIPE)
+  }
+}
+
+export function rms_norm_parameters(dy: usize, z: usize, stats: usize, dgamma: usize, rows: u32, columns: u32, begin: u32, end: u32): void {
+  for (let from = begin; from < end; from += STRIPE) {
+    const width = min(STRIPE, end - from)
+    clearSums(width)
+    for (let row: u32 = 0; row < rows; row += 8) {
+      for (let j: u32 = 0; j < width; j += 4) {
+        let low = f64x2.splat(0)
+        let high = f64x2.splat(0)
+        for (let r = row, last = min(row + 8, rows); r < last; r++) {
+          const normal = f32x4.mul(loadFew(at(rowAt(z, r, columns), from + j), width - j), v128.load32_splat(at(stats, r)))
+          const product = f32x4.mul(loadFew(at(rowAt(dy, r, columns), from + j), width - j), normal)
+          low = f64x2.add(low, low64(product))
+          high = f64x2.add(high, high64(product))
+        }
+        addSums(j, 0, low, high)
+      }
+    }
+    storeSums(dgamma, from, width, 0)
   }
 }
 

@@ -32,6 +32,7 @@ export const optional = {
   read: maybe('read', 'f32'),
   keys: maybe('read', 'u32'),
   write: maybe('write', 'f32'),
+  update: maybe('update', 'f32'),
   int: maybe('read', 'i32'),
   writeInt: maybe('write', 'i32'),
 }
@@ -40,3 +41,6 @@ export const u32 = 'u32' as const
 export const f32 = 'f32' as const
 export const at = (p: Params, name: string): number => p[name] ?? 0
 export const units = (name: string) => (p: Params) => at(p, name)
+
+/** Dropout: an element is dropped when its 32 random bits are below `threshold` (rate · 2³²), else multiplied by `scale` = 1/(1−rate). */
+export const dropout = { threshold: u32, scale: f32, key0: u32, key1: u32 }

@@ -11,6 +11,7 @@
 
 import {
   at,
+  dropout,
   f32,
   type KernelSpec,
   optional,
@@ -23,12 +24,10 @@ import {
   update,
   write,
 } from './kernel-spec.js'
+import { layerKernels } from './layer-kernels.js'
 import { lossKernels } from './loss-kernels.js'
 
 export type { Access, DType, KernelSpec, Params, TensorSpec } from './kernel-spec.js'
-
-/** Dropout: an element is dropped when its 32 random bits are below `threshold` (rate · 2³²), else multiplied by `scale` = 1/(1−rate). */
-const dropout = { threshold: u32, scale: f32, key0: u32, key1: u32 }
 
 /** Rows of `tiles` hold this many i32: [first row, sequence start, sequence end, key end, sequence key, 0, 0, 0]. */
 export const TILE_STRIDE = 8
@@ -133,46 +132,6 @@ export const kernels = {
     params: { rows: u32, columns: u32, ...dropout },
     units: units('rows'),
   },
-  // With a residual: sum = residual + dropout(x), mask as in `dropout`; else the input is x and `sum` is not written.
-  // y = (sum − mean) · rstd · gamma + beta, stats (rows, 2) = (mean, rstd), rstd = 1/√(variance + epsilon), biased variance.
-  layer_norm_forward: {
-    tensors: {
-      x: read,
-      residual: optional.read,
-      keys: optional.keys,
-      gamma: read,
-      beta: read,
-      sum: optional.write,
-      y: write,
-      stats: write,
-    },
-    params: { rows: u32, columns: u32, epsilon: f32, hasResidual: u32, ...dropout },
-    units: units('rows'),
-  },
-  // z is the normalised input (x or sum): dz = [dz +] rstd · (g − mean(g) − x̂ · mean(g · x̂)), g = dy · gamma, x̂ = (z − mean) · rstd
-  layer_norm_backward: {
-    tensors: { dy: read, z: read, stats: read, gamma: read, dz: update },
-    params: { rows: u32, columns: u32, accumulate: u32 },
-    units: units('rows'),
-  },
-  // dgamma += Σ_rows dy · x̂; dbeta += Σ_rows dy
-  layer_norm_parameters: {
-    tensors: { dy: read, z: read, stats: read, dgamma: update, dbeta: update },
-    params: { rows: u32, columns: u32 },
-    units: units('columns'),
-  },
-  // y = x · Φ(x): by erf (approximate = 0) or by tanh (1)
-  gelu_forward: {
-    tensors: { x: read, y: write },
-    params: { count: u32, approximate: u32 },
-    units: units('count'),
-  },
-  // dx = dy · (Φ(x) + x · φ(x))
-  gelu_backward: {
-    tensors: { x: read, dy: read, dx: write },
-    params: { count: u32, approximate: u32 },
-    units: units('count'),
-  },
   // Query row i of a tile attends to those of the rows [sequence start, key end) of its sequence that it sees: p = softmax(softmaxScale · q kᵀ + bias);
   // out = (dropout(p)) v; lse (T, heads) = log Σ exp; both 0 where it sees none. No length × length matrix is stored; bias (biasRows, heads).
   // Mask of (i, head, j), i and j positions in the sequence: word (j & 1) of threefry2x32((sequence key + i, (head << 15) + (j >> 1)), (key0, key1)).
@@ -201,30 +160,7 @@ export const kernels = {
     params: attention,
     units: (p: Params) => at(p, 'tiles') * at(p, 'keyValueHeads'),
   },
-  // out (sequences, columns): the mean of a sequence's rows (mode 0), or its first row (mode 1). offsets (sequences + 1).
-  pool_forward: {
-    tensors: { x: read, offsets: readInt, out: write },
-    params: { sequences: u32, columns: u32, mode: u32 },
-    units: units('sequences'),
-  },
-  // dx (T, columns) = [dx +] the gradient of pool_forward; every row of every sequence is written
-  pool_backward: {
-    tensors: { dout: read, offsets: readInt, dx: update },
-    params: { sequences: u32, columns: u32, mode: u32, accumulate: u32 },
-    units: units('sequences'),
-  },
-  // y = x / max(‖x‖, epsilon); norms (rows) = ‖x‖
-  l2_normalize_forward: {
-    tensors: { x: read, y: write, norms: write },
-    params: { rows: u32, columns: u32, epsilon: f32 },
-    units: units('rows'),
-  },
-  // dx = (dy − y · (dy · y)) / ‖x‖; where ‖x‖ < epsilon: dy / epsilon
-  l2_normalize_backward: {
-    tensors: { y: read, norms: read, dy: read, dx: write },
-    params: { rows: u32, columns: u32, epsilon: f32 },
-    units: units('rows'),
-  },
+  ...layerKernels,
   ...lossKernels,
   // out (1) = [out +] Σ x · weights
   weighted_sum: {

@@ -61,15 +61,32 @@ const sizes: Sizes = {
     residual: p.hasResidual ? matrix(p) : 0,
     keys: p.hasResidual && p.threshold ? p.rows : 0,
     gamma: p.columns,
-    beta: p.columns,
+    beta: p.hasBeta ? p.columns : 0,
     sum: p.hasResidual ? matrix(p) : 0,
     y: matrix(p),
     stats: 2 * p.rows,
   }),
   layer_norm_backward: p => ({ dy: matrix(p), z: matrix(p), stats: 2 * p.rows, gamma: p.columns, dz: matrix(p) }),
-  layer_norm_parameters: p => ({ dy: matrix(p), z: matrix(p), stats: 2 * p.rows, dgamma: p.columns, dbeta: p.columns }),
-  gelu_forward: p => ({ x: p.count, y: p.count }),
-  gelu_backward: p => ({ x: p.count, dy: p.count, dx: p.count }),
+  layer_norm_parameters: p => ({
+    ...{ dy: matrix(p), z: matrix(p), stats: 2 * p.rows, dgamma: p.columns, dbeta: p.hasBeta ? p.columns : 0 },
+  }),
+  rms_norm_forward: p => ({
+    x: matrix(p),
+    residual: p.hasResidual ? matrix(p) : 0,
+    keys: p.hasResidual && p.threshold ? p.rows : 0,
+    gamma: p.columns,
+    sum: p.hasResidual ? matrix(p) : 0,
+    y: matrix(p),
+    stats: p.rows,
+  }),
+  rms_norm_backward: p => ({ dy: matrix(p), z: matrix(p), stats: p.rows, gamma: p.columns, dz: matrix(p) }),
+  rms_norm_parameters: p => ({ dy: matrix(p), z: matrix(p), stats: p.rows, dgamma: p.columns }),
+  activation_forward: p => ({ x: p.count, y: p.count }),
+  activation_backward: p => ({ x: p.count, dy: p.count, dx: p.count }),
+  gated_activation_forward: p => ({ gate: p.count, up: p.count, y: p.count }),
+  gated_activation_backward: p => ({ gate: p.count, up: p.count, dy: p.count, dgate: p.count, dup: p.count }),
+  rope: p => ({ x: matrix(p), positions: p.rows, y: matrix(p) }),
+  scale: p => ({ x: p.count, y: p.count }),
   attention_forward: p => {
     const { tiles, queries, keys } = attention(p)
     return { q: queries, k: keys, v: keys, tiles, bias: p.biasRows * p.heads, out: queries, lse: p.rows * p.heads }
@@ -87,8 +104,12 @@ const sizes: Sizes = {
     const { tiles, queries, keys, stats } = attention(p)
     return { q: queries, k: keys, v: keys, dout: queries, stats, tiles, dk: keys, dv: keys }
   },
-  pool_forward: p => ({ offsets: p.sequences + 1, out: p.sequences * p.columns }),
-  pool_backward: p => ({ dout: p.sequences * p.columns, offsets: p.sequences + 1 }),
+  pool_forward: p => ({
+    ...{ offsets: p.sequences + 1, starts: p.hasStarts ? p.sequences : 0, out: p.sequences * p.columns },
+  }),
+  pool_backward: p => ({
+    ...{ dout: p.sequences * p.columns, offsets: p.sequences + 1, starts: p.hasStarts ? p.sequences : 0 },
+  }),
   l2_normalize_forward: p => ({ x: matrix(p), y: matrix(p), norms: p.rows }),
   l2_normalize_backward: p => ({ y: matrix(p), norms: p.rows, dy: matrix(p), dx: matrix(p) }),
   mask_duplicates: p => ({ targets: 3 * p.rows, labels: p.columns, scores: matrix(p) }),

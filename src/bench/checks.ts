@@ -51,14 +51,14 @@ export const checkDropout: Check = (before, after, p) => {
 
 export const checkGeluForward: Check = (before, after, p) => {
   const all = comparison()
-  for (const i of sampled(at(p, 'count'), 4096)) all.add(after.y![i]!, gelu(before.x![i]!, at(p, 'approximate') === 1))
+  for (const i of sampled(at(p, 'count'), 4096)) all.add(after.y![i]!, gelu(before.x![i]!, at(p, 'kind') === 1))
   return all.error()
 }
 
 /** The derivative by central differences: exact to about 1e-10 in f64. */
 export const checkGeluBackward: Check = (before, after, p) => {
   const all = comparison()
-  const tanh = at(p, 'approximate') === 1
+  const tanh = at(p, 'kind') === 1
   const step = 1e-5
   for (const i of sampled(at(p, 'count'), 4096)) {
     const x = before.x![i]!

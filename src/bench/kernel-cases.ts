@@ -71,7 +71,7 @@ const noTensors = () => ({})
 function elementwise(tokens: number): KernelCase[] {
   const activations = {
     shape: `${tokens}×${WIDE}`,
-    params: { count: tokens * WIDE, approximate: 0 },
+    params: { count: tokens * WIDE, kind: 0 },
     tensors: noTensors,
   }
   const adam = {
@@ -88,8 +88,8 @@ function elementwise(tokens: number): KernelCase[] {
     decoupled: 1,
   }
   return [
-    { name: 'gelu_forward', kernel: 'gelu_forward', ...activations, check: checkGeluForward },
-    { name: 'gelu_backward', kernel: 'gelu_backward', ...activations, check: checkGeluBackward },
+    { name: 'gelu_forward', kernel: 'activation_forward', ...activations, check: checkGeluForward },
+    { name: 'gelu_backward', kernel: 'activation_backward', ...activations, check: checkGeluBackward },
     {
       name: 'adamw',
       shape: `${tokens * WIDTH}`,
@@ -111,7 +111,7 @@ function rowwise(tokens: number): KernelCase[] {
   const dropping = dropoutParams(0.1, 1, 2, 3)
   const keeping = dropoutParams(0, 0, 0, 0)
   const norm = { kernel: 'layer_norm_forward', shape, check: checkLayerNormForward } as const
-  const normParams = { ...rows, epsilon: 1e-12, hasResidual: 1 }
+  const normParams = { ...rows, epsilon: 1e-12, hasResidual: 1, hasBeta: 1 }
   const [queries, candidates, k] = [64, 5 * tokens, 100]
   return [
     {

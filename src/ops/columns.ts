@@ -1,26 +1,36 @@
 // Columns taken apart and put together, and a factor on all of a tensor.
 import { columnsOf, type Tensor } from '../tensor/tensor.js'
-import { call, gradientTarget, onBackward, type Trace, temporary } from '../tensor/trace.js'
+import { call, gradientOf, gradientTarget, onBackward, shareGradient, type Trace, temporary } from '../tensor/trace.js'
+import { elementCount } from './activation.js'
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, n) => total + n, 0)
 
-/** x (T, ΣC) → one (T, Cᵢ) for each of the widths, in order; they add up to the columns of x. Every part must take part in the loss. */
+/** x (T, ΣC) → one (T, Cᵢ) for each of the widths, in order; they add up to the columns of x. */
 export function splitColumns(trace: Trace, x: Tensor, widths: readonly number[], names: readonly string[]): Tensor[] {
-  const [rows, all] = [x.shape[0]!, columnsOf(x)]
-  if (sum(widths) !== all) throw new Error(`split columns: ${x.name} has ${all}, expected ${widths.join(' + ')}`)
-  return widths.map((columns, i) => {
-    const from = sum(widths.slice(0, i))
-    const part = temporary(names[i]!, [rows, columns], [x])
-    const copy = { rows, columns, xColumns: all, yColumns: columns, from, to: 0, accumulate: 0 }
-    call(trace, 'place_columns', { x, y: part }, copy)
-    onBackward(trace, part, dpart => {
-      // The parts' columns are disjoint: each is written once, whichever comes first.
-      const { target } = gradientTarget(trace, x)
-      const back = { rows, columns, xColumns: columns, yColumns: all, from: 0, to: from, accumulate: 0 }
-      call(trace, 'place_columns', { x: dpart, y: target }, back)
-    })
+  const [rows, total] = [x.shape[0]!, columnsOf(x)]
+  const starts = widths.map((_, i) => sum(widths.slice(0, i)))
+  if (sum(widths) !== total) throw new Error(`split columns: ${x.name} has ${total}, expected ${widths.join(' + ')}`)
+  const block = (i: number) => ({ rows, columns: widths[i]! })
+  const parts = widths.map((width, i) => {
+    const part = temporary(names[i]!, [rows, width], [x])
+    const places = { xColumns: total, from: starts[i]!, yColumns: width, to: 0, accumulate: 0 }
+    call(trace, 'place_columns', { x, y: part }, { ...block(i), ...places })
     return part
   })
+  if (!trace.training || !x.needsGradient) return parts
+  trace.tape.push(() => {
+    const gradients = parts.map(part => gradientOf(trace, part))
+    if (gradients.every(gradient => gradient === undefined)) return
+    const { target, accumulate } = gradientTarget(trace, x)
+    if (!accumulate && gradients.some(gradient => gradient === undefined))
+      call(trace, 'fill', { x: target }, { count: elementCount(x), value: 0 })
+    gradients.forEach((gradient, i) => {
+      if (!gradient) return
+      const places = { xColumns: widths[i]!, from: 0, yColumns: total, to: starts[i]!, accumulate }
+      call(trace, 'place_columns', { x: gradient, y: target }, { ...block(i), ...places })
+    })
+  })
+  return parts
 }
 
 /** Several (T, Cᵢ) → (T, ΣC), in order */
@@ -61,6 +71,14 @@ export function firstColumns(trace: Trace, x: Tensor, columns: number, name: str
 }
 
 /** factor · x, x of any shape. */
-export function scale(_trace: Trace, _x: Tensor, _factor: number, name: string): Tensor {
-  throw new Error(`scale ${name} is not there yet`)
+export function scale(trace: Trace, x: Tensor, factor: number, name: string): Tensor {
+  const y = temporary(name, x.shape, [x])
+  const params = { count: elementCount(x), factor }
+  call(trace, 'scale', { x, y }, params)
+  onBackward(trace, y, dy => {
+    const dx = temporary(`d${x.name}`, x.shape)
+    call(trace, 'scale', { x: dy, y: dx }, params)
+    shareGradient(trace, x, dx)
+  })
+  return y
 }

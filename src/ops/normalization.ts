@@ -1,6 +1,6 @@
-// LayerNorm over rows, alone or after a residual sum: y = LN(residual + dropout(x)).
-import { columnsOf, expectShape, type Tensor } from '../tensor/tensor.js'
-import { call, gradientTarget, onBackward, shareGradient, type Trace, temporary } from '../tensor/trace.js'
+// Norms over rows, LayerNorm and RMS norm, alone or after a residual sum: y = norm(residual + dropout(x)).
+import { columnsOf, expectShape, sizeOf, type Tensor } from '../tensor/tensor.js'
+import { call, gradientTarget, onBackward, type Param, shareGradient, type Trace, temporary } from '../tensor/trace.js'
 import { applyMask, type Dropout, maskParams } from './dropout.js'
 
 export interface NormWeights {
@@ -16,29 +16,18 @@ export interface RmsNormWeights {
   readonly addOne?: boolean
 }
 
-/** x / √(mean x² + ε) · gamma (Zhang and Sennrich 2019) of x (T, C), over groups of `width` columns where given, with one gamma (width). */
-export function rmsNorm(_trace: Trace, _x: Tensor, _weights: RmsNormWeights, name: string, _width?: number): Tensor {
-  throw new Error(`rms norm ${name} is not there yet`)
-}
-
-/** sum = residual + dropout(x) and its norm, all (T, C): what layers with the norm before them hand on. Either may be used, or both. */
-export function addNorm(
-  _trace: Trace,
-  _x: Tensor,
-  _residual: Tensor,
-  _norm: ({ readonly kind: 'layer' } & NormWeights) | ({ readonly kind: 'rms' } & RmsNormWeights),
-  _dropout: Dropout | undefined,
-  name: string,
-): { readonly sum: Tensor; readonly normed: Tensor } {
-  throw new Error(`add norm ${name} is not there yet`)
-}
+export type Norm = ({ readonly kind: 'layer' } & NormWeights) | ({ readonly kind: 'rms' } & RmsNormWeights)
 
 /** LN(x) of x (T, C) */
 export function layerNorm(trace: Trace, x: Tensor, weights: NormWeights, name: string): Tensor {
-  return normalize(trace, x, undefined, weights, undefined, name)
+  const y = temporary(name, x.shape, [x, weights.gamma, weights.beta])
+  const steps = stepsOf(trace, { kind: 'layer', ...weights }, x, name)
+  steps.forward(x, undefined, undefined, undefined, y)
+  onBackward(trace, y, dy => steps.backward(dy, x))
+  return y
 }
 
-/** LN(residual + dropout(x)), all (T, C) */
+/** LN(residual + dropout(x)), all (T, C): the norm after a layer. */
 export function residualLayerNorm(
   trace: Trace,
   x: Tensor,
@@ -47,45 +36,123 @@ export function residualLayerNorm(
   dropout: Dropout | undefined,
   name: string,
 ): Tensor {
-  return normalize(trace, x, residual, weights, dropout, name)
+  return addNorm(trace, x, residual, { kind: 'layer', ...weights }, dropout, name).normed
 }
 
-function normalize(
+/** x / √(mean x² + ε) · gamma (Zhang and Sennrich 2019) of x (T, C), over groups of `width` columns where given, with one gamma (width). */
+export function rmsNorm(trace: Trace, x: Tensor, weights: RmsNormWeights, name: string, width?: number): Tensor {
+  const total = columnsOf(x)
+  const columns = width ?? total
+  if (total % columns !== 0) throw new Error(`rms norm ${name}: ${total} columns are not a multiple of ${columns}`)
+  const rows: Param = values => sizeOf(x.shape[0]!, values) * (total / columns)
+  const stats = temporary(`${name}.stats`, [x.shape[0]!, total / columns])
+  const y = temporary(name, x.shape, [x, weights.gamma])
+  const norm = rms(trace, weights, { rows, columns, stats, name })
+  norm.forward(x, undefined, undefined, undefined, y)
+  onBackward(trace, y, dy => norm.backward(dy, x))
+  return y
+}
+
+/** sum = residual + dropout(x) and its norm, all (T, C): what layers with the norm before them hand on. Either may be used, or both. */
+export function addNorm(
   trace: Trace,
   x: Tensor,
-  residual: Tensor | undefined,
-  { gamma, beta, epsilon }: NormWeights,
+  residual: Tensor,
+  norm: Norm,
   dropout: Dropout | undefined,
   name: string,
-): Tensor {
-  if (!beta) throw new Error(`layer norm ${name}: a norm without beta is not there yet`)
-  const columns = columnsOf(x)
-  const rows = x.shape[0]!
+): { readonly sum: Tensor; readonly normed: Tensor } {
+  const sum = temporary(`${name}.sum`, x.shape, [x, residual])
+  const normed = temporary(name, x.shape, [sum, norm.gamma, norm.kind === 'layer' ? norm.beta : undefined])
+  const steps = stepsOf(trace, norm, x, name)
+  steps.forward(x, residual, dropout, sum, normed)
+  // Before the norm's on the tape, so that it comes after it: by then the sum's gradient is whole.
+  onBackward(trace, sum, dsum => shareSum(trace, x, residual, dropout, dsum))
+  onBackward(trace, normed, dy => steps.backward(dy, sum))
+  return { sum, normed }
+}
+
+/** Both sides of a sum have its gradient; the branch's is masked as the branch was. */
+function shareSum(trace: Trace, x: Tensor, residual: Tensor, dropout: Dropout | undefined, dsum: Tensor): void {
+  if (x.needsGradient) shareGradient(trace, x, dropout ? applyMask(trace, dsum, dropout) : dsum)
+  shareGradient(trace, residual, dsum)
+}
+
+/** The two directions of a norm: y from x, by way of the sum where there is a residual; and the gradients of weights and of what was normalised, z. */
+interface NormSteps {
+  forward(
+    x: Tensor,
+    residual: Tensor | undefined,
+    dropout: Dropout | undefined,
+    sum: Tensor | undefined,
+    y: Tensor,
+  ): void
+  backward(dy: Tensor, z: Tensor): void
+}
+
+const stepsOf = (trace: Trace, norm: Norm, x: Tensor, name: string): NormSteps => {
+  const [rows, columns] = [x.shape[0]!, columnsOf(x)]
+  const stats = (width: number) => temporary(`${name}.stats`, [rows, width])
+  return norm.kind === 'rms'
+    ? rms(trace, norm, { rows, columns, stats: stats(1), name })
+    : layer(trace, norm, { rows, columns, stats: stats(2), name })
+}
+
+interface NormShape {
+  readonly rows: Param
+  readonly columns: number
+  readonly stats: Tensor
+  readonly name: string
+}
+
+function rms(
+  trace: Trace,
+  { gamma, epsilon, addOne }: RmsNormWeights,
+  { rows, columns, stats, name }: NormShape,
+): NormSteps {
+  expectShape(gamma, [columns], `rms norm ${name}`)
+  const plus = addOne ? 1 : 0
+  return {
+    forward(x, residual, dropout, sum, y) {
+      const tensors = { x, residual, keys: dropout?.keys, gamma, sum, y, stats }
+      const params = { rows, columns, epsilon, plus, hasResidual: residual ? 1 : 0, ...maskParams(dropout) }
+      call(trace, 'rms_norm_forward', tensors, params)
+    },
+    backward(dy, z) {
+      if (gamma.needsGradient) {
+        const dgamma = gradientTarget(trace, gamma).target
+        call(trace, 'rms_norm_parameters', { dy, z, stats, dgamma }, { rows, columns })
+      }
+      if (!z.needsGradient) return
+      const { target: dz, accumulate } = gradientTarget(trace, z)
+      call(trace, 'rms_norm_backward', { dy, z, stats, gamma, dz }, { rows, columns, plus, accumulate })
+    },
+  }
+}
+
+function layer(
+  trace: Trace,
+  { gamma, beta, epsilon }: NormWeights,
+  { rows, columns, stats, name }: NormShape,
+): NormSteps {
   expectShape(gamma, [columns], `layer norm ${name}`)
-  expectShape(beta, [columns], `layer norm ${name}`)
-  const sum = residual && temporary(`${name}.sum`, x.shape, [x, residual])
-  const z = sum ?? x
-  const y = temporary(name, x.shape, [z, gamma, beta])
-  const stats = temporary(`${name}.stats`, [rows, 2])
-  call(
-    trace,
-    'layer_norm_forward',
-    { x, residual, keys: dropout?.keys, gamma, beta, sum, y, stats },
-    { rows, columns, epsilon, hasResidual: residual ? 1 : 0, ...maskParams(dropout) },
-  )
-  onBackward(trace, y, dy => {
-    if (gamma.needsGradient || beta.needsGradient) {
-      const dgamma = gradientTarget(trace, gamma).target
-      const dbeta = gradientTarget(trace, beta).target
-      call(trace, 'layer_norm_parameters', { dy, z, stats, dgamma, dbeta }, { rows, columns })
-    }
-    if (!z.needsGradient) return
-    const { target: dz, accumulate } = gradientTarget(trace, z)
-    call(trace, 'layer_norm_backward', { dy, z, stats, gamma, dz }, { rows, columns, accumulate })
-    if (!residual) return
-    // Both sides of the sum have its gradient; the branch's is masked as the branch was.
-    if (x.needsGradient) shareGradient(trace, x, dropout ? applyMask(trace, dz, dropout) : dz)
-    shareGradient(trace, residual, dz)
-  })
-  return y
+  if (beta) expectShape(beta, [columns], `layer norm ${name}`)
+  const hasBeta = beta ? 1 : 0
+  return {
+    forward(x, residual, dropout, sum, y) {
+      const tensors = { x, residual, keys: dropout?.keys, gamma, beta, sum, y, stats }
+      const params = { rows, columns, epsilon, hasResidual: residual ? 1 : 0, hasBeta, ...maskParams(dropout) }
+      call(trace, 'layer_norm_forward', tensors, params)
+    },
+    backward(dy, z) {
+      if (gamma.needsGradient || beta?.needsGradient) {
+        const dgamma = gradientTarget(trace, gamma).target
+        const dbeta = beta && gradientTarget(trace, beta).target
+        call(trace, 'layer_norm_parameters', { dy, z, stats, dgamma, dbeta }, { rows, columns, hasBeta })
+      }
+      if (!z.needsGradient) return
+      const { target: dz, accumulate } = gradientTarget(trace, z)
+      call(trace, 'layer_norm_backward', { dy, z, stats, gamma, dz }, { rows, columns, accumulate })
+    },
+  }
 }

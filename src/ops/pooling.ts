@@ -1,8 +1,9 @@
 // From token vectors to text vectors: pooling over packed sequences, and L2 normalisation.
-import { columnsOf, type Dim, sizeOf, type Tensor, type Values } from '../tensor/tensor.js'
+import { POOLINGS } from '../backend/layer-kernels.js'
+import { columnsOf, type Dim, expectShape, sizeOf, type Tensor, type Values } from '../tensor/tensor.js'
 import { call, gradientTarget, onBackward, shareGradient, type Trace, temporary } from '../tensor/trace.js'
 
-export type Pooling = 'mean' | 'cls' | 'max' | 'mean_sqrt_len' | 'weightedmean' | 'lasttoken'
+export type Pooling = (typeof POOLINGS)[number]
 
 /**
  * x (T, C), offsets (B + 1) → (B, C). `starts` (B) i32: the first position of each sequence that counts, 0 where all of it does (a prompt may be
@@ -18,14 +19,15 @@ export function pool(
   name: string,
   starts?: Tensor,
 ): Tensor {
-  if ((pooling !== 'mean' && pooling !== 'cls') || starts) throw new Error(`pooling ${pooling} is not there yet`)
   const columns = columnsOf(x)
+  if (starts) expectShape(starts, [sequences], `pooling ${name}`)
   const out = temporary(name, [sequences, columns], [x])
-  const params = { sequences, columns, mode: pooling === 'mean' ? 0 : 1 }
-  call(trace, 'pool_forward', { x, offsets, out }, params)
+  const params = { sequences, columns, mode: POOLINGS.indexOf(pooling), hasStarts: starts ? 1 : 0 }
+  call(trace, 'pool_forward', { x, offsets, starts, out }, params)
   onBackward(trace, out, dout => {
     const { target, accumulate } = gradientTarget(trace, x)
-    call(trace, 'pool_backward', { dout, offsets, dx: target }, { ...params, accumulate })
+    const given = { x: pooling === 'max' ? x : undefined, dout, offsets, starts }
+    call(trace, 'pool_backward', { ...given, dx: target }, { ...params, accumulate })
   })
   return out
 }

@@ -1,7 +1,7 @@
 // Activation recomputation (Chen et al. 2016, arXiv:1604.06174): a part's results are kept, what it needed on the way is not; the backward pass runs the
 // part forward again. Dropout comes from counters, so the second pass drops what the first did.
 import type { Tensor } from '../tensor/tensor.js'
-import { runTape, type Trace } from '../tensor/trace.js'
+import { gradientOf, runTape, type Trace } from '../tensor/trace.js'
 
 /**
  * Records a part whose results are all that is kept of it. `record` must depend on nothing but tensors, because it runs twice: `again` says
@@ -28,11 +28,9 @@ export function recomputed(
 
 /** The gradient of a result of the first pass, as that of the same result of the second. */
 function passGradient(trace: Trace, from: Tensor, to: Tensor): void {
-  const gradient = trace.gradients.get(from)
+  const gradient = gradientOf(trace, from)
   if (!gradient || to === from) return
-  const changedBy = trace.shared.get(gradient)
-  if (changedBy && changedBy !== from)
-    throw new Error(`the gradient of ${from.name} was changed through ${changedBy.name} before it was read`)
-  if (changedBy) trace.shared.set(gradient, to)
+  const shared = trace.shared.get(gradient)
+  shared?.seen.set(to, shared.changes)
   trace.gradients.set(to, gradient)
 }

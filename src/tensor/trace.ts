@@ -14,6 +14,12 @@ export interface Call {
   readonly params: Readonly<Record<string, Param>>
 }
 
+interface SharedGradient {
+  changes: number
+  changedBy?: Tensor
+  readonly seen: Map<Tensor, number>
+}
+
 export interface Trace {
   readonly calls: Call[]
   readonly inputs: Map<string, Tensor>
@@ -22,8 +28,8 @@ export interface Trace {
   readonly training: boolean
   readonly tape: (() => void)[]
   readonly gradients: Map<Tensor, Tensor>
-  /** Gradients that two tensors share: which of them has added to it since. */
-  readonly shared: Map<Tensor, Tensor | undefined>
+  /** Gradients that tensors share: how often one of them has added to it, the last that did, and how often when each of them last looked. */
+  readonly shared: Map<Tensor, SharedGradient>
   /** Activations that were quantised, and what to, so that each is once. */
   readonly quantized: Map<Tensor, { readonly values: Tensor; readonly scales: Tensor }>
 }
@@ -73,21 +79,30 @@ export function call<K extends KernelName>(
 export function onBackward(trace: Trace, result: Tensor, record: (gradient: Tensor) => void): void {
   if (!trace.training || !result.needsGradient) return
   trace.tape.push(() => {
-    const gradient = trace.gradients.get(result)
-    if (!gradient) return
-    const changedBy = trace.shared.get(gradient)
-    if (changedBy && changedBy !== result)
-      throw new Error(`the gradient of ${result.name} was changed through ${changedBy.name} before it was read`)
-    record(gradient)
+    const gradient = gradientOf(trace, result)
+    if (gradient) record(gradient)
   })
+}
+
+/** The gradient that has reached a result, where one has. */
+export function gradientOf(trace: Trace, result: Tensor): Tensor | undefined {
+  const gradient = trace.gradients.get(result)
+  const shared = gradient && trace.shared.get(gradient)
+  if (shared && shared.changes !== (shared.seen.get(result) ?? 0))
+    throw new Error(`the gradient of ${result.name} was changed through ${shared.changedBy!.name} before it was read`)
+  return gradient
 }
 
 /** Where a gradient for `tensor` goes, and whether the kernel must add to what is there. */
 export function gradientTarget(trace: Trace, tensor: Tensor): { target: Tensor; accumulate: 0 | 1 } {
   if (tensor.gradient) return { target: tensor.gradient, accumulate: 1 }
-  const present = trace.gradients.get(tensor)
+  const present = gradientOf(trace, tensor)
   if (present) {
-    if (trace.shared.has(present)) trace.shared.set(present, tensor)
+    const shared = trace.shared.get(present)
+    if (shared) {
+      shared.seen.set(tensor, ++shared.changes)
+      shared.changedBy = tensor
+    }
     return { target: present, accumulate: 1 }
   }
   const target = temporary(`d${tensor.name}`, tensor.shape)
@@ -100,7 +115,9 @@ export function shareGradient(trace: Trace, tensor: Tensor, gradient: Tensor): v
   if (!tensor.needsGradient) return
   if (!tensor.gradient && !trace.gradients.has(tensor)) {
     trace.gradients.set(tensor, gradient)
-    if (!trace.shared.has(gradient)) trace.shared.set(gradient, undefined)
+    const shared = trace.shared.get(gradient) ?? { changes: 0, seen: new Map() }
+    trace.shared.set(gradient, shared)
+    shared.seen.set(tensor, shared.changes)
     return
   }
   const [rows, columns] = tensor.shape

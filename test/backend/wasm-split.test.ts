@@ -9,6 +9,7 @@ import {
   NO_LIMIT,
   type Params,
 } from '../../src/backend/kernels.js'
+import { ACTIVATIONS, POOLINGS } from '../../src/backend/layer-kernels.js'
 import { dropoutParams, tokenKey } from '../../src/backend/random.js'
 import { tensorSizes } from '../../src/backend/sizes.js'
 import { instantiateKernels } from '../../src/backend/wasm/module.js'
@@ -115,7 +116,9 @@ const attention = [
 ]
 
 const offsets = offsetsOf([3, 1, 7, 12])
-const pooled = { x: random.normal(23 * 21), dx: random.normal(23 * 21), offsets }
+const pooled = { x: random.normal(23 * 21), dx: random.normal(23 * 21), offsets, starts: Int32Array.of(1, 0, 9, 4) }
+const modes = POOLINGS.map((_, mode) => mode)
+const kinds = ACTIVATIONS.map((_, kind) => kind)
 const rowsOf = { rows: 21, columns: 45 }
 const logits = random.normal(9 * 37, 3)
 const targets = Int32Array.from(Array.from({ length: 9 }, (_, i) => [i + 2, i, 37 - i]).flat())
@@ -175,29 +178,56 @@ const cases: { readonly [K in KernelName]: readonly Case[] } = {
   })),
   dropout: [dropping, keeping].map(drop => ({ params: { ...rowsOf, ...drop }, tensors: { keys: keys(21) } })),
   layer_norm_forward: [
-    { params: { ...rowsOf, epsilon: 1e-5, hasResidual: 1, ...dropping }, tensors: { keys: keys(21) } },
+    { params: { ...rowsOf, epsilon: 1e-5, hasResidual: 1, hasBeta: 1, ...dropping }, tensors: { keys: keys(21) } },
     {
-      params: { ...rowsOf, epsilon: 1e-12, hasResidual: 0, ...keeping },
-      tensors: { residual: undefined, keys: undefined, sum: undefined },
+      params: { ...rowsOf, epsilon: 1e-12, hasResidual: 0, hasBeta: 0, ...keeping },
+      tensors: { residual: undefined, keys: undefined, beta: undefined, sum: undefined },
     },
   ],
   layer_norm_backward: [0, 1].map(accumulate => ({ params: { ...rowsOf, accumulate } })),
-  layer_norm_parameters: [{ params: rowsOf }],
-  gelu_forward: [0, 1].map(approximate => ({
-    params: { count: 4003, approximate },
+  layer_norm_parameters: [{ params: { ...rowsOf, hasBeta: 1 } }],
+  activation_forward: kinds.map(kind => ({
+    params: { count: 4003, kind },
     tensors: { x: random.normal(4003, 3) },
   })),
-  gelu_backward: [0, 1].map(approximate => ({
-    params: { count: 4003, approximate },
+  activation_backward: kinds.map(kind => ({
+    params: { count: 4003, kind },
     tensors: { x: random.normal(4003, 3) },
   })),
+  gated_activation_forward: kinds.map(kind => ({
+    params: { count: 4003, kind },
+    tensors: { gate: random.normal(4003, 3) },
+  })),
+  gated_activation_backward: kinds.map(kind => ({
+    params: { count: 4003, kind },
+    tensors: { gate: random.normal(4003, 3) },
+  })),
+  rms_norm_forward: [
+    { params: { ...rowsOf, epsilon: 1e-5, plus: 1, hasResidual: 1, ...dropping }, tensors: { keys: keys(21) } },
+    {
+      params: { ...rowsOf, epsilon: 1e-12, plus: 0, hasResidual: 0, ...keeping },
+      tensors: { residual: undefined, keys: undefined, sum: undefined },
+    },
+  ],
+  rms_norm_backward: [0, 1].map(accumulate => ({ params: { ...rowsOf, plus: accumulate, accumulate } })),
+  rms_norm_parameters: [{ params: rowsOf }],
+  rope: [10, 16].map(headSize => ({
+    params: { rows: 21, columns: 3 * headSize, headSize, direction: -1 },
+    tensors: { positions: random.integers(21, 40), table: random.normal(40 * headSize) },
+  })),
+  scale: [{ params: { count: 103, factor: 2.5 } }],
   attention_forward: attention,
   attention_delta: [{ params: { rows: 21, heads: 3, headSize: 11 } }],
   attention_backward_q: attention,
   attention_backward_kv: attention,
-  pool_forward: [0, 1].map(mode => ({ params: { sequences: 4, columns: 21, mode }, tensors: pooled })),
-  pool_backward: [0, 1].flatMap(mode =>
-    [0, 1].map(accumulate => ({ params: { sequences: 4, columns: 21, mode, accumulate }, tensors: pooled })),
+  pool_forward: modes.flatMap(mode =>
+    [0, 1].map(hasStarts => ({ params: { sequences: 4, columns: 21, mode, hasStarts }, tensors: pooled })),
+  ),
+  pool_backward: modes.flatMap(mode =>
+    [0, 1].map(hasStarts => ({
+      params: { sequences: 4, columns: 21, mode, hasStarts, accumulate: hasStarts },
+      tensors: pooled,
+    })),
   ),
   l2_normalize_forward: [{ params: { ...rowsOf, epsilon: 1e-12 } }, { params: { ...rowsOf, epsilon: 6.7 } }],
   l2_normalize_backward: [{ params: { ...rowsOf, epsilon: 0.5 }, tensors: { norms: random.uniform(21, 0.1, 2) } }],

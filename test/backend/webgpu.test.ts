@@ -57,13 +57,16 @@ onGpu('every variant of every shader compiles within the default limits, rolled 
 })
 
 onGpu('an error in a shader comes with file, line, column and source', async () => {
-  const broken = { ...shaders, gelu_forward: shaders.gelu_forward!.replace('let value = x[i];', 'let value = xx[i];') }
-  const line = broken.gelu_forward.split('\n').findIndex(text => text.includes('xx[i]')) + 1
+  const broken = {
+    ...shaders,
+    activation_forward: shaders.activation_forward!.replace('let value = x[i];', 'let value = xx[i];'),
+  }
+  const line = broken.activation_forward.split('\n').findIndex(text => text.includes('xx[i]')) + 1
   const text = await rejection(
-    createPipelineCache(backend.device, { software: true }, { shaders: broken })('gelu_forward'),
+    createPipelineCache(backend.device, { software: true }, { shaders: broken })('activation_forward'),
   )
-  assert.match(text, 'shader gelu_forward does not compile')
-  assert.match(text, `gelu_forward.wgsl:${line}:15: unresolved value 'xx'\n  let value = xx[i];\n              ^`)
+  assert.match(text, 'shader activation_forward does not compile')
+  assert.match(text, `activation_forward.wgsl:${line}:15: unresolved value 'xx'\n  let value = xx[i];\n              ^`)
   await backend.finish()
 })
 
@@ -150,8 +153,11 @@ onGpu('one memory read and written in a call is refused, read twice or written a
   const memory = backend.allocate(1024, 'arena')
   const [front, back] = [0, 512].map(offset => ({ memory, offset, bytes: 256 })) as [View, View]
   const other = wholeView(backend.allocate(256, 'other'))
-  const text = await rejection(backend.prepare([{ kernel: 'gelu_forward', views: [front, back] }]))
-  assert.match(text, 'gelu_forward: tensors x and y share the memory arena, which one call cannot both read and write')
+  const text = await rejection(backend.prepare([{ kernel: 'activation_forward', views: [front, back] }]))
+  assert.match(
+    text,
+    'activation_forward: tensors x and y share the memory arena, which one call cannot both read and write',
+  )
   const forward = { kernel: 'l2_normalize_forward' } as const
   assert.match(await rejection(backend.prepare([{ ...forward, views: [other, front, front] }])), 'tensors y and norms')
   const prepared = await backend.prepare([

@@ -1,7 +1,6 @@
-// Dropout, LayerNorm, GELU, pooling and L2 normalisation. `out`, `inp`, `dout` and `dinp` have the table's names.
+// Dropout, LayerNorm, RMS norm and L2 normalisation. `out`, `inp`, `dout` and `dinp` have the table's names.
 import { threefry2x32 } from '../../src/backend/random.js'
-import { normalCdf, normalDensity } from './error-function.js'
-import type { Reference } from './types.js'
+import type { Reference, ReferenceTensors } from './types.js'
 
 export interface Dropout {
   readonly threshold: number
@@ -25,24 +24,14 @@ export const dropout: Reference<'dropout'> = ({ x, keys, y }, p) => {
   }
 }
 
-export const layer_norm_forward: Reference<'layer_norm_forward'> = (
-  { x, residual, keys, gamma, beta, sum, y, stats },
-  p,
-) => {
+export const layer_norm_forward: Reference<'layer_norm_forward'> = ({ gamma, beta, y, stats, ...inputs }, p) => {
   const C = p.columns
   for (let row = 0; row < p.rows; row++) {
-    const z = x.slice(row * C, (row + 1) * C)
-    if (p.hasResidual) {
-      for (let c = 0; c < C; c++) {
-        const factor = p.threshold === 0 ? p.scale : channelFactor(p, keys![row]!, c)
-        z[c] = residual![row * C + c]! + z[c]! * factor
-      }
-      sum!.set(z, row * C)
-    }
+    const z = inputOfNorm(inputs, p, row)
     const mean = z.reduce((total, value) => total + value, 0) / C
     const variance = z.reduce((total, value) => total + (value - mean) ** 2, 0) / C
     const rstd = 1 / Math.sqrt(variance + p.epsilon)
-    for (let c = 0; c < C; c++) y[row * C + c] = (z[c]! - mean) * rstd * gamma[c]! + beta[c]!
+    for (let c = 0; c < C; c++) y[row * C + c] = (z[c]! - mean) * rstd * gamma[c]! + (p.hasBeta ? beta![c]! : 0)
     stats.set([mean, rstd], row * 2)
   }
 }
@@ -70,67 +59,61 @@ export const layer_norm_backward: Reference<'layer_norm_backward'> = (
 
 export const layer_norm_parameters: Reference<'layer_norm_parameters'> = (
   { dy, z, stats, dgamma, dbeta },
-  { rows, columns },
+  { rows, columns, hasBeta },
 ) => {
   for (let row = 0; row < rows; row++) {
     for (let c = 0; c < columns; c++) {
       dgamma[c]! += dy[row * columns + c]! * (z[row * columns + c]! - stats[row * 2]!) * stats[row * 2 + 1]!
-      dbeta[c]! += dy[row * columns + c]!
+      if (hasBeta) dbeta![c]! += dy[row * columns + c]!
     }
   }
 }
 
-const TANH_SCALE = Math.sqrt(2 / Math.PI)
-const TANH_CUBE = 0.044715
+/** What a row norm takes: x, or residual + dropout(x), which `sum` is set to. */
+function inputOfNorm(
+  { x, residual, keys, sum }: Pick<ReferenceTensors<'rms_norm_forward'>, 'x' | 'residual' | 'keys' | 'sum'>,
+  p: Dropout & { readonly columns: number; readonly hasResidual: number },
+  row: number,
+): Float64Array {
+  const C = p.columns
+  const z = x.slice(row * C, (row + 1) * C)
+  if (!p.hasResidual) return z
+  for (let c = 0; c < C; c++) {
+    const factor = p.threshold === 0 ? p.scale : channelFactor(p, keys![row]!, c)
+    z[c] = residual![row * C + c]! + z[c]! * factor
+  }
+  sum!.set(z, row * C)
+  return z
+}
 
-export const gelu_forward: Reference<'gelu_forward'> = ({ x, y }, { count, approximate }) => {
-  for (let i = 0; i < count; i++) {
-    const value = x[i]!
-    const tanh = Math.tanh(TANH_SCALE * (value + TANH_CUBE * value ** 3))
-    y[i] = value * (approximate ? 0.5 * (1 + tanh) : normalCdf(value))
+export const rms_norm_forward: Reference<'rms_norm_forward'> = ({ gamma, y, stats, ...inputs }, p) => {
+  for (let row = 0; row < p.rows; row++) {
+    const z = inputOfNorm(inputs, p, row)
+    const rstd = 1 / Math.sqrt(z.reduce((total, value) => total + value ** 2, 0) / p.columns + p.epsilon)
+    for (let c = 0; c < p.columns; c++) y[row * p.columns + c] = z[c]! * rstd * (gamma[c]! + p.plus)
+    stats[row] = rstd
   }
 }
 
-export const gelu_backward: Reference<'gelu_backward'> = ({ x, dy, dx }, { count, approximate }) => {
-  for (let i = 0; i < count; i++) {
-    const value = x[i]!
-    const tanh = Math.tanh(TANH_SCALE * (value + TANH_CUBE * value ** 3))
-    // d/dx of ½x(1 + tanh u) is ½(1 + tanh u) + ½x(1 − tanh² u)u′.
-    const slope = approximate
-      ? 0.5 * (1 + tanh) + 0.5 * value * (1 - tanh ** 2) * TANH_SCALE * (1 + 3 * TANH_CUBE * value ** 2)
-      : normalCdf(value) + value * normalDensity(value)
-    dx[i] = dy[i]! * slope
-  }
-}
-
-const POOL_MEAN = 0
-
-export const pool_forward: Reference<'pool_forward'> = ({ x, offsets, out }, { sequences, columns, mode }) => {
-  for (let s = 0; s < sequences; s++) {
-    const [start, end] = [offsets[s]!, offsets[s + 1]!]
-    const rows = mode === POOL_MEAN ? end - start : 1
-    for (let c = 0; c < columns; c++) {
-      let total = 0
-      for (let row = start; row < start + rows; row++) total += x[row * columns + c]!
-      out[s * columns + c] = total / rows
-    }
-  }
-}
-
-export const pool_backward: Reference<'pool_backward'> = (
-  { dout, offsets, dx },
-  { sequences, columns, mode, accumulate },
+export const rms_norm_backward: Reference<'rms_norm_backward'> = (
+  { dy, z, stats, gamma, dz },
+  { rows, columns, plus, accumulate },
 ) => {
-  for (let s = 0; s < sequences; s++) {
-    const [start, end] = [offsets[s]!, offsets[s + 1]!]
-    for (let row = start; row < end; row++) {
-      const weight = mode === POOL_MEAN ? 1 / (end - start) : row === start ? 1 : 0
-      for (let c = 0; c < columns; c++) {
-        const before = accumulate ? dx[row * columns + c]! : 0
-        dx[row * columns + c] = before + weight * dout[s * columns + c]!
-      }
+  for (let row = 0; row < rows; row++) {
+    const normalised = (c: number) => z[row * columns + c]! * stats[row]!
+    const g = (c: number) => dy[row * columns + c]! * (gamma[c]! + plus)
+    let meanGX = 0
+    for (let c = 0; c < columns; c++) meanGX += (g(c) * normalised(c)) / columns
+    for (let c = 0; c < columns; c++) {
+      const before = accumulate ? dz[row * columns + c]! : 0
+      dz[row * columns + c] = before + stats[row]! * (g(c) - normalised(c) * meanGX)
     }
   }
+}
+
+export const rms_norm_parameters: Reference<'rms_norm_parameters'> = ({ dy, z, stats, dgamma }, { rows, columns }) => {
+  for (let row = 0; row < rows; row++)
+    for (let c = 0; c < columns; c++) dgamma[c]! += dy[row * columns + c]! * z[row * columns + c]! * stats[row]!
 }
 
 export const l2_normalize_forward: Reference<'l2_normalize_forward'> = (

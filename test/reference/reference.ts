@@ -1,9 +1,11 @@
 // Every kernel of the table in f64, by name.
 import type { KernelName, Params } from '../../src/backend/kernels.js'
+import * as activations from './activations.js'
 import * as attention from './attention.js'
 import * as int8 from './int8.js'
 import * as layers from './layers.js'
 import * as maxsim from './maxsim.js'
+import * as pooling from './pooling.js'
 import * as rowLosses from './row-losses.js'
 import * as rows from './rows.js'
 import * as softmaxTiles from './softmax-tiles.js'
@@ -18,6 +20,8 @@ export const reference: { readonly [K in KernelName]: Reference<K> } = {
   matmul_int8: int8.matmul_int8,
   ...layerKernels,
   ...attention,
+  ...activations,
+  ...pooling,
   ...training,
   ...rowLosses,
   ...maxsim,

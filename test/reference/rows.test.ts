@@ -101,4 +101,38 @@ test('fill writes count values', () => {
   assert.equal(Array.from(x), [5, 5, 3])
 })
 
+test('rope turns pairs by the angle of their position, keeps lengths, and back is its gradient', () => {
+  const [rows, headSize, heads] = [3, 4, 2]
+  const columns = heads * headSize
+  const angles = [0, 1, 2, 3, 4].map(position => [position * 1, position * 0.1])
+  const table = Float64Array.from(angles.flatMap(pair => [...pair.map(Math.cos), ...pair.map(Math.sin)]))
+  const positions = Int32Array.of(0, 3, 4)
+  const [x, dy] = [normal(rows * columns), normal(rows * columns)]
+  const forward = () => {
+    const y = zeros(x.length)
+    reference.rope({ x, positions, table, y }, { rows, columns, headSize, direction: 1 })
+    return y
+  }
+  const y = forward()
+  close('position 0', y.subarray(0, columns), x.subarray(0, columns), 1e-15)
+  // Row 1, head 1, pair 1: channels 5 and 7, by 0.3
+  const at = columns + headSize + 1
+  assert.ok(Math.abs(y[at]! - (x[at]! * Math.cos(0.3) - x[at + 2]! * Math.sin(0.3))) < 1e-15)
+  assert.ok(Math.abs(y[at + 2]! - (x[at + 2]! * Math.cos(0.3) + x[at]! * Math.sin(0.3))) < 1e-15)
+  const dx = zeros(x.length)
+  reference.rope({ x: dy, positions, table, y: dx }, { rows, columns, headSize, direction: -1 })
+  close(
+    'dx',
+    dx,
+    differences(x, () => dot(forward(), dy)),
+  )
+})
+
+test('scale multiplies', () => {
+  const x = Float64Array.of(1, 2, 3)
+  const z = zeros(3)
+  reference.scale({ x, y: z }, { count: 3, factor: -2 })
+  assert.equal(Array.from(z), [-2, -4, -6])
+})
+
 test.run()

@@ -1,4 +1,4 @@
-// Products of matrices, and rows that are gathered, scattered, copied and summed.
+// Products of matrices, rows that are gathered, scattered, copied and summed, columns that are moved and turned.
 import { CHAINS } from '../../src/backend/kernels.js'
 import type { Reference } from './types.js'
 
@@ -70,6 +70,23 @@ export const multiply_adds: Reference<'multiply_adds'> = ({ out }, { count, roun
       let x = (i % 64) + j / CHAINS
       for (let r = 0; r < rounds; r++) x = x * factor + term
       out[i]! += x
+    }
+  }
+}
+
+export const scale: Reference<'scale'> = ({ x, y }, { count, factor }) => {
+  for (let i = 0; i < count; i++) y[i] = factor * x[i]!
+}
+
+export const rope: Reference<'rope'> = ({ x, positions, table, y }, { rows, columns, headSize, direction }) => {
+  const half = headSize / 2
+  for (let row = 0; row < rows; row++) {
+    for (let c = 0; c < columns; c++) {
+      const d = c % headSize
+      const cosine = table[positions[row]! * headSize + (d % half)]!
+      const sine = table[positions[row]! * headSize + half + (d % half)]! * direction
+      const at = row * columns + c
+      y[at] = x[at]! * cosine + (d < half ? -x[at + half]! : x[at - half]!) * sine
     }
   }
 }

@@ -1,12 +1,14 @@
 // The cases of every kernel of the table, seeded: sizes that are no multiples of a tile, single rows, nothing at all, extremes. Made when asked
 // for: some are large.
 import type { KernelName } from '../../src/backend/kernels.js'
+import * as activations from './cases/activations.js'
 import * as attention from './cases/attention.js'
 import type { KernelCase } from './cases/case.js'
 import { matmulInt8Cases, quantizeRowsCases } from './cases/int8.js'
 import * as layers from './cases/layers.js'
 import { matmulCases } from './cases/matmul.js'
 import * as maxsim from './cases/maxsim.js'
+import * as pooling from './cases/pooling.js'
 import * as rowLosses from './cases/row-losses.js'
 import * as rows from './cases/rows.js'
 import * as softmaxTiles from './cases/softmax-tiles.js'
@@ -25,14 +27,21 @@ export const kernelCases: Readonly<Record<KernelName, () => KernelCase[]>> = {
   layer_norm_forward: layers.layerNormForwardCases,
   layer_norm_backward: layers.layerNormBackwardCases,
   layer_norm_parameters: layers.layerNormParametersCases,
-  gelu_forward: layers.geluForwardCases,
-  gelu_backward: layers.geluBackwardCases,
+  rms_norm_forward: layers.rmsNormForwardCases,
+  rms_norm_backward: layers.rmsNormBackwardCases,
+  rms_norm_parameters: layers.rmsNormParametersCases,
+  activation_forward: activations.activationForwardCases,
+  activation_backward: activations.activationBackwardCases,
+  gated_activation_forward: activations.gatedActivationForwardCases,
+  gated_activation_backward: activations.gatedActivationBackwardCases,
+  rope: rows.ropeCases,
+  scale: rows.scaleCases,
   attention_forward: attention.attentionForwardCases,
   attention_delta: attention.attentionDeltaCases,
   attention_backward_q: attention.attentionBackwardQCases,
   attention_backward_kv: attention.attentionBackwardKvCases,
-  pool_forward: layers.poolForwardCases,
-  pool_backward: layers.poolBackwardCases,
+  pool_forward: pooling.poolForwardCases,
+  pool_backward: pooling.poolBackwardCases,
   l2_normalize_forward: layers.l2NormalizeForwardCases,
   l2_normalize_backward: layers.l2NormalizeBackwardCases,
   mask_duplicates: training.maskDuplicatesCases,

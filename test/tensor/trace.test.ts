@@ -20,11 +20,11 @@ const leaf = (name: string): Tensor => ({ ...temporary(name, ['T', 4]), needsGra
 /** y = 2 x, as far as the trace is concerned: its backward adds to x's gradient by a call. */
 function double(trace: Trace, x: Tensor, name: string): Tensor {
   const y = temporary(name, x.shape, [x])
-  const params = { count: 8, approximate: 0 }
-  call(trace, 'gelu_forward', { x, y }, params)
+  const params = { count: 8, kind: 0 }
+  call(trace, 'activation_forward', { x, y }, params)
   onBackward(trace, y, dy => {
     const dx = temporary(`${name}.dx`, x.shape)
-    call(trace, 'gelu_backward', { x, dy, dx }, params)
+    call(trace, 'activation_backward', { x, dy, dx }, params)
     shareGradient(trace, x, dx)
   })
   return y
@@ -55,7 +55,9 @@ test('backward runs the closures last to first, and only where a gradient arrive
   const y = double(trace, double(trace, x, 'a'), 'b')
   double(trace, x, 'unused')
   backward(trace, y, temporary('dy', y.shape))
-  const backwardCalls = trace.calls.filter(each => each.kernel === 'gelu_backward').map(each => each.tensors[2]!.name)
+  const backwardCalls = trace.calls
+    .filter(each => each.kernel === 'activation_backward')
+    .map(each => each.tensors[2]!.name)
   assert.equal(backwardCalls, ['b.dx', 'a.dx'])
 })
 

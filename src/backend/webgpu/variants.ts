@@ -34,6 +34,7 @@ export interface Variant {
 
 const at = (p: Params, name: string): number => p[name] ?? 0
 const matrix = (p: Params): number => at(p, 'rows') * at(p, 'columns')
+const count = (p: Params): number => at(p, 'count')
 
 /** One invocation for each of `count` elements. */
 const elements = (shader: string, count: (p: Params) => number, size = 256, common: readonly string[] = []) => [
@@ -174,14 +175,21 @@ export const variants: Readonly<Record<KernelName, readonly Variant[]>> = {
   layer_norm_forward: rows('layer_norm_forward', ['threefry', 'reduce']),
   layer_norm_backward: rows('layer_norm_backward'),
   layer_norm_parameters: columns('layer_norm_parameters'),
-  gelu_forward: elements('gelu_forward', p => at(p, 'count'), 256, ['gelu']),
-  gelu_backward: elements('gelu_backward', p => at(p, 'count'), 256, ['gelu']),
+  rms_norm_forward: rows('rms_norm_forward', ['threefry', 'reduce']),
+  rms_norm_backward: rows('rms_norm_backward'),
+  rms_norm_parameters: columns('rms_norm_parameters'),
+  activation_forward: elements('activation_forward', count, 256, ['activation']),
+  activation_backward: elements('activation_backward', count, 256, ['activation']),
+  gated_activation_forward: elements('gated_activation_forward', count, 256, ['activation']),
+  gated_activation_backward: elements('gated_activation_backward', count, 256, ['activation']),
+  rope: elements('rope', p => matrix(p) / 2),
+  scale: elements('scale', count),
   attention_forward: attention('attention_forward'),
   attention_delta: elements('attention_delta', p => at(p, 'rows') * at(p, 'heads'), 64),
   attention_backward_q: attention('attention_backward_q'),
   attention_backward_kv: attention('attention_backward_kv', 'keyValueHeads'),
-  pool_forward: elements('pool_forward', p => at(p, 'sequences') * at(p, 'columns'), 64),
-  pool_backward: elements('pool_backward', p => at(p, 'sequences') * at(p, 'columns'), 64),
+  pool_forward: elements('pool_forward', p => at(p, 'sequences') * at(p, 'columns'), 64, ['pool']),
+  pool_backward: elements('pool_backward', p => at(p, 'sequences') * at(p, 'columns'), 64, ['pool']),
   l2_normalize_forward: rows('l2_normalize_forward'),
   l2_normalize_backward: rows('l2_normalize_backward'),
   mask_duplicates: rows('mask_duplicates'),
@@ -224,9 +232,9 @@ export const variants: Readonly<Record<KernelName, readonly Variant[]>> = {
   weighted_sum: parts('weighted_sum', () => 1),
   sum_of_squares: parts('sum_of_squares', p => Math.ceil(at(p, 'count') / NORM_CHUNK), { NORM_CHUNK }),
   gradient_norm: parts('gradient_norm', () => 1),
-  adamw: elements('adamw', p => at(p, 'count')),
-  fill: elements('fill', p => at(p, 'count')),
-  multiply_adds: elements('multiply_adds', p => at(p, 'count')),
+  adamw: elements('adamw', count),
+  fill: elements('fill', count),
+  multiply_adds: elements('multiply_adds', count),
   top_k: [{ name: 'top_k', files: ['top_k'], workgroups: p => at(p, 'rows') }],
 }
 

@@ -1,8 +1,8 @@
-// Dropout, LayerNorm, GELU, pooling and L2 normalisation.
+// Dropout, LayerNorm, RMS norm and L2 normalisation.
 import { dropoutParams } from '../../../src/backend/random.js'
-import { offsetsOf, seededValues } from '../values.js'
+import { seededValues } from '../values.js'
 import { type CaseOptions, caseOf, type KernelCase, referenceOutput } from './case.js'
-import { MANY_ELEMENTS, MANY_ROWS, shapes } from './rows.js'
+import { MANY_ROWS, shapes } from './rows.js'
 
 const random = seededValues(103)
 const keeping = dropoutParams(0, 0, 0, 0)
@@ -32,11 +32,13 @@ function layerNorm(
 ) {
   const rows = Math.floor(x.length / columns)
   const hasResidual = residual === 'none' ? 0 : 1
+  const hasBeta = rows === 3 || rows === 63 ? 0 : 1
   const params = {
     rows,
     columns,
     epsilon: rows % 2 ? 1e-12 : 0.25,
     hasResidual,
+    hasBeta,
     ...(residual === 'dropped' ? dropping : keeping),
   }
   const tensors = {
@@ -44,7 +46,7 @@ function layerNorm(
     residual: hasResidual ? random.normal(x.length) : undefined,
     keys: residual === 'dropped' ? random.words(rows) : undefined,
     gamma: random.normal(columns, 0.2, 1),
-    beta: random.normal(columns),
+    beta: hasBeta ? random.normal(columns) : undefined,
     sum: hasResidual ? x.length : undefined,
     y: x.length,
     stats: rows * 2,
@@ -94,90 +96,73 @@ export const layerNormBackwardCases = (): KernelCase[] =>
 export const layerNormParametersCases = (): KernelCase[] =>
   [...shapes.slice(1), [1000, 5] as const, manyRows, noRows].map(([rows, columns]) => {
     const { dy, z, stats } = normalised(rows, columns)
-    const tensors = { dy, z, stats, dgamma: random.normal(columns), dbeta: random.normal(columns) }
-    return caseOf('layer_norm_parameters', `${rows} rows of ${columns}`, { rows, columns }, tensors, { terms: rows })
+    const hasBeta = rows === 63 ? 0 : 1
+    const dbeta = hasBeta ? random.normal(columns) : undefined
+    const tensors = { dy, z, stats, dgamma: random.normal(columns), dbeta }
+    const params = { rows, columns, hasBeta }
+    return caseOf('layer_norm_parameters', `${rows} rows of ${columns}`, params, tensors, { terms: rows })
   })
 
-/** Where GELU has its shape, its left tail, where it is x or 0 (tanh of a large cube overflows in a careless kernel), and both zeros. */
-const geluInputs = (): Readonly<Record<string, Float32Array>> => ({
-  one: Float32Array.of(0.5),
-  three: Float32Array.of(-1, 0, 1),
-  middle: random.uniform(257, -3, 3),
-  wide: random.normal(1000, 4),
-  'left tail': random.uniform(130, -5, -2),
-  small: random.uniform(100, -1e-3, 1e-3),
-  extreme: Float32Array.of(-1e4, -1000, -100, -40, -13, -9, -0, 0, 9, 13, 40, 100, 1000, 1e4),
-})
-
-/** Mostly zeros, whose reference is quick, with a few values between and at the end. */
-function manyElements(): Float32Array {
-  const x = new Float32Array(MANY_ELEMENTS)
-  for (let i = 0; i < x.length; i += 65_521) x[i] = (i % 7) - 3
-  x.set(random.normal(999), x.length - 999)
-  return x
+function rmsNorm(name: string, x: Float32Array, columns: number, residual: 'none' | 'plain' | 'dropped') {
+  const rows = Math.floor(x.length / columns)
+  const hasResidual = residual === 'none' ? 0 : 1
+  const drop = residual === 'dropped' ? dropping : keeping
+  const params = { rows, columns, epsilon: rows % 2 ? 1e-12 : 0.25, plus: rows % 2, hasResidual, ...drop }
+  const tensors = {
+    x,
+    residual: hasResidual ? random.normal(x.length) : undefined,
+    keys: residual === 'dropped' ? random.words(rows) : undefined,
+    gamma: random.normal(columns, 0.2, 1 - (rows % 2)),
+    sum: hasResidual ? x.length : undefined,
+    y: x.length,
+    stats: rows,
+  }
+  return caseOf('rms_norm_forward', name, params, tensors, { terms: columns })
 }
 
-export function geluForwardCases(): KernelCase[] {
-  const gelu = (name: string, x: Float32Array, approximate: number, count = x.length) =>
-    caseOf('gelu_forward', `${name}, approximate ${approximate}`, { count, approximate }, { x, y: x.length })
-  const inputs = Object.entries(geluInputs())
+export function rmsNormForwardCases(): KernelCase[] {
+  const kinds = ['none', 'plain', 'dropped'] as const
+  const cases = [...shapes, [3, 2] as const].flatMap(([rows, columns], i) =>
+    [kinds[i % 3]!, kinds[(i + 1) % 3]!].map(kind => {
+      const x = random.normal(rows * columns, 2, 0.5)
+      return rmsNorm(`${rows} rows of ${columns}, residual ${kind}`, x, columns, kind)
+    }),
+  )
+  const nothing = rmsNorm('no rows', random.normal(3), 3, 'none')
   return [
-    ...inputs.flatMap(([name, x]) => [gelu(name, x, 0), gelu(name, x, 1)]),
-    gelu('nothing', Float32Array.of(1, 2, 3), 0, 0),
-    gelu(`${MANY_ELEMENTS}`, manyElements(), 0),
+    ...cases,
+    // Away from 0, so that no row's rstd is the scale of all
+    rmsNorm(`${MANY_ROWS} rows of 3`, ones(MANY_ROWS * 3), 3, 'none'),
+    rmsNorm('a row of zeros', new Float32Array(65), 65, 'none'),
+    { ...nothing, params: { ...nothing.params, rows: 0 } },
   ]
 }
 
-export function geluBackwardCases(): KernelCase[] {
-  const gelu = (name: string, x: Float32Array, approximate: number, count = x.length) => {
-    const tensors = { x, dy: random.normal(x.length), dx: x.length }
-    return caseOf('gelu_backward', `${name}, approximate ${approximate}`, { count, approximate }, tensors)
-  }
-  const inputs = Object.entries(geluInputs())
-  const nothing = gelu('nothing', Float32Array.of(1, 2, 3), 0, 0)
-  return [...inputs.flatMap(([name, x]) => [gelu(name, x, 0), gelu(name, x, 1)]), nothing]
+/** z, its statistic, dy and gamma of an RMS norm whose gradients are wanted. */
+function rmsNormalised(rows: number, columns: number) {
+  const z = ones(size(rows, columns))
+  const stats = referenceOutput('rms_norm_forward', rmsNorm('', z, columns, 'none'), 'stats')
+  return { dy: random.normal(z.length), z, stats, gamma: random.normal(columns, 0.2, 1) }
 }
 
-const poolLengths = [[1], [3, 1, 5], [1, 2, 31, 32, 33, 130], [257, 1], new Array<number>(MANY_ROWS).fill(1)]
-const poolColumns = [1, 7, 384, 65, 2]
-
-export function poolForwardCases(): KernelCase[] {
-  const pool = (lengths: readonly number[], columns: number, mode: number, sequences = lengths.length) => {
-    const offsets = offsetsOf(lengths)
-    const tensors = { x: random.normal(offsets.at(-1)! * columns), offsets, out: Math.max(lengths.length, 1) * columns }
-    const name = `${sequences} sequences, columns ${columns}, mode ${mode}`
-    return caseOf('pool_forward', name, { sequences, columns, mode }, tensors, { terms: Math.max(...lengths) })
-  }
-  const all = poolLengths.flatMap((lengths, i) => [
-    pool(lengths, poolColumns[i]!, 0),
-    pool(lengths, poolColumns[i]!, 1),
-  ])
-  return [...all, pool([2, 3], 3000, 0), pool([2, 3], 3, 0, 0)]
-}
-
-export function poolBackwardCases(): KernelCase[] {
-  const pool = (
-    lengths: readonly number[],
-    columns: number,
-    mode: number,
-    accumulate: number,
-    sequences = lengths.length,
-  ) => {
-    const offsets = offsetsOf(lengths)
-    const rows = offsets.at(-1)!
-    const tensors = {
-      dout: random.normal(lengths.length * columns),
-      offsets,
-      dx: accumulate ? random.normal(rows * columns) : rows * columns,
-    }
-    const name = `${sequences} sequences, columns ${columns}, mode ${mode}, accumulate ${accumulate}`
-    return caseOf('pool_backward', name, { sequences, columns, mode, accumulate }, tensors)
-  }
-  const all = poolLengths.flatMap((lengths, i) =>
-    [0, 1, 2, 3].map(form => pool(lengths, poolColumns[i]!, form & 1, form >> 1)),
+export const rmsNormBackwardCases = (): KernelCase[] =>
+  // One column has a gradient of 0
+  [...shapes.slice(1), manyRows, noRows].flatMap(([rows, columns]) =>
+    (rows === MANY_ROWS ? [1] : [0, 1]).map(accumulate => {
+      const given = rmsNormalised(rows, columns)
+      const tensors = { ...given, dz: accumulate ? random.normal(given.z.length) : given.z.length }
+      const params = { rows, columns, plus: rows % 2, accumulate }
+      const name = `${rows} rows of ${columns}, accumulate ${accumulate}`
+      return caseOf('rms_norm_backward', name, params, tensors, { terms: columns })
+    }),
   )
-  return [...all, pool([2, 3], 3000, 0, 0), pool([2, 3], 3, 0, 0, 0)]
-}
+
+export const rmsNormParametersCases = (): KernelCase[] =>
+  [...shapes, [1000, 5] as const, manyRows, noRows].map(([rows, columns]) => {
+    const { dy, z, stats } = rmsNormalised(rows, columns)
+    const tensors = { dy, z, stats, dgamma: random.normal(columns) }
+    return caseOf('rms_norm_parameters', `${rows} rows of ${columns}`, { rows, columns }, tensors, { terms: rows })
+  })
 
 export function l2NormalizeForwardCases(): KernelCase[] {
   const normalize = (name: string, rows: number, columns: number, x: Float32Array, epsilon: number) => {

@@ -1,4 +1,4 @@
-// Rows that are gathered, scattered, copied and summed, and fill.
+// Rows that are gathered, scattered, copied and summed, columns that are moved and turned, fill and scale.
 import { seededValues } from '../values.js'
 import { caseOf, type Initial, type KernelCase } from './case.js'
 
@@ -127,4 +127,44 @@ export function multiplyAddsCases(): KernelCase[] {
   const chains = (count: number, rounds: number, factor: number, term: number) =>
     caseOf('multiply_adds', `${count}, ${rounds} rounds`, { count, rounds, factor, term }, { out: Math.max(count, 1) })
   return [chains(1, 0, 0.5, 1), chains(65, 1, -0.75, 0.3), chains(300, 100, 0.9, 0.01), chains(0, 3, 1, 1)]
+}
+
+export function scaleCases(): KernelCase[] {
+  const scaled = (count: number, factor: number, size = count) =>
+    caseOf('scale', `${count} by ${factor}`, { count, factor }, { x: random.normal(size), y: size })
+  return [scaled(1, 3), scaled(257, -0.5), scaled(1000, 27.7, 1003), scaled(0, 2, 4), scaled(70_000, 0)]
+}
+
+export function ropeCases(): KernelCase[] {
+  const turn = (rows: number, heads: number, headSize: number, direction: number) => {
+    const columns = heads * headSize
+    const size = Math.max(rows, 1) * columns
+    const angles = Float64Array.from({ length: 600 * (headSize / 2) }, (_, i) => {
+      const [position, d] = [Math.floor(i / (headSize / 2)), i % (headSize / 2)]
+      return position * 10000 ** ((-2 * d) / headSize)
+    })
+    const rowOf = (position: number) => angles.subarray((position * headSize) / 2, ((position + 1) * headSize) / 2)
+    const tensors = {
+      x: random.normal(size),
+      positions: random.integers(Math.max(rows, 1), 600),
+      table: Float32Array.from(
+        Array.from({ length: 600 }, (_, position) => [
+          ...rowOf(position).map(Math.cos),
+          ...rowOf(position).map(Math.sin),
+        ]).flat(),
+      ),
+      y: size,
+    }
+    const name = `${rows} rows, ${heads} heads of ${headSize}, direction ${direction}`
+    return caseOf('rope', name, { rows, columns, headSize, direction }, tensors)
+  }
+  return [
+    turn(1, 1, 2, 1),
+    turn(3, 2, 10, -1),
+    turn(33, 3, 32, 1),
+    turn(130, 12, 64, -1),
+    turn(7, 1, 256, 1),
+    turn(MANY_ROWS, 1, 4, 1),
+    turn(0, 2, 8, 1),
+  ]
 }

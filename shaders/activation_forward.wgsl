@@ -1,8 +1,8 @@
-// y = x · Φ(x), by erf or by tanh (Hendrycks and Gimpel 2016). One element an invocation.
+// y = act(x), the activation by its number. One element an invocation.
 
 struct Params {
   count: u32,
-  approximate: u32,
+  kind: u32,
 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>; // (count)
@@ -22,9 +22,5 @@ fn main(
     return;
   }
   let value = x[i];
-  if (params.approximate == 1u) {
-    y[i] = value * normal_cdf_tanh(value);
-  } else {
-    y[i] = value * normal_cdf(value);
-  }
+  y[i] = activation(params.kind, value);
 }

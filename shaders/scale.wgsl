@@ -1,0 +1,25 @@
+// y = factor · x. One element an invocation.
+
+struct Params {
+  count: u32,
+  factor: f32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<f32>; // (count)
+@group(0) @binding(1) var<storage, read_write> y: array<f32>; // (count), =
+@group(0) @binding(2) var<uniform> params: Params;
+
+override WORKGROUP_SIZE: u32 = 256;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let i = (group.y * groups.x + group.x) * WORKGROUP_SIZE + local;
+  if (i >= params.count) {
+    return;
+  }
+  y[i] = params.factor * x[i];
+}
