@@ -113,7 +113,7 @@ const cases = (T: number): Case[] => [
     tensors: { keys: undefined },
   },
   { name: 'layer_norm_backward', kernel: 'layer_norm_backward', params: { rows: T, columns: width, accumulate: 0 } },
-  { name: 'layer_norm_parameters', kernel: 'layer_norm_parameters', params: { rows: T, columns: width } },
+  { name: 'layer_norm_parameters', kernel: 'layer_norm_parameters', params: { rows: T, columns: width, hasBeta: 1 } },
   { name: 'column_sum', kernel: 'column_sum', params: { rows: T, columns: 4 * width } },
   {
     name: 'dropout',

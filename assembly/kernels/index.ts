@@ -2,7 +2,6 @@
 export { setScratch, scratchBytes, heapBase } from './memory'
 export { maxHeadSize } from './attention_tiles'
 export { matmul } from './matmul'
-export { column_sum, layer_norm_parameters } from './sums'
 export { gather_rows, scatter_rows, copy_rows, copy_columns, place_columns, fill, scale } from './rows'
 export { column_sum, layer_norm_parameters, rms_norm_parameters } from './sums'
 export { dropout } from './dropout'

@@ -133,7 +133,7 @@ function rowwise(tokens: number): KernelCase[] {
       name: 'layer_norm_parameters',
       kernel: 'layer_norm_parameters',
       shape,
-      params: rows,
+      params: { ...rows, hasBeta: 1 },
       tensors: noTensors,
       check: checkLayerNormParameters,
     },
