@@ -4,7 +4,8 @@ import type { PackedBatch } from '../model/batch.js'
 import { parseConfig } from '../model/config.js'
 import { randomSource } from '../model/load.js'
 import { plainSettings } from '../model/sentence-transformers.js'
-import { inputTexts, type ModelSource, openModel } from '../run/model.js'
+import { inputTexts, type ModelSource } from '../run/model.js'
+import { openNamedModel } from '../run/named-model.js'
 import { integersBelow } from './host.js'
 
 export interface BenchInput {
@@ -63,11 +64,11 @@ export async function benchInput(
   small: boolean,
 ): Promise<BenchInput> {
   if (!model || !data) {
-    const source = model ? await openModel(model, { tokenizer: false }) : randomModel(small)
+    const source = model ? await openNamedModel(model, { tokenizer: false }) : randomModel(small)
     const count = Math.min(documents, small ? 16 : 64)
     return { source, documents: randomDocuments(count), label: `${source.name}, ${count} random texts` }
   }
-  const source = await openModel(model)
+  const source = await openNamedModel(model)
   return { source, documents: await collectionDocuments(source, data, documents), label: `${model} on ${data}` }
 }
 

@@ -6,11 +6,13 @@ import type { Precision } from '../model/quantize.js'
 import type { Bm25Settings } from '../retrieve/bm25.js'
 import { type Bm25Progress, bm25Fingerprint, evaluateBm25 } from '../run/bm25.js'
 import { type CollectionScores, evaluateCollection, fingerprint, tokenizeCollection } from '../run/evaluate.js'
-import { type ModelSource, openModel, placeModel, promptFor } from '../run/model.js'
+import { type ModelSource, placeModel, promptFor } from '../run/model.js'
+import { openNamedModel } from '../run/named-model.js'
 import { isFolder } from '../runtime/files.js'
 import { usageError } from './errors.js'
 import {
   type BackendOptions,
+  fetching,
   interruptSignal,
   openChosenBackend,
   openProgress,
@@ -145,7 +147,7 @@ async function searchByModel(options: SearchSettings): Promise<SearchedCollectio
   const progress = openProgress(options.quiet)
   const shown = phases(progress)
   const signal = interruptSignal('interrupted; nothing was written', progress)
-  const source = await openModel(options.model)
+  const source = await openNamedModel(options.model, fetching(progress, signal))
   try {
     const { settings, hash: modelHash } = source
     const maxLength = textLength(options.maxLength, source)

@@ -8,7 +8,8 @@ import { encoderWidth } from '../model/encoder.js'
 import { type PoolingMode, supportedPooling } from '../model/sentence-transformers.js'
 import { createSequenceEncoder, createTokenEncoder, type SequenceEncoder } from '../retrieve/encode.js'
 import type { OpenedBackend } from '../run/backend.js'
-import { openModelUnhashed, packTexts, placeModel, type UnhashedSource } from '../run/model.js'
+import { packTexts, placeModel, type UnhashedSource } from '../run/model.js'
+import { openNamedModelUnhashed } from '../run/named-model.js'
 import { checkWritable, writeFileWith } from '../runtime/write.js'
 import { loadTokenizer } from '../text/tokenizer.js'
 import { sayTruncated, textLength } from './collection.js'
@@ -17,6 +18,7 @@ import { usageError } from './errors.js'
 import {
   type BackendOptions,
   dimensionsOption,
+  fetching,
   interruptSignal,
   openChosenBackend,
   openProgress,
@@ -114,7 +116,7 @@ async function encodeWith(
   signal: AbortSignal,
 ) {
   sayWaiting(options.input, progress)
-  const source = await openModelUnhashed(options.model, { tokenizer: false })
+  const source = await openNamedModelUnhashed(options.model, { tokenizer: false, ...fetching(progress, signal) })
   try {
     const [pack, { backend }] = await Promise.all([packer(source, options), opening])
     signal.throwIfAborted()

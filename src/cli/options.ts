@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { createProfile, type Profile } from '../backend/profile.js'
 import { profileLines, traceJson } from '../bench/profile.js'
+import type { FetchOptions } from '../hub/model.js'
 import type { Precision } from '../model/quantize.js'
 import { type OpenedBackend, openBackend } from '../run/backend.js'
 import type { Phase } from '../run/hooks.js'
@@ -102,6 +103,16 @@ export async function openChosenBackend(options: BackendOptions, say: (line: str
   const opened = await openBackend({ backend, adapter, threads, profile })
   say(`backend: ${opened.reason}`)
   return opened
+}
+
+/** How a model that is on the Hub is fetched. */
+export function fetching(progress: Progress, signal?: AbortSignal): FetchOptions {
+  const shown = phases(progress)
+  return {
+    say: line => progress.say(line),
+    onProgress: ({ file, bytes, total }) => shown.show({ name: `fetching ${file}`, done: bytes, total, unit: 'bytes' }),
+    ...(signal && { signal }),
+  }
 }
 
 /** Without a word, a command that reads from the keyboard seems to hang. */

@@ -3,6 +3,7 @@ import { collectionFolder, isBuiltin } from '../data/builtin.js'
 import { holdsCorpus } from '../data/collection.js'
 import { nearest } from '../data/nearest.js'
 import type { Recipe } from '../recipe/schema.js'
+import { hubNameOf } from '../run/named-model.js'
 import { basename, dirname, exists, isFolder, join, listFolder, packageFolder } from '../runtime/files.js'
 import { usageError } from './errors.js'
 
@@ -44,14 +45,16 @@ const isModel = async (folder: string) =>
 
 /** Fails where there is no folder to look for a tokenizer in. */
 export async function checkTokenizerFolder(path: string): Promise<void> {
+  if (await hubNameOf(path)) return
   if (!(await exists(path)))
     throw new Error(
       `cannot load a tokenizer from ${path}: no such folder${clause(await nearestPath(path)) || '; check the path'}`,
     )
 }
 
-/** Fails where no model's folder is at a path. `names`: what may be given in place of one. */
+/** Fails where no model's folder is at a path, and it is no name on the Hub. `names`: what may be given in place of one. */
 export async function checkModelFolder(path: string, names: readonly string[] = []): Promise<void> {
+  if (await hubNameOf(path)) return
   if (!(await exists(path))) {
     const meant = nearest(path, names) ?? (await nearestPath(path))
     throw new Error(`the model folder ${path} does not exist${clause(meant) || '; check the path'}`)

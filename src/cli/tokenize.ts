@@ -1,11 +1,12 @@
 // tokenize: JSON strings in, arrays of ids out, a line each.
 import { Command, Option } from 'commander'
 import { excerpt } from '../data/jsonl.js'
+import { modelFolder } from '../run/named-model.js'
 import { readLines } from '../runtime/files.js'
 import { loadTokenizer } from '../text/tokenizer.js'
 import { tokenizerKinds } from '../text/trained-tokenizer.js'
 import { usageError } from './errors.js'
-import { openProgress, positiveInteger, sayWaiting, seed as wholeNumber, withOutput } from './options.js'
+import { fetching, openProgress, positiveInteger, sayWaiting, seed as wholeNumber, withOutput } from './options.js'
 import { checkTokenizerFolder, inputFile } from './paths.js'
 import { type TrainOptions, trainTokenizerFiles } from './tokenize-train.js'
 
@@ -69,8 +70,9 @@ async function tokenizeOrTrain(options: TokenizeOptions & Pick<TrainOptions, 'ki
 async function tokenizeLines(model: string, { maxLength, input: asked, quiet }: TokenizeOptions): Promise<void> {
   const input = await inputFile(asked, 'texts.jsonl')
   await checkTokenizerFolder(model)
-  const tokenizer = await loadTokenizer(model)
-  sayWaiting(input, openProgress(quiet))
+  const progress = openProgress(quiet)
+  const tokenizer = await loadTokenizer(await modelFolder(model, { tokenizerOnly: true, ...fetching(progress) }))
+  sayWaiting(input, progress)
   let block: string[] = []
   const flush = async () => {
     const { ids, offsets } = tokenizer.encode(block, maxLength ? { maxLength } : {})

@@ -27,9 +27,11 @@ export function mapPaths<T>(input: T, change: (path: string) => string): T {
   return PATHS.reduce<unknown>((value, keys) => mapAt(value, keys, change), input) as T
 }
 
+const isPath = (value: string): boolean => value !== '' && !isBuiltin(value) && !value.startsWith('hub:')
+
 function mapAt(value: unknown, keys: readonly string[], change: (path: string) => string): unknown {
   const [key, ...rest] = keys
-  if (key === undefined) return typeof value === 'string' && value !== '' && !isBuiltin(value) ? change(value) : value
+  if (key === undefined) return typeof value === 'string' && isPath(value) ? change(value) : value
   if (key === '*') return Array.isArray(value) ? value.map(item => mapAt(item, rest, change)) : value
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return value
   return { ...value, [key]: mapAt((value as Record<string, unknown>)[key], rest, change) }

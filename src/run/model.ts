@@ -24,6 +24,8 @@ export interface ModelSource {
   readonly adapter?: Adapter
   /** The base model's folder; absent for a random start. */
   readonly folder?: string
+  /** What an adapter names as its base; default: the folder's path. */
+  readonly base?: { readonly name: string; readonly revision: string }
   /** sha-256 over weights and adapter, hexadecimal; names the model in fingerprints. */
   readonly hash: string
   close(): Promise<void>
@@ -34,8 +36,15 @@ export interface UnhashedSource extends Omit<ModelSource, 'hash'> {
   hash(): Promise<string>
 }
 
-/** Opens a model folder or a PEFT adapter's folder. `tokenizer: false` for callers that bring ids. */
-export async function openModel(path: string, options: { tokenizer?: boolean } = {}): Promise<ModelSource> {
+export interface OpenModelOptions {
+  /** False for callers that bring ids. */
+  readonly tokenizer?: boolean
+  /** Where the base model of an adapter is sought that no folder has the name of; undefined where it is not there either. */
+  readonly findBase?: (base: string, revision?: string) => Promise<string | undefined>
+}
+
+/** Opens a model folder or a PEFT adapter's folder. */
+export async function openModel(path: string, options: OpenModelOptions = {}): Promise<ModelSource> {
   const source = await openModelUnhashed(path, options)
   try {
     return { ...source, hash: await source.hash() }
@@ -45,11 +54,15 @@ export async function openModel(path: string, options: { tokenizer?: boolean } =
   }
 }
 
-export async function openModelUnhashed(path: string, options: { tokenizer?: boolean } = {}): Promise<UnhashedSource> {
+export async function openModelUnhashed(path: string, options: OpenModelOptions = {}): Promise<UnhashedSource> {
   const adapterConfig = join(path, 'adapter_config.json')
   const hasAdapter = (await exists(adapterConfig)) && !(await exists(join(path, 'config.json')))
   const base = hasAdapter
-    ? await baseOf(path, asObject(parseStrictJson(await readText(adapterConfig), adapterConfig), adapterConfig))
+    ? await baseOf(
+        path,
+        asObject(parseStrictJson(await readText(adapterConfig), adapterConfig), adapterConfig),
+        options.findBase,
+      )
     : path
   // An adapter may have been trained with another pooling or similarity than its base model's.
   const ownSettings = hasAdapter && (await exists(join(path, 'modules.json')))
@@ -78,7 +91,7 @@ export async function openModelUnhashed(path: string, options: { tokenizer?: boo
 }
 
 /** The base model of an adapter: relative paths count from the adapter's folder, then from the working directory. */
-async function baseOf(path: string, config: JsonObject): Promise<string> {
+async function baseOf(path: string, config: JsonObject, findBase?: OpenModelOptions['findBase']): Promise<string> {
   const base = config.base_model_name_or_path
   if (typeof base !== 'string' || base === '')
     throw new Error(
@@ -86,6 +99,8 @@ async function baseOf(path: string, config: JsonObject): Promise<string> {
     )
   const candidates = isAbsolute(base) ? [base] : [resolve(path, base), resolve(base)]
   for (const candidate of candidates) if (await isFolder(candidate)) return candidate
+  const elsewhere = await findBase?.(base, typeof config.revision === 'string' ? config.revision : undefined)
+  if (elsewhere) return elsewhere
   throw new Error(
     `${path} adapts the base model "${base}", which is not at ${candidates.join(' nor ')}; put the folder's path into base_model_name_or_path of adapter_config.json`,
   )
@@ -112,7 +127,8 @@ export async function saveModel(
   const { encoder } = loaded
   const settings: SentenceSettings = { ...source.settings, pooling: encoder.pooling, normalize: encoder.normalize }
   if (adapter && source.folder) {
-    const base = { ...adapter, baseModel: resolve(source.folder) }
+    const { name: baseModel, revision } = source.base ?? { name: resolve(source.folder), revision: null }
+    const base = { ...adapter, baseModel, raw: { ...adapter.raw, revision } }
     const tokenizer = source.tokenizer ? await source.tokenizer.files() : {}
     const readTensor = (name: string) => loaded.readWeight(name)
     await writeAdapter(path, base, source.weights.config, { settings, tokenizer, readTensor })

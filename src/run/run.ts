@@ -42,7 +42,11 @@ export async function runExperiment(recipe: Recipe, hooks: RunHooks = {}): Promi
     hooks.warn?.(line)
   }
   const data = await openRecipeData(recipe)
-  const source = await openRecipeModel(recipe, data)
+  const source = await openRecipeModel(recipe, data, {
+    ...{ say: hooks.say, signal: hooks.signal },
+    onProgress: ({ file, bytes: done, total }) =>
+      hooks.progress?.({ name: `fetching ${file}`, done, total, unit: 'bytes' }),
+  })
   try {
     const trainings = trainingsOf(recipe)
     const tests = await openTests(source, recipe, hooks.trainOnly ? [] : data.tests, warn)

@@ -3,6 +3,7 @@ import { collectionFolder } from '../data/builtin.js'
 import { holdsCorpus, loadDocuments } from '../data/collection.js'
 import { hashLines } from '../data/fingerprint.js'
 import { loadPairs } from '../data/pairs.js'
+import type { FetchOptions } from '../hub/model.js'
 import { parseConfig } from '../model/config.js'
 import { randomSource } from '../model/load.js'
 import { plainSettings, type Similarity } from '../model/sentence-transformers.js'
@@ -10,7 +11,8 @@ import { type Problem, recipeError } from '../recipe/problems.js'
 import type { Recipe, TestSettings } from '../recipe/schema.js'
 import { createWordPieceTokenizer, loadTokenizer, type Tokenizer } from '../text/tokenizer.js'
 import { makeVocabulary } from '../text/vocabulary.js'
-import { type ModelSource, openModel } from './model.js'
+import type { ModelSource } from './model.js'
+import { openNamedModel } from './named-model.js'
 
 export interface RecipeData {
   readonly train: readonly string[]
@@ -38,9 +40,13 @@ export async function openRecipeData({ data }: Recipe): Promise<RecipeData> {
  * The recipe's model: a folder, or a random start with a given tokenizer or a vocabulary made from the training texts. Lengths beyond its
  * positions are a RecipeError.
  */
-export async function openRecipeModel(recipe: Recipe, data: RecipeData): Promise<ModelSource> {
+export async function openRecipeModel(
+  recipe: Recipe,
+  data: RecipeData,
+  fetching: FetchOptions = {},
+): Promise<ModelSource> {
   const { model } = recipe
-  const source = model.path ? await openModel(model.path) : await openRandomModel(recipe, data)
+  const source = model.path ? await openNamedModel(model.path, fetching) : await openRandomModel(recipe, data)
   const tooLong = lengthProblems(recipe, source.weights.config.maxPositions)
   if (tooLong.length > 0) {
     await source.close()

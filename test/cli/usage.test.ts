@@ -46,7 +46,7 @@ test('options with impossible values', async () => {
     [['eval', ...onData, '-k', '1e2'], /argument '1e2' is invalid/],
     [['run', '--seed', 'x'], /argument 'x' is invalid\. Expected an integer of 0 or more\./],
     [['eval', ...onData, '--protocol', 'berl'], /argument 'berl' is invalid\. Allowed choices are beir, trec/],
-    [[...encode, '--pooling', 'max'], /argument 'max' is invalid\. Allowed choices are mean, cls, none/],
+    [[...encode, '--pooling', 'median'], /argument 'median' is invalid\. Allowed choices are mean, cls, max/],
     [
       ['eval', ...onData, '--measures', 'ndgc_at_10'],
       /--measures: unknown measure "ndgc_at_10": did you mean ndcg_at_10\?/,
