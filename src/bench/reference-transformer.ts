@@ -42,8 +42,9 @@ export const gelu = (x: number, tanh: boolean): number =>
 function linear(x: Matrix, weight: Float32Array, bias: Float32Array | undefined, inputs: number): Matrix {
   const outputs = weight.length / inputs
   const out = new Float64Array((x.length / inputs) * outputs)
-  for (let t = 0; t < x.length / inputs; t++)
-    for (let o = 0; o < outputs; o++) {
+  // Rows of the weight outside: each is read from far memory once.
+  for (let o = 0; o < outputs; o++)
+    for (let t = 0; t < x.length / inputs; t++) {
       let sum = bias?.[o] ?? 0
       for (let i = 0; i < inputs; i++) sum += x[t * inputs + i]! * weight[o * inputs + i]!
       out[t * outputs + o] = sum
