@@ -18,6 +18,7 @@ export { softmax_tile_forward, softmax_tile_losses, softmax_tile_backward } from
 export { group_scores, group_scores_backward_query, group_scores_backward_passage } from './group_scores'
 export { pairwise_softmax, triplet_margin, margin_mse, kl_divergence } from './row_losses'
 export { maxsim_forward, maxsim_backward_query, maxsim_backward_document, scale_rows } from './maxsim'
+export { unpack_f16, unpack_residuals } from './unpack'
 export { weighted_sum, sum_of_squares, gradient_norm } from './reduce'
 export { adamw } from './adamw'
 export { multiply_adds } from './multiply_adds'

@@ -9,6 +9,8 @@ import { addProduct, tile1, tileRows4 } from './tile'
 /** Query tokens whose panels are in scratch at a time; vectors up to WIDEST channels. */
 const TOKENS: u32 = 64
 const WIDEST: u32 = 2048
+/** Document tokens that every query sees before the next ones. */
+const CACHED: u32 = 512
 const TILE: u32 = TOKENS * WIDEST * 4
 const GREATEST: u32 = TILE + 4 * 8 * 4
 const PLACES: u32 = GREATEST + TOKENS * 4
@@ -18,25 +20,36 @@ export function maxsim_forward(
   queries: u32, columns: u32, queryTokens: u32, documentTokens: u32, width: u32, grouped: u32, l2: u32, hasKeep: u32, hasBest: u32, alpha: f32,
   begin: u32, end: u32,
 ): void {
-  const firstQuery: u32 = grouped ? begin : 0
-  const lastQuery = grouped ? end : queries
-  const firstColumn: u32 = grouped ? 0 : begin
-  const lastColumn = grouped ? columns : end
-  for (let i = firstQuery; i < lastQuery; i++) {
-    const from = load<u32>(at(queryOffsets, i))
-    const to = load<u32>(at(queryOffsets, i + 1))
-    for (let j = firstColumn; j < lastColumn; j++) store<f32>(at(rowAt(scores, i, columns), j), 0)
-    for (let t = from; t < to; t += TOKENS) {
-      const tokens = min(TOKENS, to - t)
-      packRows8(rowAt(query, t, width), width, tokens, width, scratchAt(0))
-      for (let j = firstColumn; j < lastColumn; j++) {
-        const d = grouped ? i * columns + j : j
-        const start = load<u32>(at(documentOffsets, d))
-        greatest(document, hasKeep ? keep : 0, start, load<u32>(at(documentOffsets, d + 1)), tokens, width, l2 != 0)
-        const score = at(rowAt(scores, i, columns), j)
-        store<f32>(score, addMaxima(load<f32>(score), tokens, alpha))
-        if (hasBest) for (let c: u32 = 0; c < tokens; c++) store<i32>(at(rowAt(best, t + c, columns), j), load<i32>(at(scratchAt(PLACES), c)))
-      }
+  if (grouped) {
+    for (let i = begin; i < end; i++) scoreColumns(query, document, queryOffsets, documentOffsets, hasKeep ? keep : 0, scores, hasBest ? best : 0, i, columns, i * columns, 0, columns, width, l2 != 0, alpha)
+    return
+  }
+  for (let j = begin; j < end; ) {
+    // Few enough documents at a time to stay in the cache for every query
+    const limit = load<u32>(at(documentOffsets, j)) + CACHED
+    let last = j + 1
+    while (last < end && load<u32>(at(documentOffsets, last + 1)) <= limit) last++
+    for (let i: u32 = 0; i < queries; i++) scoreColumns(query, document, queryOffsets, documentOffsets, hasKeep ? keep : 0, scores, hasBest ? best : 0, i, columns, 0, j, last, width, l2 != 0, alpha)
+    j = last
+  }
+}
+
+/** Columns [from, to) of query i, column j being document `shift` + j. */
+function scoreColumns(
+  query: usize, document: usize, queryOffsets: usize, documentOffsets: usize, keep: usize, scores: usize, best: usize,
+  i: u32, columns: u32, shift: u32, from: u32, to: u32, width: u32, l2: bool, alpha: f32,
+): void {
+  const line = rowAt(scores, i, columns)
+  memory.fill(at(line, from), 0, bytes(to - from))
+  const end = load<u32>(at(queryOffsets, i + 1))
+  for (let t = load<u32>(at(queryOffsets, i)); t < end; t += TOKENS) {
+    const tokens = min(TOKENS, end - t)
+    packRows8(rowAt(query, t, width), width, tokens, width, scratchAt(0))
+    for (let j = from; j < to; j++) {
+      const own = at(documentOffsets, shift + j)
+      greatest(document, keep, load<u32>(own), load<u32>(own, 4), tokens, width, l2)
+      store<f32>(at(line, j), addMaxima(load<f32>(at(line, j)), tokens, alpha))
+      if (best) for (let c: u32 = 0; c < tokens; c++) store<i32>(at(rowAt(best, t + c, columns), j), load<i32>(at(scratchAt(PLACES), c)))
     }
   }
 }

@@ -7,6 +7,7 @@ import {
   type Params,
   read,
   readInt,
+  spec,
   u32,
   units,
   update,
@@ -150,6 +151,19 @@ export const lossKernels = {
   scale_rows: {
     tensors: { x: read, factors: read, y: update },
     params: { rows: u32, columns: u32, accumulate: u32 },
+    units: units('rows'),
+  },
+  // y (2 · words): f16 bits two to a word, the first in its low half, as f32; finite ones only
+  unpack_f16: {
+    tensors: { x: spec('read', 'u32'), y: write },
+    params: { words: u32 },
+    units: units('words'),
+  },
+  // y (rows, columns) = centroids[codes[row]] + levels[2 bits of the channel] (4, columns), scaled to length 1 where normalize is 1; a row of zeros
+  // stays one. residuals (rows, ⌈columns / 16⌉): a channel's bits, the first channel's lowest
+  unpack_residuals: {
+    tensors: { codes: readInt, residuals: spec('read', 'u32'), centroids: read, levels: read, y: write },
+    params: { rows: u32, columns: u32, normalize: u32 },
     units: units('rows'),
   },
 } as const satisfies Record<string, KernelSpec>

@@ -159,6 +159,13 @@ const sizes: Sizes = {
     ddocument: p.documentTokens * p.width,
   }),
   scale_rows: p => ({ x: matrix(p), factors: p.rows, y: matrix(p) }),
+  unpack_f16: p => ({ x: p.words, y: 2 * p.words }),
+  unpack_residuals: p => ({
+    codes: p.rows,
+    residuals: p.rows * Math.ceil(p.columns / 16),
+    levels: 4 * p.columns,
+    y: matrix(p),
+  }),
   weighted_sum: p => ({ x: p.count, weights: p.count, out: 1 }),
   sum_of_squares: p => ({ x: p.count, partials: p.first + Math.ceil(p.count / NORM_CHUNK) }),
   gradient_norm: p => ({ partials: p.count, state: 4 }),

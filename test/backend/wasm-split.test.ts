@@ -280,6 +280,11 @@ const cases: { readonly [K in KernelName]: readonly Case[] } = {
     tensors: { ...lateOffsets, best: lateBest.best },
   })),
   scale_rows: [0, 1].map(accumulate => ({ params: { ...rowsOf, accumulate } })),
+  unpack_f16: [{ params: { words: 103 }, tensors: { x: random.words(103).map(word => word & 0xbbffbbff) } }],
+  unpack_residuals: [0, 1].map(normalize => ({
+    params: { rows: 21, columns: 45, normalize },
+    tensors: { codes: random.integers(21, 5), residuals: random.words(63), centroids: random.normal(5 * 45) },
+  })),
   weighted_sum: [0, 1].map(accumulate => ({ params: { count: 1003, accumulate } })),
   sum_of_squares: [{ params: { count: 40000, first: 2 } }],
   gradient_norm: [0, 1, 1e9].map(maxNorm => ({

@@ -61,6 +61,30 @@ export const maxsim_backward_document: Reference<'maxsim_backward_document'> = (
       }
 }
 
+const halfValue = (bits: number): number => {
+  const [sign, exponent, mantissa] = [bits & 0x8000 ? -1 : 1, (bits >> 10) & 31, bits & 1023]
+  return sign * (exponent === 0 ? mantissa * 2 ** -24 : (1 + mantissa / 1024) * 2 ** (exponent - 15))
+}
+
+export const unpack_f16: Reference<'unpack_f16'> = ({ x, y }, { words }) => {
+  for (let i = 0; i < words; i++) y.set([halfValue(x[i]! & 0xffff), halfValue(x[i]! >>> 16)], 2 * i)
+}
+
+export const unpack_residuals: Reference<'unpack_residuals'> = (tensors, { rows, columns, normalize }) => {
+  const { codes, residuals, centroids, levels, y } = tensors
+  for (let row = 0; row < rows; row++) {
+    const values = Array.from({ length: columns }, (_, c) => {
+      const word = residuals[row * Math.ceil(columns / 16) + Math.floor(c / 16)]!
+      return centroids[codes[row]! * columns + c]! + levels[((word >>> (2 * (c % 16))) & 3) * columns + c]!
+    })
+    const length = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0))
+    y.set(
+      values.map(value => (normalize && length > 0 ? value / length : value)),
+      row * columns,
+    )
+  }
+}
+
 export const scale_rows: Reference<'scale_rows'> = ({ x, factors, y }, { rows, columns, accumulate }) => {
   for (let i = 0; i < rows * columns; i++) y[i] = (accumulate ? y[i]! : 0) + factors[Math.floor(i / columns)]! * x[i]!
 }

@@ -62,6 +62,8 @@ export const kernelCases: Readonly<Record<KernelName, () => KernelCase[]>> = {
   maxsim_backward_query: maxsim.maxsimQueryCases,
   maxsim_backward_document: maxsim.maxsimDocumentCases,
   scale_rows: maxsim.scaleRowsCases,
+  unpack_f16: maxsim.unpackF16Cases,
+  unpack_residuals: maxsim.unpackResidualsCases,
   weighted_sum: training.weightedSumCases,
   sum_of_squares: training.sumOfSquaresCases,
   gradient_norm: training.gradientNormCases,

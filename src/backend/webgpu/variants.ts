@@ -229,6 +229,8 @@ export const variants: Readonly<Record<KernelName, readonly Variant[]>> = {
     },
   ],
   scale_rows: elements('scale_rows', matrix),
+  unpack_f16: elements('unpack_f16', p => at(p, 'words')),
+  unpack_residuals: rows('unpack_residuals'),
   weighted_sum: parts('weighted_sum', () => 1),
   sum_of_squares: parts('sum_of_squares', p => Math.ceil(at(p, 'count') / NORM_CHUNK), { NORM_CHUNK }),
   gradient_norm: parts('gradient_norm', () => 1),

@@ -117,3 +117,32 @@ export const scaleRowsCases = (): KernelCase[] =>
       return caseOf('scale_rows', `${rows} of ${columns}`, { rows: rows!, columns: columns!, accumulate }, tensors)
     }),
   )
+
+export const unpackF16Cases = (): KernelCase[] =>
+  [1, 2, 7, 1000, 0].map(words => {
+    // Every exponent but that of infinities: normal, subnormal and zero
+    const x = random.words(Math.max(1, words)).map((word, i) => (i % 5 === 3 ? word & 0x83ff83ff : word & 0xbbffbbff))
+    return caseOf('unpack_f16', `${words} words`, { words }, { x, y: Math.max(1, 2 * words) })
+  })
+
+export const unpackResidualsCases = (): KernelCase[] =>
+  [
+    [1, 1],
+    [5, 16],
+    [33, 24],
+    [9, 128],
+    [4, 770],
+    [0, 8],
+  ].flatMap(([rows, columns]) =>
+    [0, 1].map(normalize => {
+      const tensors = {
+        codes: random.integers(Math.max(1, rows!), 7),
+        residuals: random.words(Math.max(1, rows! * Math.ceil(columns! / 16))),
+        centroids: random.normal(7 * columns!),
+        levels: random.normal(4 * columns!, 0.1),
+        y: Math.max(1, rows! * columns!),
+      }
+      const params = { rows: rows!, columns: columns!, normalize }
+      return caseOf('unpack_residuals', `${rows} of ${columns}, normalize ${normalize}`, params, tensors)
+    }),
+  )
