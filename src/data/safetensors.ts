@@ -26,8 +26,8 @@ export interface SafetensorsFile {
   readF32(name: string): Promise<Float32Array<ArrayBuffer>>
   /** Integers of any width and BOOL; a value outside i32 is an error. */
   readI32(name: string): Promise<Int32Array<ArrayBuffer>>
-  /** The stored bytes, little-endian. */
-  readBytes(name: string): Promise<Uint8Array>
+  /** The stored bytes, little-endian; a range of them, counted from the tensor's first. */
+  readBytes(name: string, range?: { readonly begin: number; readonly end: number }): Promise<Uint8Array<ArrayBuffer>>
   /** The stored bytes in blocks of whole elements, the next one read while one is used. A block holds until the next is asked for. */
   blocks(name: string): AsyncGenerator<Uint8Array<ArrayBuffer>>
   close(): Promise<void>
@@ -116,9 +116,14 @@ async function openSingle(path: string): Promise<SafetensorsFile> {
     metadata: header.metadata,
     readF32: name => convert(name, toF32, 'a floating dtype', count => new Float32Array(count)),
     readI32: name => convert(name, toI32, 'an integer dtype', count => new Int32Array(count)),
-    async readBytes(name) {
+    async readBytes(name, range) {
       const { begin, end } = find(name)
-      return file.read(dataStart + begin, end - begin)
+      if (!range) return file.read(dataStart + begin, end - begin)
+      if (range.begin < 0 || range.begin > range.end || range.end > end - begin)
+        throw new Error(
+          `${path}: bytes ${range.begin} to ${range.end} of tensor ${JSON.stringify(name)}, which has ${end - begin}`,
+        )
+      return file.read(dataStart + begin + range.begin, range.end - range.begin)
     },
     blocks,
     close: () => file.close(),
@@ -173,7 +178,7 @@ async function openSharded(path: string): Promise<SafetensorsFile> {
     metadata: Object.assign({}, ...[...shards.values()].map(shard => shard.metadata)),
     readF32: async name => shardOf(name).readF32(name),
     readI32: async name => shardOf(name).readI32(name),
-    readBytes: async name => shardOf(name).readBytes(name),
+    readBytes: async (name, range) => shardOf(name).readBytes(name, range),
     blocks: name => shardOf(name).blocks(name),
     close,
   }

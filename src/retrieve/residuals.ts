@@ -1,0 +1,138 @@
+// Token vectors as a centroid and 2 bits a channel (ColBERTv2, Santhanam et al. 2022, section 3.3): spherical k-means over a sample of the vectors, then
+// for each channel the quartiles of what is left, of each of which the mean stands for it. Vectors are scaled to length 1 when they are unpacked.
+import type { Backend } from '../backend/backend.js'
+import type { PackedVectors } from './encode-late.js'
+import { searchExact } from './search.js'
+import { type Codebook, storeInMemory, type TokenStore } from './token-store.js'
+
+export interface ResidualOptions {
+  /** Default: a power of two of about four times the root of the number of vectors. */
+  readonly centroids?: number
+  /** Rounds of k-means. */
+  readonly rounds?: number
+}
+
+/** Vectors of a sample for each centroid. */
+const SAMPLED = 32
+const ROUNDS = 4
+
+/** Unit vectors compressed: 4 bytes and a quarter of a byte a channel each. The same vectors give the same bytes on a backend. */
+export async function compressTokens(
+  backend: Backend,
+  packed: PackedVectors,
+  { centroids: asked, rounds = ROUNDS }: ResidualOptions = {},
+): Promise<TokenStore> {
+  const { vectors, width } = packed
+  const tokens = vectors.length / width
+  if (tokens === 0) throw new Error('there are no token vectors to compress')
+  const count = Math.min(tokens, asked ?? 2 ** Math.ceil(Math.log2(4 * Math.sqrt(tokens))))
+  const centroids = await kMeans(
+    backend,
+    everyNth(vectors, width, Math.min(tokens, SAMPLED * count)),
+    width,
+    count,
+    rounds,
+  )
+  const codes = await nearest(backend, vectors, centroids, width)
+  const codebook = { centroids, levels: levelsOf(vectors, centroids, codes, width) }
+  const residuals = packResiduals(vectors, codebook, codes, width)
+  return storeInMemory('residual', packed, { codes, residuals }, codebook)
+}
+
+/** `count` rows, as far apart as they may be. */
+function everyNth(vectors: Float32Array, width: number, count: number): Float32Array {
+  const tokens = vectors.length / width
+  const chosen = new Float32Array(count * width)
+  for (let i = 0; i < count; i++) {
+    const row = Math.floor((i * tokens) / count)
+    chosen.set(vectors.subarray(row * width, (row + 1) * width), i * width)
+  }
+  return chosen
+}
+
+/** The centroid of the largest dot product with each vector. */
+async function nearest(
+  backend: Backend,
+  vectors: Float32Array,
+  centroids: Float32Array,
+  width: number,
+): Promise<Int32Array> {
+  return (await searchExact(backend, vectors, centroids, width, { k: 1, queryBlock: 4096 })).rows
+}
+
+async function kMeans(
+  backend: Backend,
+  vectors: Float32Array,
+  width: number,
+  count: number,
+  rounds: number,
+): Promise<Float32Array> {
+  let centroids = everyNth(vectors, width, count)
+  for (let round = 0; round < rounds; round++) {
+    const codes = await nearest(backend, vectors, centroids, width)
+    const sums = new Float64Array(count * width)
+    for (let i = 0; i < codes.length; i++)
+      for (let c = 0; c < width; c++) sums[codes[i]! * width + c]! += vectors[i * width + c]!
+    centroids = unitRows(sums, centroids, width)
+  }
+  return centroids
+}
+
+/** Sums scaled to length 1; the row of before where nothing was summed. */
+function unitRows(sums: Float64Array, before: Float32Array, width: number): Float32Array {
+  const rows = new Float32Array(sums.length)
+  for (let at = 0; at < sums.length; at += width) {
+    const row = sums.subarray(at, at + width)
+    const length = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0))
+    if (length > 0)
+      rows.set(
+        row.map(value => value / length),
+        at,
+      )
+    else rows.set(before.subarray(at, at + width), at)
+  }
+  return rows
+}
+
+/** Vectors whose residuals the levels are made from. */
+const LEVEL_SAMPLE = 1 << 14
+
+/** (4, width): of each channel the means of the quarters of its residuals. */
+function levelsOf(vectors: Float32Array, centroids: Float32Array, codes: Int32Array, width: number): Float32Array {
+  const step = Math.max(1, Math.floor(codes.length / LEVEL_SAMPLE))
+  const sampled = Array.from({ length: Math.ceil(codes.length / step) }, (_, i) => i * step)
+  const levels = new Float32Array(4 * width)
+  for (let c = 0; c < width; c++) {
+    const residuals = Float64Array.from(
+      sampled,
+      i => vectors[i * width + c]! - centroids[codes[i]! * width + c]!,
+    ).sort()
+    for (let level = 0; level < 4; level++) {
+      const [from, to] = [level, level + 1].map(each => Math.floor((each * residuals.length) / 4))
+      const quarter = residuals.subarray(from, Math.max(to!, from! + 1))
+      levels[level * width + c] = quarter.length ? quarter.reduce((sum, value) => sum + value, 0) / quarter.length : 0
+    }
+  }
+  return levels
+}
+
+/** (T, ⌈width / 16⌉): the nearest level of each channel. */
+function packResiduals(
+  vectors: Float32Array,
+  { centroids, levels }: Codebook,
+  codes: Int32Array,
+  width: number,
+): Uint32Array {
+  const words = Math.ceil(width / 16)
+  const packed = new Uint32Array(codes.length * words)
+  // Levels rise: a residual is above as many bounds between them as its level's number
+  const bounds = Float32Array.from({ length: 3 * width }, (_, i) => (levels[i]! + levels[i + width]!) / 2)
+  for (let i = 0; i < codes.length; i++)
+    for (let c = 0; c < width; c++) {
+      const residual = vectors[i * width + c]! - centroids[codes[i]! * width + c]!
+      let level = 0
+      while (level < 3 && residual > bounds[level * width + c]!) level++
+      packed[i * words + (c >> 4)]! |= level << (2 * (c & 15))
+    }
+  return packed
+}
