@@ -101,21 +101,36 @@ function count(counter: Counter, texts: readonly string[]): boolean {
   return true
 }
 
-function drain({ module, memory, counts, form }: Counter, to: Map<string, number>): void {
+/** The words of each text, in its order. Holds them all: for texts that fit in memory. */
+export async function wordsOfTexts(texts: readonly string[], rules: WordRules, source: string): Promise<string[][]> {
+  for (let size = 17; ; size += 2) {
+    const counter = await startCounter(rules, size, source)
+    const { ids, offsets } = encodeTexts(counter, texts, Number.POSITIVE_INFINITY, false)
+    if (ids.includes(-1)) continue
+    const words = numberedWords(counter)
+    return texts.map((_, i) => Array.from(ids.subarray(offsets[i], offsets[i + 1]), id => words[id]!))
+  }
+}
+
+function drain(counter: Counter, to: Map<string, number>): void {
+  for (const [i, word] of numberedWords(counter).entries()) {
+    const count = counter.counts[i]!
+    // 0: of the chunk that had no room.
+    if (count > 0) to.set(word, (to.get(word) ?? 0) + count)
+  }
+}
+
+/** By number. */
+function numberedWords({ module, memory, form }: Counter): string[] {
   const words = module.countedWords()
   const ends = new Uint32Array(memory.buffer, module.countedEndsAt() >>> 0, words + 1)
   const bytes = new Uint8Array(memory.buffer, module.countedBytesAt() >>> 0, ends[words])
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-  const spell = (word: Uint8Array) => {
+  return Array.from({ length: words }, (_, i) => {
+    const word = bytes.subarray(ends[i], ends[i + 1])
     if (form !== 'bytes') return decoder.decode(word)
     let text = ''
     for (const byte of word) text += byteAlphabet[byte]!
     return text
-  }
-  for (let i = 0; i < words; i++) {
-    // Of the chunk that had no room.
-    if (counts[i] === 0) continue
-    const word = spell(bytes.subarray(ends[i], ends[i + 1]))
-    to.set(word, (to.get(word) ?? 0) + counts[i]!)
-  }
+  })
 }
