@@ -4,7 +4,7 @@ import { exists, join, makeFolder } from '../runtime/files.js'
 import { writeFile } from '../runtime/write.js'
 import { type TokenizerTraining, trainTokenizer } from '../text/trained-tokenizer.js'
 import { usageError } from './errors.js'
-import { openProgress } from './options.js'
+import { openProgress, sayWaiting } from './options.js'
 import { dataFolder, inputFile } from './paths.js'
 
 export interface TrainOptions {
@@ -36,6 +36,7 @@ export async function trainTokenizerFiles(options: TrainOptions): Promise<void> 
   if (await exists(join(out, 'tokenizer.json')))
     throw usageError(`${out} holds a tokenizer.json; name another folder with --out, or remove it`)
   const progress = openProgress(options.quiet)
+  sayWaiting(train, progress)
   const limitAlphabet = options.limitAlphabet ?? (kind === 'wordpiece' ? ALPHABET : undefined)
   const started = performance.now()
   let count = 0
