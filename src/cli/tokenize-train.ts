@@ -53,6 +53,8 @@ export async function trainTokenizerFiles(options: TrainOptions): Promise<void> 
     ...(continuingPrefix !== undefined && { continuingPrefix }),
     ...(special && { special }),
   })
+  if (trained.words === 0)
+    throw new Error(`${train} holds no words: ${count} texts were read, and nothing can be learned from them`)
   await makeFolder(out)
   for (const [name, bytes] of Object.entries(await trained.tokenizer.files())) await writeFile(join(out, name), bytes)
   const result = {

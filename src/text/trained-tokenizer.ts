@@ -50,7 +50,7 @@ export async function trainTokenizer(
   const own = kind === 'bpe' ? byteAlphabet : []
   const trained = await trainVocabulary(counts, {
     ...settings,
-    special: [...SPECIALS[kind], ...(settings.special ?? [])],
+    special: specialsOf(settings),
     initialAlphabet: [...own, ...(settings.initialAlphabet ?? [])],
     continuingPrefix: kind === 'wordpiece' ? continuingPrefix : '',
   })
@@ -79,14 +79,19 @@ const rulesOf = ({ kind, lowerCase = true }: TokenizerTraining): WordRules =>
     ? { normalizer: bertNormalizer(lowerCase), pre_tokenizer: { type: 'BertPreTokenizer' } }
     : { normalizer: null, pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false } }
 
+/** Each once, whether named again or not. */
+const specialsOf = ({ kind, special = [] }: TokenizerTraining): string[] => [
+  ...new Set([...SPECIALS[kind], ...special]),
+]
+
 const vocabOf = ({ tokens }: TrainedVocabulary) => vocabularyJson(tokens, 'the trained vocabulary')
 
 function wordPiece(trained: TrainedVocabulary, settings: TokenizerTraining): unknown {
-  const { lowerCase = true, continuingPrefix = '##', special = [] } = settings
+  const { lowerCase = true, continuingPrefix = '##' } = settings
   const vocab = vocabOf(trained)
   return wordPieceJson({
     vocab,
-    added: [...SPECIALS.wordpiece, ...special].map(token => specialToken(vocab[token]!, token)),
+    added: specialsOf(settings).map(token => specialToken(vocab[token]!, token)),
     names: { cls: bertName('cls'), sep: bertName('sep'), unk: bertName('unk') },
     cleanText: true,
     chineseCharacters: true,

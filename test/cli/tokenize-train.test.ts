@@ -15,7 +15,13 @@ test('both kinds: a folder that loads, and reads its texts', async () => {
   for (const kind of ['wordpiece', 'bpe']) {
     const out = join(temporaryFolder(), 'tokenizer')
     const words = ['tokenize', '--train', texts, '--kind', kind, '--out', out, '--vocabulary-size', '300']
-    const { code, stdout, stderr } = await attempt(...words, '--special', '[Q]', '--json')
+    const { code, stdout, stderr } = await attempt(
+      ...words,
+      '--special',
+      '[Q]',
+      kind === 'bpe' ? '<s>' : '[CLS]',
+      '--json',
+    )
     assert.is(code, 0, stderr)
     const result = JSON.parse(stdout) as Record<string, unknown>
     assert.equal([result.kind, result.texts, result.folder], [kind, 2, out])
@@ -72,6 +78,10 @@ test('wrong command lines are told what is missing', async () => {
     small.stderr,
     /a vocabulary of 9 tokens cannot hold the 5 special tokens and the characters of the texts/,
   )
+  writeFileSync(join(folder, 'empty.txt'), '\n')
+  const empty = await attempt('tokenize', '--train', join(folder, 'empty.txt'), '--out', out)
+  assert.is(empty.code, 1)
+  assert.match(empty.stderr, /empty\.txt holds no words: 1 texts were read/)
   assert.not(existsSync(out))
 })
 
