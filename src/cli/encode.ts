@@ -8,7 +8,7 @@ import { encoderWidth } from '../model/encoder.js'
 import { type PoolingMode, supportedPooling } from '../model/sentence-transformers.js'
 import { createSequenceEncoder, createTokenEncoder, type SequenceEncoder } from '../retrieve/encode.js'
 import type { OpenedBackend } from '../run/backend.js'
-import { packTexts, placeModel, type UnhashedSource } from '../run/model.js'
+import { endedTokenizer, packTexts, placeModel, type UnhashedSource } from '../run/model.js'
 import { openNamedModelUnhashed } from '../run/named-model.js'
 import { checkWritable, writeFileWith } from '../runtime/write.js'
 import { loadTokenizer } from '../text/tokenizer.js'
@@ -158,7 +158,10 @@ async function packer(source: UnhashedSource, options: EncodeOptions): Promise<P
   const prompt = options.prompt ?? (defaultPromptName ? (prompts[defaultPromptName] ?? '') : '')
   const folder = source.folder ?? options.model
   // Ids need none: the folder may lack one.
-  const tokenizer = await loadTokenizer(folder).catch((error: Error) => error)
+  const pooling = options.pooling && options.pooling !== 'none' ? [options.pooling] : settings.pooling
+  const tokenizer = await loadTokenizer(folder)
+    .then(each => endedTokenizer(each, { pooling }, folder, source.weights.config))
+    .catch((error: Error) => error)
   return lines => {
     if (lines.ids.length > 0) return packIds(lines, source.weights.config)
     if (tokenizer instanceof Error) throw tokenizer

@@ -177,6 +177,7 @@ export const decoders: Readonly<Record<string, FamilyReader>> = {
 /** The model with every token seeing those after it too, as a decoder that becomes an encoder may (BehnamGhader et al. 2024, arXiv:2404.05961). */
 export const bothWays = (config: ModelConfig): ModelConfig => ({
   ...config,
+  raw: { ...config.raw, is_causal: false },
   attention: config.attention.map(({ after, ...layer }) => ({
     ...layer,
     ...(layer.before !== undefined && { after: layer.before }),

@@ -4,6 +4,7 @@
 // Keys keep their TOML spelling in the record, so that a message, a recipe and the code say the same word.
 import * as v from 'valibot'
 import { parseMeasure } from '../evaluate/measures.js'
+import { supportedPooling } from '../model/sentence-transformers.js'
 import { lossKinds } from '../train/contrastive-loss.js'
 
 const LARGEST = Number.MAX_SAFE_INTEGER
@@ -83,7 +84,9 @@ const model = v.strictObject({
   /** Folder with the tokenizer's files, for a random model; default: a vocabulary made from the training texts. */
   tokenizer: v.optional(text('a folder with tokenizer files')),
   /** Default: as the model's folder says; mean for a random model. */
-  pooling: v.optional(choice(['mean', 'cls'])),
+  pooling: v.optional(choice([...supportedPooling])),
+  /** Of a decoder: every token sees those after it too, not only those before it; default: as its config.json says. */
+  bidirectional: v.optional(flag()),
   /** Tokens a text is cut to, special tokens included; default 256, or max_positions of a random model where that is less. */
   max_length: v.optional(integer(3)),
   /** Whether vectors are scaled to length 1; default: as train.similarity says, else the model's folder; true for a random model. */
@@ -206,6 +209,8 @@ const train = v.strictObject({
   epsilon: v.optional(above(0), 1e-8),
   /** Largest norm of all gradients together; inf: no clipping. */
   clip: v.optional(above(0), 1),
+  /** Layers are run again in the backward pass: what they make is not kept, which takes less memory and a third more time. */
+  recompute: v.optional(flag()),
   /** For all the model's dropouts; default: as the model's config.json says. */
   dropout: v.optional(probability()),
   /** Leaves out the incomplete batch at the end of an epoch. */

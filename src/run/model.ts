@@ -4,6 +4,7 @@ import type { Backend } from '../backend/backend.js'
 import { hashLines } from '../data/fingerprint.js'
 import { asObject, type JsonObject, parseStrictJson } from '../data/json.js'
 import type { PackedBatch } from '../model/batch.js'
+import type { ModelConfig } from '../model/config.js'
 import { openModelFolder } from '../model/folder.js'
 import { type LoadedEncoder, type LoadOptions, loadEncoder, type Method, type WeightSource } from '../model/load.js'
 import { type Adapter, adaptedTensor, readAdapter } from '../model/peft.js'
@@ -11,6 +12,7 @@ import { writeAdapter } from '../model/peft-writing.js'
 import type { SentenceSettings } from '../model/sentence-transformers.js'
 import { writeModelFolder } from '../model/writing.js'
 import { exists, hashFile, isAbsolute, isFolder, join, readText, resolve } from '../runtime/files.js'
+import { withEnd } from '../text/ending.js'
 import { loadTokenizer, type Tokenizer } from '../text/tokenizer.js'
 
 /** Where a model's parts come from, before anything is in a backend. */
@@ -26,6 +28,8 @@ export interface ModelSource {
   readonly folder?: string
   /** What an adapter names as its base; default: the folder's path. */
   readonly base?: { readonly name: string; readonly revision: string }
+  /** The config is not the folder's: an adapter alone would load onto another model than it was trained on. */
+  readonly altered?: boolean
   /** sha-256 over weights and adapter, hexadecimal; names the model in fingerprints. */
   readonly hash: string
   close(): Promise<void>
@@ -73,7 +77,9 @@ export async function openModelUnhashed(path: string, options: OpenModelOptions 
       const weights = await folder.weightsHash()
       return adapter ? hashLines([weights, await hashFile(join(path, 'adapter_model.safetensors'))]) : weights
     }
-    const tokenizer = options.tokenizer === false ? undefined : await loadTokenizer(base)
+    const { settings, config } = folder
+    const tokenizer =
+      options.tokenizer === false ? undefined : await endedTokenizer(await loadTokenizer(base), settings, base, config)
     return {
       name: path,
       weights: folder,
@@ -88,6 +94,21 @@ export async function openModelUnhashed(path: string, options: OpenModelOptions 
     await folder.close()
     throw error
   }
+}
+
+/**
+ * Where the last token makes the vector, an end token stands behind every text. A sentence-transformers folder's tokenizer says itself how
+ * texts end, and is taken as it is.
+ */
+export async function endedTokenizer(
+  tokenizer: Tokenizer,
+  { pooling }: Pick<SentenceSettings, 'pooling'>,
+  folder: string,
+  { raw }: Pick<ModelConfig, 'raw'>,
+): Promise<Tokenizer> {
+  if (!pooling.includes('lasttoken') || (await exists(join(folder, 'modules.json')))) return tokenizer
+  const id = Array.isArray(raw.eos_token_id) ? raw.eos_token_id[0] : raw.eos_token_id
+  return withEnd(tokenizer, folder, typeof id === 'number' ? id : undefined)
 }
 
 /** The base model of an adapter: relative paths count from the adapter's folder, then from the working directory. */
@@ -126,7 +147,7 @@ export async function saveModel(
   const adapter = await loaded.readAdapter()
   const { encoder } = loaded
   const settings: SentenceSettings = { ...source.settings, pooling: encoder.pooling, normalize: encoder.normalize }
-  if (adapter && source.folder) {
+  if (adapter && source.folder && !source.altered) {
     const { name: baseModel, revision } = source.base ?? { name: resolve(source.folder), revision: null }
     const base = { ...adapter, baseModel, raw: { ...adapter.raw, revision } }
     const tokenizer = source.tokenizer ? await source.tokenizer.files() : {}

@@ -5,13 +5,14 @@ import { hashLines } from '../data/fingerprint.js'
 import { loadPairs } from '../data/pairs.js'
 import type { FetchOptions } from '../hub/model.js'
 import { parseConfig } from '../model/config.js'
+import { bothWays } from '../model/decoders.js'
 import { randomSource } from '../model/load.js'
 import { plainSettings, type Similarity } from '../model/sentence-transformers.js'
 import { type Problem, recipeError } from '../recipe/problems.js'
 import type { Recipe, TestSettings } from '../recipe/schema.js'
 import { createWordPieceTokenizer, loadTokenizer, type Tokenizer } from '../text/tokenizer.js'
 import { makeVocabulary } from '../text/vocabulary.js'
-import type { ModelSource } from './model.js'
+import { endedTokenizer, type ModelSource } from './model.js'
 import { openNamedModel } from './named-model.js'
 
 export interface RecipeData {
@@ -52,17 +53,29 @@ export async function openRecipeModel(
     await source.close()
     throw recipeError(`recipe ${recipe.name}`, tooLong)
   }
+  const settings = {
+    ...source.settings,
+    ...(model.pooling && { pooling: [model.pooling] }),
+    ...(model.normalize !== undefined && { normalize: model.normalize }),
+    ...(recipe.train && trainedSimilarity(recipe.train.similarity)),
+    maxLength: model.max_length,
+  }
+  const { tokenizer, folder } = source
+  const { config } = source.weights
+  const ended = tokenizer && folder ? await endedTokenizer(tokenizer, settings, folder, config) : tokenizer
   return {
     ...source,
-    settings: {
-      ...source.settings,
-      ...(model.pooling && { pooling: [model.pooling] }),
-      ...(model.normalize !== undefined && { normalize: model.normalize }),
-      ...(recipe.train && trainedSimilarity(recipe.train.similarity)),
-      maxLength: model.max_length,
-    },
+    settings,
+    ...(model.bidirectional && (await bidirectional(source))),
+    ...(ended && { tokenizer: ended }),
   }
 }
+
+const bidirectional = async ({ weights, hash }: ModelSource) => ({
+  weights: { ...weights, config: bothWays(weights.config) },
+  altered: true,
+  hash: await hashLines([hash, 'bidirectional']),
+})
 
 /** What is trained is also what is scored and saved. */
 const trainedSimilarity = (similarity: Similarity) => ({ similarity, normalize: similarity === 'cosine' })

@@ -6,6 +6,7 @@ import { expandPairs, loadPairs, sentencePairs, type TrainingPair } from '../dat
 import { sampleStream } from '../data/sampling-reservoir.js'
 import { checkSequences, joinBatches } from '../model/batch.js'
 import { type LoadedEncoder, type Method, newAdapter } from '../model/load.js'
+import type { MemoryPlan } from '../model/placement.js'
 import type { LoraSettings, TrainSettings } from '../recipe/schema.js'
 import { baseName } from '../runtime/files.js'
 import type { Tokenizer } from '../text/tokenizer.js'
@@ -219,6 +220,8 @@ export interface TrainHooks extends Pick<LoopHooks, 'onStep' | 'signal'> {
   readonly checkpoint?: string
   /** Goes on from the checkpoint. */
   readonly resume?: boolean
+  /** Told what will lie where, before the model is loaded. */
+  readonly onPlan?: (plan: MemoryPlan) => void
   /** Called with the step to start from. */
   readonly onStart?: (info: {
     readonly step: number
@@ -243,7 +246,12 @@ export async function trainModel(
   const settings = loopSettings(train, pairs.examples.length, seed, order)
   const method = methodOf(source, train, lora, seed)
   const normalize = train.similarity === 'cosine'
-  const loaded = await placeModel(backend, source, method, { decayBiasAndNorm: train.decay_bias_and_norm, normalize })
+  const loaded = await placeModel(backend, source, method, {
+    decayBiasAndNorm: train.decay_bias_and_norm,
+    normalize,
+    ...(train.recompute && { recompute: true }),
+    ...(hooks.onPlan && { onPlan: hooks.onPlan }),
+  })
   const trainable = loaded.trainable!
   const step: ContrastiveSettings = {
     query: loaded.encoder,

@@ -1,5 +1,6 @@
 // The trainings of a run: the recipe's own and its variants, each trained (or resumed), saved, scored, and marked as done.
 import type { Backend } from '../backend/backend.js'
+import { describeMemory } from '../model/placement.js'
 import type { Recipe } from '../recipe/schema.js'
 import { exists, openLog, readJson, readLines, removeFile } from '../runtime/files.js'
 import { removeLeftovers, writeFile } from '../runtime/write.js'
@@ -133,6 +134,7 @@ async function train(
             return all.reduce((sum, { scores }) => sum + scores[metric]!, 0) / all.length
           },
         }),
+      onPlan: plan => hooks.say?.(`memory: ${describeMemory(plan)}`),
       async onStart(start) {
         first = start.step
         total = start.steps
