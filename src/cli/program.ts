@@ -5,6 +5,7 @@ import { benchCommand } from './bench.js'
 import { encodeCommand } from './encode.js'
 import { exitCode, formatError } from './errors.js'
 import { evalCommand } from './eval.js'
+import { exportCommand } from './export.js'
 import { infoCommand } from './info.js'
 import { outputColumns } from './options.js'
 import { eraseBar } from './progress.js'
@@ -21,6 +22,7 @@ const commands = [
   searchCommand,
   evalCommand,
   tokenizeCommand,
+  exportCommand,
   benchCommand,
   infoCommand,
 ]
