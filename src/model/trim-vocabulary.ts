@@ -1,7 +1,7 @@
 // A vocabulary cut down to the tokens that occur in given texts, and tokenizer.json with it: the same texts get the same tokens under smaller ids.
 // Kept are: what the texts are cut into, added tokens, whatever the template puts around a text, a BPE's parts of kept tokens and its single bytes,
-// and a Unigram's least likely token (by which unknown characters are scored). The texts are tokenized again to be sure; where one comes out
-// otherwise, every token that occurs in it as a piece of text is kept too, with which it cannot.
+// and a Unigram's least likely token (by which unknown characters are scored). The texts are tokenized again to be sure; for those that come out
+// otherwise, all that merges can make their tokens of is kept too, and then every token that occurs in them as a piece of text.
 import { asObject, isObject, type JsonObject, jsonText, parseStrictJson } from '../data/json.js'
 import { type Tokenizer, tokenizerFromFiles } from '../text/tokenizer.js'
 
@@ -24,17 +24,27 @@ function vocabularyOf(model: JsonObject): Vocabulary {
 const partsOf = (merge: unknown): readonly string[] =>
   typeof merge === 'string' ? merge.split(' ') : (merge as string[])
 
-/** All that merges may make a BPE's tokens of, down to single characters: every merge that a text goes through is among those that are left. */
-function addParts(kept: Set<number>, model: JsonObject, vocabulary: Vocabulary): void {
-  if (!Array.isArray(model.merges)) return
+/** For each of a BPE's tokens, what it is made of, down to single characters: by its first merge, or by all. */
+function mergeParts(
+  model: JsonObject,
+  vocabulary: Vocabulary,
+  everyMerge: boolean,
+): ReadonlyMap<number, readonly number[]> {
   const made = new Map<number, number[]>()
-  for (const merge of model.merges) {
+  for (const merge of Array.isArray(model.merges) ? model.merges : []) {
     const [left, right] = partsOf(merge)
     const id = vocabulary.get(`${left}${right}`)!
-    made.set(id, [...(made.get(id) ?? []), vocabulary.get(left!)!, vocabulary.get(right!)!])
+    const before = made.get(id)
+    if (!before || everyMerge) made.set(id, [...(before ?? []), vocabulary.get(left!)!, vocabulary.get(right!)!])
   }
+  return made
+}
+
+function addParts(kept: Set<number>, tokens: Iterable<number>, parts: ReadonlyMap<number, readonly number[]>): void {
+  const found = new Set(tokens)
   // A set goes on with what is added to it.
-  for (const id of kept) for (const part of made.get(id) ?? []) kept.add(part)
+  for (const id of found) for (const part of parts.get(id) ?? []) found.add(part)
+  for (const id of found) kept.add(id)
 }
 
 function addAlways(kept: Set<number>, json: JsonObject, model: JsonObject, vocabulary: Vocabulary): void {
@@ -160,8 +170,8 @@ export async function trimVocabulary(
   const special = Object.values(tokenizer.special).filter(id => id !== undefined)
   const kept = new Set([...ids, ...templateIds(tokenizer), ...special, ...alsoKept])
   addAlways(kept, json, model, vocabulary)
+  addParts(kept, kept, mergeParts(model, vocabulary, false))
   for (let attempt = 0; ; attempt++) {
-    addParts(kept, model, vocabulary)
     const order = Int32Array.from(kept).sort()
     const newId = new Map([...order].map((id, place) => [id, place]))
     const made = trimmedFiles(files, newId)
@@ -174,12 +184,19 @@ export async function trimVocabulary(
     }
     const others = texts.filter((_, i) => !same(i))
     if (others.length === 0) return { kept: order, files: made, tokenizer: trimmed }
-    if (attempt > 0)
+    const cut = others.map(text => tokenizer.encode([text]).ids)
+    if (attempt === 0) {
+      // Words that go through other merges than their tokens' first.
+      const all = mergeParts(model, vocabulary, true)
+      for (const own of cut) addParts(kept, own, all)
+      continue
+    }
+    if (attempt > 1)
       throw new Error(
         `the trimmed vocabulary cuts ${others.length} texts otherwise, the first of them ${JSON.stringify(others[0]!.slice(0, 80))}`,
       )
     const written = others.flatMap(text => [text, text.toLowerCase(), text.normalize('NFKC')])
-    const asTokens = others.map(text => Array.from(tokenizer.encode([text]).ids, id => tokenizer.tokenOf(id)).join(''))
+    const asTokens = cut.map(own => Array.from(own, id => tokenizer.tokenOf(id)).join(''))
     addPieces(kept, vocabulary, [...new Set([...written, ...asTokens].flatMap(text => [text, ...text.split(/\s+/)]))])
   }
 }
