@@ -36,9 +36,9 @@ const probe = await tokenizerFromFiles(
   'probe',
 )
 
-/** Whether a character is punctuation or a mark to this JavaScript but not to BERT's tokenizers, which know those of an older Unicode. */
+/** Whether a character is punctuation, a mark or a control character to this JavaScript but not to BERT's tokenizers, which know those of an older Unicode. */
 function isNewer(character: string): boolean {
-  if (!/[\p{P}\p{M}]/u.test(character)) return false
+  if (!/[\p{P}\p{M}\p{Cf}]/u.test(character)) return false
   const expected = /\p{P}/u.test(character) ? [0, 2, 0] : [1]
   return [...probe.encode([`x${character}x`]).ids].join() !== expected.join()
 }
@@ -65,7 +65,7 @@ const reasons: readonly { readonly reason: string; fits(difference: Difference):
     fits: ({ text }) => /\p{Cn}/u.test(text),
   },
   {
-    reason: "punctuation and marks newer than the Rust library's tables for BERT",
+    reason: "punctuation, marks and control characters newer than the Rust library's tables for BERT",
     fits: ({ text, family }) => has('normalizer', 'BertNormalizer')(family) && [...text].some(isNewer),
   },
 ]
