@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import binaryen from 'binaryen'
 import { buildSync } from 'esbuild'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -30,6 +31,16 @@ if (stale('build/shaders.ts', ['scripts/assets.mjs', 'shaders', ...shaderFiles])
       `  ${JSON.stringify(path.slice('shaders/'.length, -'.wgsl'.length))}: ${JSON.stringify(readFileSync(path, 'utf8'))},`,
   )
   write('build/shaders.ts', `export const shaders: Readonly<Record<string, string>> = {\n${entries.join('\n')}\n}\n`)
+}
+
+/** Exports every variable of a module, as g0, g1, …: with them and its memory an instance can be made anew on another thread, as it is. */
+function openState(bytes) {
+  const module = binaryen.readBinary(bytes)
+  for (let i = 0; i < module.getNumGlobals(); i++) {
+    const { name, mutable } = binaryen.getGlobalInfo(module.getGlobalByIndex(i))
+    if (mutable) module.addGlobalExport(name, `g${i}`)
+  }
+  return Buffer.from(module.emitBinary())
 }
 
 const shared = filesUnder('assembly').filter(path => path.endsWith('.ts'))
@@ -59,14 +70,21 @@ for (const target of ['kernels', 'kernels-relaxed', 'text', 'sampling', 'trainin
   )
   renameSync(wasm, `build/${target}.wasm`)
   renameSync(wasm.replace('.wasm', '.wat'), `build/${target}.wat`)
-  write(output, `export const ${folder}Module = '${readFileSync(`build/${target}.wasm`).toString('base64')}'\n`)
+  const bytes = readFileSync(`build/${target}.wasm`)
+  write(
+    output,
+    `export const ${folder}Module = '${(target === 'text' ? openState(bytes) : bytes).toString('base64')}'\n`,
+  )
 }
 
-// What a worker thread runs, in one piece: a source text needs no file to be found, whatever bundles this package.
-const threadFiles = ['thread.ts', 'team.ts'].map(name => join('src', 'backend', 'wasm', name))
-if (stale('build/thread.ts', ['scripts/assets.mjs', ...threadFiles])) {
+// What worker threads run, each in one piece: a source text needs no file to be found, whatever bundles this package.
+for (const [output, name, files] of [
+  ['build/thread.ts', 'threadSource', ['src/backend/wasm/thread.ts', 'src/backend/wasm/team.ts']],
+  ['build/text-thread.ts', 'textThreadSource', ['src/text/thread.ts', 'src/text/mailbox.ts']],
+]) {
+  if (!stale(output, ['scripts/assets.mjs', ...files])) continue
   const bundle = buildSync({
-    entryPoints: [threadFiles[0]],
+    entryPoints: [files[0]],
     bundle: true,
     minify: true,
     write: false,
@@ -74,5 +92,5 @@ if (stale('build/thread.ts', ['scripts/assets.mjs', ...threadFiles])) {
     globalName: 'thread',
     target: 'es2022',
   })
-  write('build/thread.ts', `export const threadSource = ${JSON.stringify(bundle.outputFiles[0].text)}\n`)
+  write(output, `export const ${name} = ${JSON.stringify(bundle.outputFiles[0].text)}\n`)
 }

@@ -1,7 +1,7 @@
 // Added tokens ([CLS], [MASK], …) are cut out of the text before anything else sees it: the leftmost first, of those
 // the longest. Those marked "normalized" are looked for in the normalised text instead. A value is eight times the id,
 // plus the token's flags.
-import { normalizeCharacter, normalizedEnd, normalizedStart, normalizeText, strippedBytes } from './normalizers'
+import { beginsReplaced, normalizeCharacter, normalizedEnd, normalizedStart, normalizeText, strippedBytes } from './normalizers'
 import { normalize, splitNormalized } from './normalize'
 import { preTokenize, setFirst } from './pretokenize'
 import { scan } from './scan'
@@ -119,7 +119,7 @@ function pieceToIds(start: usize, end: usize, bit: u32, work: usize, first: bool
   }
   const size = first && asksFirst ? sizeOfFirst(start) : 0
   normalizeText(start, end, going)
-  setFirst(normalizedStart, size > strippedBytes ? size - strippedBytes : 0)
+  setFirst(normalizedStart, size > strippedBytes && !beginsReplaced ? size - strippedBytes : 0)
   if (hasNormalized) toIdsFrom(normalizedStart, normalizedEnd, 2, 0, false, false)
   else preTokenize(normalizedStart, normalizedEnd)
 }

@@ -55,6 +55,12 @@ export let normalizedEnd: usize = 0
 /** Bytes that were stripped from its beginning. */
 export let strippedBytes: usize = 0
 
+/**
+ * The text begins with what has replaced more than one character. To the reference library that stands where the last of them stood, so that the text's
+ * beginning is not at hand.
+ */
+export let beginsReplaced: bool = false
+
 /** A character alone is not stripped: it has neighbours. */
 let alone: bool = false
 
@@ -73,6 +79,7 @@ export function normalizeCharacter(start: usize, bytes: u32): void {
 export function normalizeText(start: usize, end: usize, going: bool): void {
   let to = firstBuffer
   strippedBytes = 0
+  beginsReplaced = false
   for (let stage: u32 = 0; stage < stageCount && start < end; stage++) {
     const at = stages + <usize>stage * 20
     const kind = load<u32>(at)
@@ -149,6 +156,10 @@ function replace(at: usize, start: usize, end: usize, to: usize): usize {
   let changed = false
   for (let p = start; p < end; ) {
     if (load<u8>(p) == first && p + bytes <= end && memory.compare(p, what, bytes) == 0) {
+      if (p == start) {
+        decode(p)
+        if (decoded < bytes) beginsReplaced = true
+      }
       to = put(at, to)
       p += bytes
       changed = true
@@ -169,6 +180,7 @@ function replaceSpaces(at: usize, start: usize, end: usize, to: usize): usize {
   for (let p = start; p < end; ) {
     const byte = load<u8>(p)
     if (byte == 0x20 && p + 1 < end && load<u8>(p, 1) == 0x20) {
+      if (p == start) beginsReplaced = true
       while (p < end && load<u8>(p) == 0x20) p++
       to = put(at, to)
       changed = true

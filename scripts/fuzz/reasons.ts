@@ -65,6 +65,11 @@ const reasons: readonly { readonly reason: string; fits(difference: Difference):
     fits: ({ text }) => /\p{Cn}/u.test(text),
   },
   {
+    reason: "marks newer than the Rust library's tables, which leave them where they stand",
+    fits: ({ text, family }) =>
+      (has('normalizer', 'NFC')(family) || has('normalizer', 'NFKC')(family)) && /\p{M}\p{M}/u.test(text),
+  },
+  {
     reason: "punctuation, marks and control characters newer than the Rust library's tables for BERT",
     fits: ({ text, family }) => has('normalizer', 'BertNormalizer')(family) && [...text].some(isNewer),
   },

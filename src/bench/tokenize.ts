@@ -3,6 +3,7 @@
 import { holdsCorpus, loadDocuments } from '../data/collection.js'
 import { processorName, temporaryFolder } from '../runtime/child.js'
 import { isFolder, join, listFolder, packageFolder } from '../runtime/files.js'
+import { whyNotShared } from '../runtime/workers.js'
 import { writeFile } from '../runtime/write.js'
 import type { PackedIds } from '../text/blocks.js'
 import { createWordPieceTokenizer, loadTokenizer, type Tokenizer } from '../text/tokenizer.js'
@@ -10,7 +11,7 @@ import { makeVocabulary } from '../text/vocabulary.js'
 import { commit } from '../version.js'
 import { type Peer, type PeerOptions, withPeers } from './peers.js'
 import { readFloats } from './products.js'
-import { type Report, ratesOf, rowBeside } from './row.js'
+import { type BenchRow, type Report, ratesOf, rowBeside } from './row.js'
 import { milliseconds, takeTurns, timeCalls } from './timing.js'
 import { wrongTexts } from './tokenize-checks.js'
 
@@ -60,6 +61,7 @@ export async function benchTokenize(
     note: `${model ?? 'a vocabulary'} on ${data.length > 0 ? data.join(', ') : 'the passages of the package, repeated'}`,
   }
   report({ ...row, milliseconds: time, ...ratesOf(work, time) })
+  await timeThreads(tokenizer, texts, packed, rounds, row, report)
   if (!folder) return
   const files = await temporaryFolder()
   await writeRequest(files, tokenizer, texts)
@@ -68,6 +70,39 @@ export async function benchTokenize(
     const turns = await takeTurns([() => milliseconds(encode), () => peer.time(0)], rounds)
     const error = { error: different / texts.length, tolerance: peer.name.startsWith('@huggingface') ? SIGMAS : 0 }
     report(rowBeside(row, peer, turns, error, work))
+  })
+}
+
+/** Two threads beside one, in turns: the same ids, and how much sooner. */
+async function timeThreads(
+  tokenizer: Tokenizer,
+  texts: readonly string[],
+  { ids, offsets }: PackedIds,
+  rounds: number,
+  row: Omit<BenchRow, 'milliseconds'>,
+  report: Report,
+): Promise<void> {
+  if (whyNotShared()) return
+  const encode = async () => void tokenizer.encode(texts)
+  const on = async (threads: number) => {
+    await tokenizer.setThreads(threads)
+    await encode()
+    return milliseconds(encode)
+  }
+  await tokenizer.setThreads(2)
+  const together = tokenizer.encode(texts)
+  const differs = (a: Int32Array, b: Int32Array) => a.length !== b.length || a.some((value, i) => value !== b[i])
+  const wrong = differs(together.ids, ids) || differs(together.offsets, offsets)
+  const { medians } = await takeTurns([() => on(2), () => on(1)], rounds)
+  const [two, one] = [medians[0]!, medians[1]!]
+  report({
+    ...row,
+    variant: 'wasm, 2 threads',
+    threads: 2,
+    verified: row.verified && !wrong,
+    milliseconds: two,
+    ...ratesOf({ tokens: ids.length }, two),
+    note: `${(one / two).toFixed(2)} × one thread`,
   })
 }
 

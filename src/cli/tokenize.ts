@@ -3,6 +3,7 @@ import { Command, Option } from 'commander'
 import { excerpt } from '../data/jsonl.js'
 import { modelFolder } from '../run/named-model.js'
 import { readLines } from '../runtime/files.js'
+import { coreCount } from '../runtime/workers.js'
 import { loadTokenizer } from '../text/tokenizer.js'
 import { tokenizerKinds } from '../text/trained-tokenizer.js'
 import { usageError } from './errors.js'
@@ -86,7 +87,10 @@ async function tokenizeLines(model: string, { maxLength, input: asked, quiet }: 
     number++
     if (line.trim() === '') continue
     block.push(parseText(line, `${input === '-' ? 'standard input' : input}:${number}`))
-    if (block.length === BLOCK) await flush()
+    if (block.length < BLOCK) continue
+    // Not for a few lines: threads take as long to start as those take.
+    if (number === BLOCK) await tokenizer.setThreads(await coreCount())
+    await flush()
   }
   await flush()
 }

@@ -33,6 +33,7 @@ export interface TextModule {
     unknown: number,
   ): void
   byteIdsAt(): number
+  workspace(): number
   spaceBehindAt(): number
   reserve(bytes: number): number
   setUpPrecompiled(units: number, replacements: number): void
@@ -66,7 +67,7 @@ export interface Instance {
 const BLOCK_BYTES = 1 << 18
 const BLOCK_TEXTS = 1 << 12
 // More than any text has ids.
-const UNLIMITED = 0xffffffff
+export const UNLIMITED = 0xffffffff
 
 const encoder = new TextEncoder()
 
@@ -86,26 +87,45 @@ export function utf8Length(text: string, start: number, end: number): number {
 }
 
 /** Ids that grow as blocks come in. */
-interface Collected {
+export interface Collected {
   ids: Int32Array
   length: number
 }
 
-function collect(to: Collected, { module, memory }: Instance, count: number): void {
-  const needed = to.length + count
+const collect = (to: Collected, { module, memory }: Instance, count: number): void =>
+  appendIds(to, new Int32Array(memory.buffer, module.idsAt() >>> 0, count))
+
+export function appendIds(to: Collected, ids: Int32Array): void {
+  const needed = to.length + ids.length
   if (needed > 0x7fffffff) throw new Error(`more than ${0x7fffffff} tokens in one call: encode fewer texts at a time`)
   if (needed > to.ids.length) {
     const larger = new Int32Array(Math.min(Math.max(needed, Math.ceil(to.ids.length * 1.5)), 0x7fffffff))
     larger.set(to.ids.subarray(0, to.length))
     to.ids = larger
   }
-  to.ids.set(new Int32Array(memory.buffer, module.idsAt() >>> 0, count), to.length)
+  to.ids.set(ids, to.length)
   to.length = needed
 }
 
+/** Room for the ids of texts, nearly always enough: memory that is never written to costs nothing. */
+export function roomForIds(texts: readonly string[]): Collected {
+  const characters = texts.reduce((sum, text) => sum + text.length, 0)
+  return { ids: new Int32Array(Math.min(Math.ceil(characters / 2) + 8 * texts.length + 64, MOST_ROOM)), length: 0 }
+}
+
+const MOST_ROOM = 1 << 26
+/** Ids that are copied rather than kept together with the room that they do not need. */
+const FEW_IDS = 1 << 16
+
+export const packed = ({ ids, length }: Collected, offsets: Int32Array, truncated: number): PackedIds => ({
+  ids: length < FEW_IDS ? ids.slice(0, length) : ids.subarray(0, length),
+  offsets,
+  truncated,
+})
+
 export function encodeTexts(engine: Instance, texts: readonly string[], limit: number, special: boolean): PackedIds {
   const offsets = new Int32Array(texts.length + 1)
-  const to: Collected = { ids: new Int32Array(Math.min(8 * texts.length + 1024, 1 << 24)), length: 0 }
+  const to = roomForIds(texts)
   let truncated = 0
   for (let i = 0; i < texts.length; ) {
     const first = to.length
@@ -124,7 +144,7 @@ export function encodeTexts(engine: Instance, texts: readonly string[], limit: n
     truncated += engine.module.cutTexts()
     i += taken
   }
-  return { ids: to.ids.slice(0, to.length), offsets, truncated }
+  return packed(to, offsets, truncated)
 }
 
 /** Writes texts, from number `first` on, as many as fit. */

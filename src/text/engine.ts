@@ -3,6 +3,7 @@ import { textModule } from '../../build/text.js'
 import { moduleBytes } from '../backend/module-bytes.js'
 import { encodeTexts, type Instance, noMemory, type PackedIds, type TextModule, utf8Length } from './blocks.js'
 import { cutsAtSpaces as bpeCutsAtSpaces, bytesBeforeSpaces, lookedUp, putBpe } from './bpe.js'
+import { type Crew, startCrew } from './crew.js'
 import { allTokens, checkAdded, type Definition } from './definition.js'
 import { type BytesOf, bytesOfTokens, type Host, META, writeToken } from './host.js'
 import { growthOf, putNormalizers } from './normalizers.js'
@@ -15,7 +16,12 @@ export interface Engine {
   readonly tokens: readonly (string | undefined)[]
   /** `limit`: ids of a text at most, special ones not counted. */
   encode(texts: readonly string[], limit: number, special: boolean): PackedIds
+  /** Has many texts encoded on so many threads, the calling one included, from now on; 1 ends the others. */
+  setThreads(size: number): Promise<void>
 }
+
+/** Fewer characters are done before another thread has begun. */
+const WORTH_SHARING = 1 << 19
 
 // The numbers of assembly/text/cache.ts.
 const models = { wordpiece: 0, bpe: 1, unigram: 2, wordlevel: 3 } as const
@@ -24,7 +30,9 @@ const models = { wordpiece: 0, bpe: 1, unigram: 2, wordlevel: 3 } as const
 export async function startEngine(definition: Definition, source: string): Promise<Engine> {
   checkAdded(definition, source)
   const memory = new WebAssembly.Memory({ initial: 16, maximum: 65536 })
-  const { instance } = await WebAssembly.instantiate(await moduleBytes(textModule), { env: { memory } })
+  const { instance, module: compiled } = await WebAssembly.instantiate(await moduleBytes(textModule), {
+    env: { memory },
+  })
   const module = instance.exports as unknown as TextModule
   const host = { module, memory }
   const stages = withWordStarts(definition)
@@ -43,10 +51,22 @@ export async function startEngine(definition: Definition, source: string): Promi
     }
   }
   const engine: Instance = { module, memory, before: before.length, cuts: cutsOf(definition, stages) }
+  const here: Crew['encode'] = (texts, limit, special) => encodeTexts(engine, texts, limit, special)
+  let crew: Crew | undefined
   return {
     tokens: tokensOf(definition, added),
-    encode: (texts, limit, special) => encodeTexts(engine, texts, limit, special),
+    encode: (texts, limit, special) => (crew && isMany(texts) ? crew.encode : here)(texts, limit, special),
+    async setThreads(size) {
+      crew?.close()
+      crew = await startCrew(engine, compiled, size, here)
+    },
   }
+}
+
+function isMany(texts: readonly string[]): boolean {
+  let characters = 0
+  for (let i = 0; i < texts.length && characters < WORTH_SHARING; i++) characters += texts[i]!.length
+  return characters >= WORTH_SHARING
 }
 
 /** BERT's normaliser, pre-tokeniser and WordPiece, which the module does in one. */

@@ -32,6 +32,11 @@ export interface Tokenizer {
   encode(texts: readonly string[], options?: EncodeOptions): PackedIds
   /** Pair i is (first[i], second[i]); the longer text is cut first. */
   encodePairs(first: readonly string[], second: readonly string[], options?: EncodeOptions): PackedPairs
+  /**
+   * Has large amounts of text encoded on so many threads from now on, this one included; 1 ends the others. The result is the same for any number.
+   * Nothing changes where memory cannot be shared with threads.
+   */
+  setThreads(threads: number): Promise<void>
   tokenOf(id: number): string
   /** Text with special tokens in; ids without a token are left out. */
   decode(ids: Iterable<number>): string
@@ -220,6 +225,11 @@ async function makeTokenizer(
       // Both as a whole: which of two long texts is the longer decides where an odd id goes.
       const whole = (texts: readonly string[]) => engine.encode(texts, Number.POSITIVE_INFINITY, false)
       return joinPairs(whole(first), whole(second), pieces, limit)
+    },
+    async setThreads(threads) {
+      if (!Number.isInteger(threads) || threads < 1)
+        throw new Error(`threads is ${threads}, expected an integer of at least 1`)
+      await engine.setThreads(threads)
     },
     tokenOf(id) {
       const token = tokens[id]

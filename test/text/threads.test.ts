@@ -1,0 +1,85 @@
+// Tokenizing on several threads: the ids, the ends of texts and what was cut are those of one thread, also where a worker is lost.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { createWordPieceTokenizer, type Tokenizer } from '../../src/text/tokenizer.js'
+import { bpe, tokenizerOf, wordLevel } from '../support/tokenizers.js'
+
+/** A few hundred characters to several blocks long, with empty ones and one that fits into no block. */
+function manyTexts(): string[] {
+  const words = ['the', 'cat', 'sat', 'über', '中文', '\u0000', '😀', 'unbelievably', "don't", '\ud800', '1,234', ' ']
+  let state = 5
+  const below = (limit: number) => {
+    state = (state * 48271) % 2147483647
+    return state % limit
+  }
+  const texts: string[] = []
+  for (let i = 0; i < 300; i++)
+    texts.push(Array.from({ length: below(i % 7 === 0 ? 3 : 400) }, () => words[below(words.length)]).join(' '))
+  texts.splice(3, 0, '', 'long '.repeat(60_000), '')
+  return [...texts, ...texts, ...texts, '']
+}
+
+const letters = [...'abcdefghijklmnopqrstuvwxyz']
+const tokenizers: readonly (() => Promise<Tokenizer>)[] = [
+  () =>
+    createWordPieceTokenizer({
+      vocabulary: [
+        '[PAD]',
+        '[UNK]',
+        '[CLS]',
+        '[SEP]',
+        'the',
+        'cat',
+        'sat',
+        'un',
+        ...letters,
+        ...letters.map(letter => `##${letter}`),
+      ],
+    }),
+  () => tokenizerOf({ pre_tokenizer: { type: 'Whitespace' }, model: wordLevel(['the', 'cat', 'sat', '😀']) }),
+  () =>
+    tokenizerOf({
+      normalizer: { type: 'NFKC' },
+      pre_tokenizer: { type: 'WhitespaceSplit' },
+      model: bpe(
+        'abcdefghijklmnopqrstuvwxyz',
+        [
+          ['t', 'h'],
+          ['th', 'e'],
+          ['a', 't'],
+        ],
+        { unk_token: '<unk>' },
+      ),
+    }),
+]
+
+const texts = manyTexts()
+
+test('the same ids for any number of threads, whole and cut', async () => {
+  for (const make of tokenizers) {
+    const tokenizer = await make()
+    const settings = [{}, { maxLength: 20 }, { addSpecialTokens: false }]
+    const expected = settings.map(options => tokenizer.encode(texts, options))
+    assert.ok(expected[1]!.truncated > 0 && expected[0]!.ids.length > 20_000)
+    for (const threads of [2, 3, 1]) {
+      await tokenizer.setThreads(threads)
+      for (const [i, options] of settings.entries()) {
+        const { ids, offsets, truncated } = tokenizer.encode(texts, options)
+        assert.is(Buffer.compare(Buffer.from(ids.slice().buffer), Buffer.from(expected[i]!.ids.slice().buffer)), 0)
+        assert.equal([...offsets], [...expected[i]!.offsets])
+        assert.is(truncated, expected[i]!.truncated)
+      }
+    }
+  }
+})
+
+test('a number of threads that is none is refused', async () => {
+  const tokenizer = await tokenizers[1]!()
+  for (const threads of [0, 1.5, -1])
+    await tokenizer.setThreads(threads).then(
+      () => assert.unreachable(),
+      (error: Error) => assert.match(error.message, /threads is .*, expected an integer of at least 1/),
+    )
+})
+
+test.run()
