@@ -82,14 +82,15 @@ async function tokenizeLines(model: string, { maxLength, input: asked, quiet }: 
     if (lines.length > 0 && !process.stdout.write(lines.join('')))
       await new Promise(resolve => process.stdout.once('drain', resolve))
   }
-  let number = 0
+  let [number, shared] = [0, false]
   for await (const line of readLines(input)) {
     number++
     if (line.trim() === '') continue
     block.push(parseText(line, `${input === '-' ? 'standard input' : input}:${number}`))
     if (block.length < BLOCK) continue
     // Not for a few lines: threads take as long to start as those take.
-    if (number === BLOCK) await tokenizer.setThreads(await coreCount())
+    if (!shared) await tokenizer.setThreads(await coreCount())
+    shared = true
     await flush()
   }
   await flush()

@@ -126,4 +126,21 @@ test('one behind the other', async () => {
   await wordsOf(sequence(), 'a b', ['a b'])
 })
 
+test('▁ before the first word only: not where the text begins with what stands for several characters', async () => {
+  const tokenizer = await tokenizerOf({
+    normalizer: {
+      type: 'Sequence',
+      normalizers: [
+        { type: 'Replace', pattern: { String: 'th' }, content: 'xyz' },
+        { type: 'Replace', pattern: { String: 'q' }, content: 'k' },
+      ],
+    },
+    pre_tokenizer: { type: 'Metaspace', replacement: '\u2581', prepend_scheme: 'first', split: true },
+    model: wordLevel(['xyze', '\u2581xyze', '\u2581ab', 'ab', '\u2581kab']),
+  })
+  assert.equal(piecesOf(tokenizer, 'the the'), ['xyze', '\u2581xyze'])
+  assert.equal(piecesOf(tokenizer, 'ab the'), ['\u2581ab', '\u2581xyze'])
+  assert.equal(piecesOf(tokenizer, 'qab'), ['\u2581kab'])
+})
+
 test.run()

@@ -1,4 +1,4 @@
-// Tokenizing on several threads: the ids, the ends of texts and what was cut are those of one thread, also where a worker is lost.
+// Tokenizing on several threads: the ids, the ends of texts and what was cut are those of one thread.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createWordPieceTokenizer, type Tokenizer } from '../../src/text/tokenizer.js'
