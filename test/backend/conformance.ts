@@ -15,13 +15,16 @@ const GUARD_BYTE = 0xa5
 const LARGE_BYTES = 1_500_000
 const LARGEST_F32 = 3.4028235677973366e38
 
+/** Takes a test in: uvu's `test`, or what stands for it where uvu does not run. */
+export type Register = (name: string, run: () => Promise<void>) => void
+
 /**
  * Registers one test a kernel. `tolerance`: max |Δ| over max |reference| of a tensor, for sums of up to 256 terms.
  */
-export function conformance(backend: Backend, tolerance: number): void {
-  orderTest(backend)
+export function conformance(backend: Backend, tolerance: number, register: Register = test): void {
+  orderTest(backend, register)
   for (const kernel of kernelNames) {
-    test(kernel, async () => {
+    register(kernel, async () => {
       const cases = kernelCases[kernel]()
       let worst = { error: 0, name: '' }
       const failures: string[] = []
@@ -40,37 +43,40 @@ export function conformance(backend: Backend, tolerance: number): void {
   }
 }
 
-function orderTest(backend: Backend): void {
-  test('memory starts zeroed; calls, runs and writes take effect in order, each call with its own parameters', async () => {
-    const count = 8
-    const used = backend.allocate(count * 4, 'used before')
-    backend.write({ memory: used, offset: 0, bytes: count * 4 }, new Float32Array(count).fill(9))
-    await backend.finish()
-    backend.free(used)
-    const view = (name: string, elements: number) => wholeView(backend.allocate(elements * 4, name))
-    const [x, y, ones, out] = [view('x', count), view('y', count), view('ones', count), view('out', 1)]
-    backend.write(ones, new Float32Array(count).fill(1))
-    const prepared = await backend.prepare([
-      { kernel: 'fill', views: [x] },
-      { kernel: 'copy_rows', views: [x, y] },
-      { kernel: 'weighted_sum', views: [y, ones, out] },
-      { kernel: 'fill', views: [x] },
-    ])
-    const run = (value: number, rows: number) => {
-      const copy = { rows, columns: 1, from: 0, to: count - rows, accumulate: 1 }
-      backend.run(prepared, [{ count, value }, copy, { count, accumulate: 1 }, { count, value: -1 }])
-    }
-    run(2, count) // y = 2, out = 16
-    run(3, 1) // the last of y is 5, out = 16 + 19
-    backend.write(y, new Float32Array(count).fill(10))
-    run(4, count) // y = 14, out = 35 + 112
-    const found = await Promise.all(
-      [x, y, out].map(async tensor => Array.from(new Float32Array(await backend.read(tensor)))),
-    )
-    assert.equal(found, [new Array(count).fill(-1), new Array(count).fill(14), [147]])
-    prepared.release()
-    for (const { memory } of [x, y, ones, out]) backend.free(memory)
-  })
+function orderTest(backend: Backend, register: Register): void {
+  register(
+    'memory starts zeroed; calls, runs and writes take effect in order, each call with its own parameters',
+    async () => {
+      const count = 8
+      const used = backend.allocate(count * 4, 'used before')
+      backend.write({ memory: used, offset: 0, bytes: count * 4 }, new Float32Array(count).fill(9))
+      await backend.finish()
+      backend.free(used)
+      const view = (name: string, elements: number) => wholeView(backend.allocate(elements * 4, name))
+      const [x, y, ones, out] = [view('x', count), view('y', count), view('ones', count), view('out', 1)]
+      backend.write(ones, new Float32Array(count).fill(1))
+      const prepared = await backend.prepare([
+        { kernel: 'fill', views: [x] },
+        { kernel: 'copy_rows', views: [x, y] },
+        { kernel: 'weighted_sum', views: [y, ones, out] },
+        { kernel: 'fill', views: [x] },
+      ])
+      const run = (value: number, rows: number) => {
+        const copy = { rows, columns: 1, from: 0, to: count - rows, accumulate: 1 }
+        backend.run(prepared, [{ count, value }, copy, { count, accumulate: 1 }, { count, value: -1 }])
+      }
+      run(2, count) // y = 2, out = 16
+      run(3, 1) // the last of y is 5, out = 16 + 19
+      backend.write(y, new Float32Array(count).fill(10))
+      run(4, count) // y = 14, out = 35 + 112
+      const found = await Promise.all(
+        [x, y, out].map(async tensor => Array.from(new Float32Array(await backend.read(tensor)))),
+      )
+      assert.equal(found, [new Array(count).fill(-1), new Array(count).fill(14), [147]])
+      prepared.release()
+      for (const { memory } of [x, y, ones, out]) backend.free(memory)
+    },
+  )
 }
 
 interface Result {

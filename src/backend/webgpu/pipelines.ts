@@ -108,7 +108,8 @@ async function compileVariant(
   })
   const settled = pipeline.catch(() => undefined)
   const failure = (await scope) ?? undefined
-  const { messages } = await module.getCompilationInfo()
+  // Only where there is an error: bun-webgpu cannot say.
+  const { messages } = failure ? await module.getCompilationInfo() : { messages: [] }
   const errors = messages.filter(message => message.type === 'error')
   if (errors.length > 0 || failure) {
     await settled

@@ -160,7 +160,7 @@ function attention(setting: Setting, tileRows: number): Attention {
       softmaxScale: large ? 1 : 1 / Math.sqrt(headSize),
       ...dropoutParams(rate, 3, size, 1),
     },
-    options: { terms: headSize + Math.max(...lengths) },
+    options: { terms: headSize + lengths.reduce((a, b) => Math.max(a, b), 0) },
     cancelling,
   }
 }
