@@ -1,4 +1,4 @@
-// How the sources are bundled for a browser: what src/runtime/browser has stands for the file of the same name in src/runtime.
+// How the sources are bundled for a browser: what a folder's own browser/ has stands for the file of the same name in the folder.
 import { existsSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -10,8 +10,8 @@ const browserRuntime = {
     build.onResolve({ filter: /\/\w+\.js$/ }, ({ path, importer, kind, resolveDir }) => {
       if (kind === 'entry-point' || !path.startsWith('.')) return undefined
       const target = join(resolveDir, path)
-      if (!dirname(target).endsWith(join('src', 'runtime')) || importer.includes(join('runtime', 'browser')))
-        return undefined
+      // Those of a browser/ know what they import.
+      if (importer.includes(join(basename(dirname(target)), 'browser'))) return undefined
       const stand = join(dirname(target), 'browser', basename(target).replace(/\.js$/, '.ts'))
       return existsSync(stand) ? { path: stand } : undefined
     })

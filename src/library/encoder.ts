@@ -1,13 +1,15 @@
 // An encoder, loaded: a model's weights in a backend's memory, its tokenizer, and what turns texts into vectors.
 import type { Backend } from '../backend/backend.js'
+import { encoderWidth } from '../model/encoder.js'
 import type { LoadedEncoder } from '../model/load.js'
 import { readAdapter } from '../model/peft.js'
 import type { Precision } from '../model/quantize.js'
 import { createSequenceEncoder, type SequenceEncoder } from '../retrieve/encode.js'
 import { openBackend } from '../run/backend.js'
-import { inputTexts, openModelUnhashed, placeModel, promptFor, type UnhashedSource } from '../run/model.js'
+import { openModelUnhashed, packTexts, placeModel, promptFor, type UnhashedSource } from '../run/model.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import { type Closing, closing } from './disposal.js'
+import { folderOf } from './hub.js'
 import { type FetchProgress, type Location, locate } from './location.js'
 
 export interface LoadOptions {
@@ -23,6 +25,8 @@ export interface LoadOptions {
   readonly precision?: Precision | undefined
   /** Tokens of a text at most, special ones included; longer texts are cut. Default: what the model's files say. */
   readonly maxLength?: number | undefined
+  /** Columns kept of each vector, for models trained for it (Matryoshka); default: all. */
+  readonly dimensions?: number | undefined
   readonly onFetch?: ((progress: FetchProgress) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
@@ -78,9 +82,12 @@ const BLOCK = 4096
  * is missing, damaged or not supported, or larger than there is room for, naming it.
  */
 export async function loadEncoder(model: Location, options: LoadOptions = {}): Promise<Encoder> {
-  const { signal, onFetch, precision, maxLength } = options
+  const { signal, onFetch, precision, maxLength, dimensions } = options
   signal?.throwIfAborted()
-  const located = locate(model, { onFetch, signal })
+  const located = locate(typeof model === 'string' ? await folderOf(model, { onFetch, signal }) : model, {
+    onFetch,
+    signal,
+  })
   const undo: (() => void | Promise<void>)[] = [located.close]
   const close = async () => {
     for (const each of undo.splice(0).reverse()) await each()
@@ -94,7 +101,10 @@ export async function loadEncoder(model: Location, options: LoadOptions = {}): P
     const { backend, reason } = await backendFor(options)
     if (backend !== options.backend) undo.push(() => backend.close())
     signal?.throwIfAborted()
-    const loaded = await placeModel(backend, source, undefined, { precision })
+    const loaded = await placeModel(backend, source, undefined, {
+      precision,
+      ...(dimensions !== undefined && { dimensions }),
+    })
     return encoderOf({ backend, source, loaded, hold: shared(close) }, reason)
   } catch (error) {
     await close()
@@ -143,7 +153,7 @@ export function encoderOf(parts: EncoderParts, description: string): Encoder {
   let sequences: SequenceEncoder | undefined
   let closed = false
   let last: Promise<unknown> = Promise.resolve()
-  const dimensions = loaded.encoder.config.hidden
+  const dimensions = encoderWidth(loaded.encoder)
 
   const encodeAll = async (texts: readonly string[], options: EncodeOptions): Promise<Float32Array> => {
     if (closed) throw new Error('the encoder is closed: load it again with loadEncoder()')
@@ -153,8 +163,8 @@ export function encoderOf(parts: EncoderParts, description: string): Encoder {
     let tokens = 0
     for (let from = 0; from < texts.length; from += BLOCK) {
       signal?.throwIfAborted()
-      const block = inputTexts(settings, kind, texts.slice(from, from + BLOCK), prompt)
-      const batch = tokenizer.encode(block, { maxLength: settings.maxLength })
+      const block = texts.slice(from, from + BLOCK)
+      const batch = packTexts(tokenizer, settings, kind, block, settings.maxLength, prompt)
       const report = (done: { sequences: number; tokens: number }) =>
         onProgress?.({ texts: from + done.sequences, total: texts.length, tokens: tokens + done.tokens })
       const encoded = await sequences.encode(batch, { onProgress: report, ...(signal && { signal }) })

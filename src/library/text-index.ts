@@ -1,6 +1,7 @@
 // Texts, searched by meaning: an encoder's vectors of them, in the memory of its backend.
 import { documentText } from '../data/collection.js'
 import { createIndex, MOST_RESULTS } from '../retrieve/search.js'
+import { searchSimilar } from '../retrieve/similarity.js'
 import { normalizeRows } from '../run/evaluate.js'
 import { type Closing, closing } from './disposal.js'
 import type { EncodeProgress, Encoder } from './encoder.js'
@@ -13,7 +14,7 @@ export interface Hit {
   readonly id: string
   /** Title and text, as the encoder read them. */
   readonly text: string
-  /** The similarity that the model was trained for: cosine or dot product. */
+  /** The similarity that the model was trained for: cosine, dot product, or a negative distance. */
   readonly score: number
   /** Its place among the texts of the index, from 0. */
   readonly row: number
@@ -61,15 +62,21 @@ export async function createTextIndex(
     throw new Error(
       `${made.length} values are no vectors of ${texts.length} texts with ${dimensions} dimensions; leave them out to have the texts encoded`,
     )
-  const cosine = source.settings.similarity === 'cosine' && !source.settings.normalize
+  const { similarity } = source.settings
+  const cosine = similarity === 'cosine' && !source.settings.normalize
   const comparable = (vectors: Float32Array) => (cosine ? normalizeRows(vectors, dimensions) : vectors)
   const vectors = comparable(made ?? (await encoder.encode(contents, { onProgress, signal })))
-  const index = createIndex(backend, vectors, dimensions)
+  // Distances are no products: their vectors pass through the backend in each search.
+  const product = similarity === 'cosine' || similarity === 'dot'
+  const index = product ? createIndex(backend, vectors, dimensions) : undefined
   const searchAll = async (queries: readonly string[], { k = 10, signal }: SearchSettings = {}): Promise<Hit[][]> => {
     if (!Number.isInteger(k) || k < 1 || k > MOST_RESULTS)
       throw new Error(`k is ${k}, expected a whole number from 1 to ${MOST_RESULTS}`)
     const asked = comparable(await encoder.encode(queries, { kind: 'query', signal }))
-    const found = await index.search(asked, { k, ...(signal && { signal }) })
+    const options = { k, ...(signal && { signal }) }
+    const found = index
+      ? await index.search(asked, options)
+      : await searchSimilar(backend, similarity, asked, vectors, dimensions, options)
     return queries.map((_, q) =>
       Array.from(found.rows.subarray(q * found.k, (q + 1) * found.k), (row, rank) => ({
         id: ids[row]!,
@@ -79,7 +86,7 @@ export async function createTextIndex(
       })),
     )
   }
-  const close = () => index.release()
+  const close = () => index?.release()
   const hits: TextHits = {
     size: texts.length,
     vectors,
