@@ -4,6 +4,7 @@
 // columns than rows: a range copies the whole of the smaller factor, and of the larger one only its own part.
 import { at, rowAt, bytes, scratchAt } from './memory'
 import { dots, FEW_ROWS } from './dots'
+import { F32, halfAt, packColumns8Half, packRows8Half, widenRow } from './half'
 import { isShort, shortSums } from './short'
 import { packColumns4, packColumns8, packRows4, packRows8 } from './pack'
 import { tile4, tile1 } from './tile'
@@ -13,6 +14,8 @@ const N_BLOCK: u32 = 384
 const M_BLOCK: u32 = 64
 /** MATMUL_COLUMNS of the kernel table. */
 const UNIT_COLUMNS: u32 = 16
+/** Terms up to which four rows of b are widened at a time for few rows of a: half of scratch. */
+const DOTS_COLUMNS: u32 = 32768
 const PACKED_A: u32 = K_BLOCK * N_BLOCK * 4
 const EDGE: u32 = PACKED_A + M_BLOCK * K_BLOCK * 4
 
@@ -34,6 +37,36 @@ export function matmul(
     shortSums(a, b, c, M, N, K, accumulate != 0, alpha, row, lastRow, column, lastColumn)
     return
   }
+  blocks(a, b, bias, c, M, N, K, transposeA, transposeB, accumulate, hasBias, alpha, F32, row, lastRow, column, lastColumn)
+}
+
+/** The same product of a factor b of 16 bits a number, widened while it is copied. */
+export function matmul_half(
+  a: usize, b: usize, bias: usize, c: usize,
+  M: u32, N: u32, K: u32, transposeA: u32, transposeB: u32, accumulate: u32, hasBias: u32, alpha: f32, format: u32,
+  begin: u32, end: u32,
+): void {
+  const byRows = M >= N
+  const row: u32 = byRows ? begin : 0
+  const lastRow = byRows ? end : M
+  const column: u32 = byRows ? 0 : begin * UNIT_COLUMNS
+  const lastColumn = byRows ? N : min(N, end * UNIT_COLUMNS)
+  if (transposeA || !transposeB || M > FEW_ROWS || K > DOTS_COLUMNS) {
+    blocks(a, b, bias, c, M, N, K, transposeA, transposeB, accumulate, hasBias, alpha, format, row, lastRow, column, lastColumn)
+    return
+  }
+  for (let n = column; n < lastColumn; n += 4) {
+    const columns = min<u32>(4, lastColumn - n)
+    for (let j: u32 = 0; j < columns; j++) widenRow(halfAt(b, <u64>(n + j) * K), rowAt(scratchAt(0), j, K), K, format, false)
+    dots(a, scratchAt(0), at(bias, n), at(c, n), N, K, accumulate != 0, hasBias != 0, alpha, row, lastRow, 0, columns)
+  }
+}
+
+function blocks(
+  a: usize, b: usize, bias: usize, c: usize,
+  M: u32, N: u32, K: u32, transposeA: u32, transposeB: u32, accumulate: u32, hasBias: u32, alpha: f32, format: u32,
+  row: u32, lastRow: u32, column: u32, lastColumn: u32,
+): void {
   // Blocks of equal length: 400 is 200 + 200, not 384 + 16
   const kBlocks = max<u32>(1, (K + K_BLOCK - 1) / K_BLOCK)
   const kBlock = (K + kBlocks - 1) / kBlocks
@@ -42,7 +75,10 @@ export function matmul(
     let k: u32 = 0
     do {
       const depth = min(kBlock, K - k)
-      if (transposeB) packRows8(rowAt(b, n, K) + bytes(k), K, columns, depth, scratchAt(0))
+      if (format != F32) {
+        if (transposeB) packRows8Half(halfAt(b, <u64>n * K + k), K, columns, depth, scratchAt(0), format)
+        else packColumns8Half(halfAt(b, <u64>k * N + n), N, columns, depth, scratchAt(0), format)
+      } else if (transposeB) packRows8(rowAt(b, n, K) + bytes(k), K, columns, depth, scratchAt(0))
       else packColumns8(rowAt(b, k, N) + bytes(n), N, columns, depth, scratchAt(0))
       const add = accumulate != 0 || k > 0
       const bias0 = hasBias && !k ? at(bias, n) : 0

@@ -37,6 +37,8 @@ export const NORM_CHUNK = 16384
 export const CHAINS = 48
 /** Columns of c that one unit of matmul computes where there are more columns than rows. */
 export const MATMUL_COLUMNS = 16
+/** The formats of 16 bits by their number in a kernel's `format`. */
+export const HALF_FORMATS = ['f16', 'bf16'] as const
 /** Rows of c that one unit of matmul_int8 computes where there are no fewer rows than columns. */
 export const INT8_ROWS = 4
 /** Columns of a matrix in 8 bits at most: what the sums of a product hold in i32, and the wasm kernel's scratch. */
@@ -66,6 +68,16 @@ export const kernels = {
   matmul: {
     tensors: { a: read, b: read, bias: optional.read, c: update },
     params: { M: u32, N: u32, K: u32, transposeA: u32, transposeB: u32, accumulate: u32, hasBias: u32, alpha: f32 },
+    units: (p: Params) => (at(p, 'M') < at(p, 'N') ? Math.ceil(at(p, 'N') / MATMUL_COLUMNS) : at(p, 'M')),
+    flops: (p: Params) => 2 * at(p, 'M') * at(p, 'N') * at(p, 'K'),
+  },
+  // The same with b of 16 bits a number, two a word, the lower half first: all of b in order, rows not filled up. format from HALF_FORMATS.
+  matmul_half: {
+    tensors: { a: read, b: spec('read', 'u32'), bias: optional.read, c: update },
+    params: {
+      ...{ M: u32, N: u32, K: u32, transposeA: u32, transposeB: u32, accumulate: u32, hasBias: u32, alpha: f32 },
+      format: u32,
+    },
     units: (p: Params) => (at(p, 'M') < at(p, 'N') ? Math.ceil(at(p, 'N') / MATMUL_COLUMNS) : at(p, 'M')),
     flops: (p: Params) => 2 * at(p, 'M') * at(p, 'N') * at(p, 'K'),
   },
@@ -100,6 +112,12 @@ export const kernels = {
   gather_rows: {
     tensors: { table: read, index: readInt, out: update },
     params: { rows: u32, columns: u32, accumulate: u32 },
+    units: units('rows'),
+  },
+  // The same from a table of 16 bits a number, as in matmul_half
+  gather_rows_half: {
+    tensors: { table: spec('read', 'u32'), index: readInt, out: update },
+    params: { rows: u32, columns: u32, accumulate: u32, format: u32 },
     units: units('rows'),
   },
   // dtable[targets[u]] += Σ_{j = starts[u]}^{starts[u+1]−1} dout[order[j]], in that order; targets (count) are distinct. The gradient of gather_rows.

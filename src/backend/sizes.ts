@@ -40,6 +40,7 @@ const maxsim = (p: { readonly queryTokens: number; readonly documentTokens: numb
 
 const sizes: Sizes = {
   matmul: p => ({ a: p.M * p.K, b: p.K * p.N, bias: p.hasBias ? p.N : 0, c: p.M * p.N }),
+  matmul_half: p => ({ a: p.M * p.K, b: Math.ceil((p.K * p.N) / 2), bias: p.hasBias ? p.N : 0, c: p.M * p.N }),
   quantize_rows: p => ({ x: matrix(p), values: p.rows * int8Words(p.columns), scales: p.rows }),
   matmul_int8: p => ({
     a: p.M * int8Words(p.K),
@@ -51,6 +52,7 @@ const sizes: Sizes = {
   }),
   column_sum: p => ({ x: matrix(p), out: p.columns }),
   gather_rows: p => ({ index: p.rows, out: matrix(p) }),
+  gather_rows_half: p => ({ index: p.rows, out: matrix(p) }),
   scatter_rows: p => ({ starts: p.count + 1, targets: p.count }),
   copy_rows: p => ({ x: (p.from + p.rows) * p.columns, y: (p.to + p.rows) * p.columns }),
   copy_columns: p => ({ x: p.rows * p.source, y: matrix(p) }),

@@ -15,6 +15,7 @@ import { tensorSizes } from '../../src/backend/sizes.js'
 import { instantiateKernels } from '../../src/backend/wasm/module.js'
 import { runReference } from '../reference/reference.js'
 import type { ReferenceArray } from '../reference/types.js'
+import { halves } from '../support/cases/matmul.js'
 import { offsetsOf, seededValues } from '../support/values.js'
 
 type Data = Float32Array | Int32Array | Uint32Array
@@ -150,6 +151,16 @@ const state = (finite: number) => Float32Array.of(3, 0.5, finite, 4)
 
 const cases: { readonly [K in KernelName]: readonly Case[] } = {
   matmul: matmuls,
+  matmul_half: matmuls
+    .filter(({ params }) => !params.transposeA)
+    .map(({ params, tensors }, i) => ({
+      params: { ...params, format: i % 2 },
+      tensors: { ...tensors, b: halves(params.N! * params.K!, i % 2) },
+    })),
+  gather_rows_half: [0, 1].map(format => ({
+    params: { ...rowsOf, accumulate: format, format },
+    tensors: { table: halves(60 * 45, format), index: random.integers(21, 60) },
+  })),
   quantize_rows: [
     { params: rowsOf, tensors: { values: new Uint32Array(21 * int8Words(45)) } },
     { params: { rows: 9, columns: 3000 }, tensors: { values: new Uint32Array(9 * int8Words(3000)) } },

@@ -29,7 +29,7 @@ function shareOf(kernel: KernelName, params: Params, units: number, threads: num
   const small = Math.ceil(units / (threads * SHARES))
   // Sums down columns walk every row for each share
   if (kernel === 'column_sum' || kernel === 'layer_norm_parameters') return roundUp(even, 16)
-  if (kernel !== 'matmul') return roundUp(small, units > 1024 ? 64 : 1)
+  if (kernel !== 'matmul' && kernel !== 'matmul_half') return roundUp(small, units > 1024 ? 64 : 1)
   if (params.M! < params.N!)
     return small < PRODUCT_UNITS ? Math.min(even, PRODUCT_UNITS) : roundUp(small, PRODUCT_UNITS)
   return roundUp(Math.min(even, Math.max(small, PRODUCT_ROWS)), even > 64 ? 32 : 4)

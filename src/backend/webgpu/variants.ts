@@ -94,9 +94,10 @@ const matmul = (
   tile: readonly [number, number],
   thread: readonly [number, number],
   when?: Variant['when'],
+  files: readonly string[] = ['common/matmul', 'matmul'],
 ): Variant => ({
-  name: `matmul_${tile[0]}x${tile[1]}`,
-  files: ['matmul'],
+  name: `${files.at(-1)}_${tile[0]}x${tile[1]}`,
+  files,
   header: { TILE_M: tile[0], TILE_N: tile[1], TILE_K: 16, THREAD_M: thread[0], THREAD_N: thread[1] },
   ...(when && { when }),
   workgroups: p => tiles(p, tile[0], tile[1]),
@@ -146,6 +147,8 @@ const deep = (p: Params, tileM: number, tileN: number) => tiles(p, tileM, tileN)
 /** So many workgroups keep a large GPU busy; a processor needs one a core. */
 const enough = (target: Target) => (target.software ? 2 : 128)
 
+const halfFiles = ['common/half', 'common/matmul', 'matmul_half']
+
 export const variants: Readonly<Record<KernelName, readonly Variant[]>> = {
   // Large tiles reuse more; small ones make more workgroups and waste less at the edges.
   matmul: [
@@ -163,10 +166,17 @@ export const variants: Readonly<Record<KernelName, readonly Variant[]>> = {
     matmul([64, 64], [8, 8], (p, target) => tiles(p, 64, 64) >= enough(target)),
     matmul([32, 32], [4, 4]),
   ],
+  matmul_half: [
+    matmul([64, 16], [8, 4], p => at(p, 'N') <= 16, halfFiles),
+    matmul([16, 64], [4, 8], p => at(p, 'M') <= 16, halfFiles),
+    matmul([64, 64], [8, 8], (p, target) => tiles(p, 64, 64) >= enough(target), halfFiles),
+    matmul([32, 32], [4, 4], undefined, halfFiles),
+  ],
   quantize_rows: [{ name: 'quantize_rows', files: ['quantize_rows'], workgroups: p => at(p, 'rows') }],
   matmul_int8: [{ name: 'matmul_int8', files: ['matmul_int8'], workgroups: p => tiles(p, 16, 16) }],
   column_sum: columns('column_sum'),
   gather_rows: elements('gather_rows', matrix),
+  gather_rows_half: elements('gather_rows_half', matrix, 256, ['half']),
   scatter_rows: elements('scatter_rows', p => at(p, 'count') * at(p, 'columns')),
   copy_rows: elements('copy_rows', matrix),
   copy_columns: elements('copy_columns', matrix),

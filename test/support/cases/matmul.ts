@@ -83,3 +83,43 @@ export function vectorMatmulCases(): KernelCase[] {
   ]
   return [...all, ...tokens.map((size, index) => product(size, 1, index + 1))]
 }
+
+/** Random numbers of 16 bits, of either sign: normal ones from 2⁻⁴ to 4, and of every 16 one that is subnormal or 0 in f16 (small in bf16). */
+export function halves(count: number, format: number): Uint32Array {
+  const words = random.words(Math.ceil(count / 2))
+  const [fraction, bias] = format === 1 ? [7, 127] : [10, 15]
+  const numberOf = (bits: number) => {
+    const exponent = bits % 16 === 0 ? 0 : bias - 4 + ((bits >> 4) % 6)
+    return (bits & 0x8000) | (exponent << fraction) | ((bits >> 3) & (2 ** fraction - 1))
+  }
+  return words.map(word => (numberOf(word & 0xffff) | (numberOf(word >>> 16) << 16)) >>> 0)
+}
+
+/** What a frozen layer needs: x Wᵀ forward, dy W backward; both formats at every size, odd ones too. */
+export function matmulHalfCases(): KernelCase[] {
+  const product = ([M, N, K]: Size, transposeB: number, format: number, epilogue: number): KernelCase => {
+    const [accumulate, hasBias] = [epilogue & 1, (epilogue >> 1) & 1]
+    const name = `M ${M}, N ${N}, K ${K}, transposed ${transposeB}, format ${format}, accumulate ${accumulate}, bias ${hasBias}`
+    const alpha = epilogue === 3 ? 0.375 : 1
+    const params = { M, N, K, transposeA: 0, transposeB, accumulate, hasBias, alpha, format }
+    const tensors = {
+      a: random.normal(M * K),
+      b: halves(N * K, format),
+      bias: hasBias ? random.normal(N, 3) : undefined,
+      c: accumulate ? random.normal(M * N, 2) : M * N,
+    }
+    return caseOf('matmul_half', name, params, tensors, { terms: K })
+  }
+  const nothing = { M: 0, N: 3, K: 2, transposeA: 0, transposeB: 1, accumulate: 0, hasBias: 0, alpha: 1, format: 0 }
+  const none = { a: random.normal(2), b: halves(6, 0), bias: undefined, c: 3 }
+  const few: Size[] = [
+    [12, 401, 66],
+    [2, 6, 4096],
+  ]
+  return [
+    ...[...sizes, ...largeSizes, ...few].flatMap((size, i) =>
+      [0, 1, 2, 3].map(form => product(size, form & 1, form >> 1, (i + form) & 3)),
+    ),
+    caseOf('matmul_half', 'no rows', nothing, none),
+  ]
+}

@@ -1,6 +1,7 @@
 // Rows that are gathered, scattered, copied and summed, columns that are moved and turned, fill and scale.
 import { seededValues } from '../values.js'
 import { caseOf, type Initial, type KernelCase } from './case.js'
+import { halves } from './matmul.js'
 
 const random = seededValues(102)
 /** More rows than one dimension of a dispatch has workgroups (65,535). */
@@ -41,6 +42,21 @@ export const gatherRowsCases = (): KernelCase[] =>
         { rows, columns, accumulate },
         tensors,
       )
+    }),
+  )
+
+export const gatherRowsHalfCases = (): KernelCase[] =>
+  [...shapes, [MANY_ROWS, 3] as const, [0, 3] as const].flatMap(([rows, columns], i) =>
+    [0, 1].map(accumulate => {
+      const format = (i + accumulate) % 2
+      const size = Math.max(rows, 1) * columns
+      const tensors = {
+        table: halves(50 * columns, format),
+        index: random.integers(Math.max(rows, 1), 50),
+        out: accumulate ? random.normal(size) : size,
+      }
+      const name = `${rows} rows of ${columns}, accumulate ${accumulate}, format ${format}`
+      return caseOf('gather_rows_half', name, { rows, columns, accumulate, format }, tensors)
     }),
   )
 
