@@ -1,6 +1,6 @@
 // Sums of embedding rows: y[t] = Σ_tables table[index[t]]. The gradient of a trained table adds each row's gradients in the order of the batch,
 // along lists that the host sorts (no atomics: the same bits every time).
-import { columnsOf, expectShape, type Tensor } from '../tensor/tensor.js'
+import { columnsOf, expectShape, halfFormat, type Tensor } from '../tensor/tensor.js'
 import { call, gradientTarget, onBackward, type Trace, temporary } from '../tensor/trace.js'
 
 /** Positions of a batch grouped by the row they look up. */
@@ -11,7 +11,7 @@ export interface Groups {
 }
 
 export interface Lookup {
-  readonly table: Tensor // (V, C)
+  readonly table: Tensor // (V, C); in 16 bits where it is frozen
   readonly index: Tensor // (T)
   /** Needed where the table is trained. */
   readonly groups?: Groups
@@ -30,7 +30,12 @@ export function embed(trace: Trace, lookups: readonly Lookup[], name: string): T
   )
   lookups.forEach(({ table, index }, i) => {
     expectShape(table, [undefined, columns], `embedding ${name}`)
-    call(trace, 'gather_rows', { table, index, out }, { rows, columns, accumulate: i === 0 ? 0 : 1 })
+    const params = { rows, columns, accumulate: i === 0 ? 0 : 1 }
+    const format = halfFormat(table)
+    if (format !== undefined && table.needsGradient)
+      throw new Error(`embedding ${name}: ${table.name} is trained, but held in ${table.dtype}; load it in f32`)
+    if (format === undefined) call(trace, 'gather_rows', { table, index, out }, params)
+    else call(trace, 'gather_rows_half', { table, index, out }, { ...params, format })
   })
   onBackward(trace, out, dout => {
     for (const { table, groups } of lookups) {

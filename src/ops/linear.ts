@@ -1,13 +1,14 @@
 // y = x Wᵀ + bias, with an optional low-rank update (LoRA, Hu et al. 2021): y += scale · (dropout(x) Aᵀ) Bᵀ.
+// A frozen weight may have 16 bits (f16, bf16): products widen it without loss.
 // A weight in 8 bits (inference only): y = (q · Wq) · (scale of x's row · scale of W's row) + bias, q the row of x in 8 bits.
 // Backward: dx = dy W + scale · mask(dy B A);  dW += dyᵀ x;  dbias += Σ_T dy;  dB += scale · dyᵀ (xd Aᵀ);  dA += scale · (dy B)ᵀ xd.
-import { int8Words } from '../backend/kernels.js'
-import { columnsOf, expectShape, type Tensor } from '../tensor/tensor.js'
-import { call, gradientTarget, onBackward, shareGradient, type Trace, temporary } from '../tensor/trace.js'
+import { int8Words, type ParamArguments, type TensorArguments } from '../backend/kernels.js'
+import { columnsOf, expectShape, halfFormat, type Tensor } from '../tensor/tensor.js'
+import { call, gradientTarget, onBackward, type Param, shareGradient, type Trace, temporary } from '../tensor/trace.js'
 import { applyMask, type Dropout } from './dropout.js'
 
 export interface LinearWeights {
-  readonly weight: Tensor // (out, in); in 8 bits (out, int8Words(in)), with scales
+  readonly weight: Tensor // (out, in), in 16 bits where it is frozen; in 8 bits (out, int8Words(in)), with scales
   readonly bias?: Tensor // (out)
 }
 
@@ -42,7 +43,7 @@ export function linear(
   const rows = x.shape[0]!
   const y = temporary(name, [rows, outputs], [x, weight, bias, update?.A, update?.B])
   const product = { ...plain, M: rows, N: outputs, K: inputs, transposeB: 1, hasBias: bias ? 1 : 0 }
-  call(trace, 'matmul', { a: x, b: weight, bias, c: y }, product)
+  multiply(trace, { a: x, b: weight, bias, c: y }, product)
   const down = update && addLowRank(trace, y, x, update)
   onBackward(trace, y, dy => {
     if (weight.needsGradient) weightGradient(trace, dy, x, weight, 1)
@@ -129,7 +130,24 @@ function lowRankGradients(trace: Trace, dy: Tensor, x: Tensor, down: Tensor, { A
 function inputGradient(trace: Trace, dy: Tensor, weight: Tensor, x: Tensor): void {
   const { target, accumulate } = gradientTarget(trace, x)
   const product = { ...plain, M: x.shape[0]!, N: columnsOf(x), K: columnsOf(dy), accumulate }
-  call(trace, 'matmul', { a: dy, b: weight, bias: undefined, c: target }, product)
+  multiply(trace, { a: dy, b: weight, bias: undefined, c: target }, product)
+}
+
+/** A product whose factor b may be held in 16 bits. */
+function multiply(
+  trace: Trace,
+  tensors: TensorArguments<'matmul', Tensor>,
+  params: ParamArguments<'matmul', Param>,
+): void {
+  const { b } = tensors
+  const format = halfFormat(b)
+  if (format === undefined) {
+    call(trace, 'matmul', tensors, params)
+    return
+  }
+  if (b.needsGradient) throw new Error(`${b.name} is trained, but held in ${b.dtype}; load it in f32`)
+  const half: ParamArguments<'matmul_half', Param> = { ...params, format }
+  call(trace, 'matmul_half', tensors, half)
 }
 
 /** dW (out, in) += alpha · dyᵀ x */

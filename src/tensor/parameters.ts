@@ -1,7 +1,7 @@
 // Weights in a backend's memory. Frozen ones have a piece each. Trained ones lie side by side in flat segments, with gradients and moments in
 // segments of the same layout, so that the optimizer and the norm take one call a segment; a segment is no larger than one binding.
 import { type Backend, type Memory, type View, wholeView } from '../backend/backend.js'
-import type { Tensor } from './tensor.js'
+import type { HalfType, Tensor } from './tensor.js'
 
 export interface ParameterSpec {
   readonly name: string
@@ -57,6 +57,24 @@ export function frozenTensor(backend: Backend, name: string, shape: readonly num
   const view = wholeView(memory)
   if (data) backend.write(view, data)
   return external(name, shape, view)
+}
+
+/**
+ * A weight that is not trained, in 16 bits: `words` hold two numbers each, the lower half first, ⌈elements / 2⌉ of them; without them, zeros that
+ * whoever places it writes over.
+ */
+export function frozenHalf(
+  backend: Backend,
+  name: string,
+  shape: readonly number[],
+  dtype: HalfType,
+  words?: Uint32Array,
+): Tensor {
+  const expected = Math.ceil(productOf(shape) / 2)
+  if (words && words.length !== expected)
+    throw new Error(`${name}: ${words.length} words for shape (${shape.join(', ')}) in ${dtype}, expected ${expected}`)
+  const bits = words && new Float32Array(words.buffer, words.byteOffset, words.length)
+  return { ...frozenTensor(backend, name, [expected], bits), shape, dtype }
 }
 
 /** Zeroed memory that outlives runs, as a tensor. */

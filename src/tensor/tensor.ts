@@ -1,10 +1,13 @@
 // A tensor: name, shape and data type, and whose memory it lives in. Sizes are expressions in the batch (T tokens, B sequences, …), so that
 // one plan serves every batch.
 import type { View } from '../backend/backend.js'
-import type { DType } from '../backend/kernels.js'
+import { type DType, HALF_FORMATS } from '../backend/kernels.js'
 
 /** A size: a number, a symbol of the batch, or `times · symbol + plus`. */
 export type Dim = number | string | { readonly symbol: string; readonly times: number; readonly plus: number }
+
+/** The formats of 16 bits, the lower half of a word first. */
+export type HalfType = (typeof HALF_FORMATS)[number]
 
 /** What the symbols of a run stand for: sizes (T, B, …) and scalars (seed, step, rate, …). */
 export type Values = Readonly<Record<string, number>>
@@ -12,7 +15,8 @@ export type Values = Readonly<Record<string, number>>
 export interface Tensor {
   readonly name: string
   readonly shape: readonly Dim[]
-  readonly dtype: DType
+  /** Those of 16 bits, two numbers a word, are frozen weights: `linear` and `embed` take them, nothing else does. */
+  readonly dtype: DType | HalfType
   /** external: memory of its own that outlives a run (`view`); input: written before a run; temporary: lives within a run. */
   readonly role: 'external' | 'input' | 'temporary'
   readonly needsGradient: boolean
@@ -39,8 +43,15 @@ export function sizeOf(dim: Dim, values: Values): number {
 export const elementsOf = (tensor: Tensor, values: Values): number =>
   tensor.shape.reduce<number>((product, dim) => product * sizeOf(dim, values), 1)
 
-/** Every data type of the table has four bytes. */
-export const bytesOf = (tensor: Tensor, values: Values): number => 4 * elementsOf(tensor, values)
+/** The number of a tensor's format of 16 bits in the kernels that take them; undefined where it has 32. */
+export function halfFormat(tensor: Tensor): number | undefined {
+  const format = (HALF_FORMATS as readonly string[]).indexOf(tensor.dtype)
+  return format < 0 ? undefined : format
+}
+
+/** Every data type of the table has four bytes; two numbers of 16 bits share them. */
+export const bytesOf = (tensor: Tensor, values: Values): number =>
+  4 * Math.ceil(elementsOf(tensor, values) / (halfFormat(tensor) === undefined ? 1 : 2))
 
 const dimText = (dim: Dim): string =>
   typeof dim === 'object'
