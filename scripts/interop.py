@@ -34,8 +34,12 @@ def by_peft(folder, merged):
 
 found = {}
 for folder in sys.argv[2:]:
-    found[folder] = {"sentence-transformers": by_sentence_transformers(folder)}
-    if os.path.exists(os.path.join(folder, "adapter_config.json")):
+    config = os.path.join(folder, "adapter_config.json")
+    adapter = json.load(open(config, encoding="utf-8")) if os.path.exists(config) else None
+    # transformers 5.23, by which sentence-transformers reads adapters, leaves out DoRA's magnitudes, also in peft's own files.
+    use_dora = adapter is not None and adapter["use_dora"]
+    found[folder] = {} if use_dora else {"sentence-transformers": by_sentence_transformers(folder)}
+    if adapter is not None:
         found[folder]["peft, applied"] = by_peft(folder, False)
         found[folder]["peft, merged"] = by_peft(folder, True)
 print(json.dumps(found))
