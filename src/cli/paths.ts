@@ -112,6 +112,9 @@ export async function recipeFile(path: string): Promise<string> {
 /** Fails where a recipe names a model or collection that is not there; those that are something else are found later. */
 export async function checkRecipePaths({ model, data }: Recipe): Promise<void> {
   if (model.path !== undefined) await checkModelFolder(model.path)
-  for (const path of data.train ?? []) if (!isBuiltin(path)) await checkThere(path)
+  for (const set of data.train ?? []) {
+    const path = typeof set === 'string' ? set : set.path
+    if (!isBuiltin(path)) await checkThere(path)
+  }
   for (const { path } of [...(data.dev ?? []), ...data.tests]) await dataFolder(path)
 }

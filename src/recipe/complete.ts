@@ -5,6 +5,7 @@ import { parseMeasure } from '../evaluate/measures.js'
 import { baseName, resolve } from '../runtime/files.js'
 import { needsNegatives } from '../train/contrastive-loss.js'
 import { type Table, withTable } from './merge.js'
+import { mixtureProblems } from './mixture-problems.js'
 import { display, isRecipeError, isTable, type Problem, recipeError, unknownKeys, valueProblems } from './problems.js'
 import { type ParsedRecipe, type Recipe, recipeSchema, type TrainSettings, type Variant } from './schema.js'
 
@@ -19,7 +20,8 @@ export interface CompleteOptions {
 
 /** Where a recipe holds paths; `*` stands for each item of a list. */
 const PATHS = [
-  ...['out', 'model.path', 'model.tokenizer', 'data.train', 'data.train.*', 'data.dev.*.path', 'data.tests.*.path'],
+  ...['out', 'model.path', 'model.tokenizer', 'data.train', 'data.train.*', 'data.train.*.path'],
+  ...['data.dev.*.path', 'data.tests.*.path', 'train.weights_file', 'variants.*.train.weights_file', 'tdro.reference'],
 ].map(path => path.split('.'))
 
 /** A copy in which every path has gone through `change`. Whatever is not where a path should be stays as it is. */
@@ -78,9 +80,10 @@ const DEFAULT_MEASURES = ['ndcg_at_10', 'ndcg_at_100', 'map_at_100', 'mrr_at_10'
 const LEARNING_RATES = { lora: 2e-4, full: 2e-5 }
 
 function fillIn(parsed: ParsedRecipe, name: string): Recipe {
-  const { train, lora, eval: evaluation, ...rest } = parsed
+  const { train, lora, tdro, eval: evaluation, ...rest } = parsed
   const { train: trainData, ...otherData } = parsed.data
   const trainedOn = trainData === undefined ? [] : [trainData].flat()
+  const trainedPaths = trainedOn.map(set => (typeof set === 'string' ? set : set.path))
   const { random, ...model } = parsed.model
   const maxLength = model.max_length ?? Math.min(256, random?.max_positions ?? 256)
   const reached = DEFAULT_MEASURES.filter(measure => parseMeasure(measure).cut <= evaluation.k)
@@ -103,7 +106,7 @@ function fillIn(parsed: ParsedRecipe, name: string): Recipe {
       tests: parsed.data.tests.map(test => ({
         ...test,
         name: test.name ?? baseName(test.path.replace(/^builtin:/, '')),
-        domain: test.domain ?? (trainedOn.includes(test.path) ? 'in' : 'out'),
+        domain: test.domain ?? (trainedPaths.includes(test.path) ? 'in' : 'out'),
       })),
     },
     ...(train && {
@@ -113,6 +116,14 @@ function fillIn(parsed: ParsedRecipe, name: string): Recipe {
         learning_rate: train.learning_rate ?? LEARNING_RATES[train.method],
         temperature: train.temperature ?? (train.loss === 'triplet' || train.loss === 'margin_mse' ? 1 : 0.05),
         ...(train.warmup_ratio === undefined && { warmup_steps: train.warmup_steps ?? 0 }),
+        ...(train.weights_file !== undefined && { transfer: train.transfer ?? 'reweight' }),
+      },
+    }),
+    ...(tdro && {
+      tdro: {
+        ...tdro,
+        micro_batch: tdro.micro_batch ?? Math.min(512, tdro.batch_size),
+        max_length: tdro.max_length ?? train?.max_length ?? maxLength,
       },
     }),
     ...(train?.method === 'lora' && { lora: v.parse(recipeSchema.entries.lora, lora ?? {}) }),
@@ -130,6 +141,7 @@ function findContradictions(recipe: Recipe, given: ParsedRecipe): Problem[] {
     ...modelProblems(recipe),
     ...dataProblems(recipe, given),
     ...trainProblems(recipe),
+    ...mixtureProblems(recipe),
     ...variantProblems(recipe, given),
     ...evalProblems(recipe),
   ]

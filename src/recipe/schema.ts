@@ -3,57 +3,10 @@
 // A recipe file may also hold [quick], the keys that --quick changes: load.ts.
 // Keys keep their TOML spelling in the record, so that a message, a recipe and the code say the same word.
 import * as v from 'valibot'
-import { parseMeasure } from '../evaluate/measures.js'
 import { supportedPooling } from '../model/sentence-transformers.js'
 import { lossKinds } from '../train/contrastive-loss.js'
-
-const LARGEST = Number.MAX_SAFE_INTEGER
-
-const integer = (least: number, most = LARGEST) => {
-  const expected = most === LARGEST ? `an integer of ${least} or more` : `an integer from ${least} to ${most}`
-  return v.pipe(v.number(expected), v.safeInteger(expected), v.minValue(least, expected), v.maxValue(most, expected))
-}
-const above = (bound: number) => {
-  const expected = `a number above ${bound}`
-  return v.pipe(v.number(expected), v.gtValue(bound, expected))
-}
-const between = (least: number, most: number) => {
-  const expected = `a number from ${least} to ${most}`
-  return v.pipe(v.number(expected), v.minValue(least, expected), v.maxValue(most, expected))
-}
-const probability = () => {
-  const expected = 'a number from 0 to below 1'
-  return v.pipe(v.number(expected), v.minValue(0, expected), v.ltValue(1, expected))
-}
-const text = (expected: string) => v.pipe(v.string(expected), v.regex(/\S/, expected))
-/** What every file system takes as a name. */
-const fileName = () => {
-  const expected = 'a name for files: no / \\ : * ? " < > | and no leading dot'
-  return v.pipe(v.string(expected), v.regex(/^(?![. ])[^/\\:*?"<>|\p{Cc}]+$/u, expected))
-}
-const flag = () => v.boolean('true or false')
-const choice = <const T extends readonly string[]>(options: T) =>
-  v.picklist(options, `one of ${options.map(option => JSON.stringify(option)).join(', ')}`)
-const list = <S extends v.GenericSchema>(item: S, expected: string) =>
-  v.pipe(v.array(item, expected), v.minLength(1, expected))
-
-/** Why a name is no measure, or undefined where it is one. */
-function measureProblem(name: string): string | undefined {
-  try {
-    parseMeasure(name)
-    return undefined
-  } catch (error) {
-    return (error as Error).message
-  }
-}
-const measure = () =>
-  v.pipe(
-    v.string('the name of a measure, such as "ndcg_at_10"'),
-    v.check(
-      name => measureProblem(name) === undefined,
-      issue => measureProblem(issue.input) ?? '',
-    ),
-  )
+import { above, between, choice, fileName, flag, integer, LARGEST, list, measure, probability, text } from './fields.js'
+import { nearDuplicates, tdro, trainSet, transfer } from './mixture.js'
 
 /** A folder in BEIR's layout and one of its splits. */
 const collection = (split: string) => ({
@@ -93,6 +46,9 @@ const model = v.strictObject({
   normalize: v.optional(flag()),
 })
 
+const TRAIN_SETS = 'a BEIR folder or a train.jsonl'
+const TRAIN_SET = 'a BEIR folder, a train.jsonl, or { path, name, prompt, symmetric }'
+
 /** A folder "builtin:NAME" is one of those in the package: builtin:primer/all. */
 const data = v.strictObject({
   /**
@@ -101,10 +57,12 @@ const data = v.strictObject({
    */
   train: v.optional(
     v.union(
-      [text('a BEIR folder or a train.jsonl'), list(text('a BEIR folder or a train.jsonl'), 'a list of folders')],
-      'a BEIR folder or a train.jsonl, or a list of them',
+      [text(TRAIN_SETS), list(v.union([text(TRAIN_SET), trainSet], TRAIN_SET), TRAIN_SETS)],
+      `${TRAIN_SETS}, or a list of them`,
     ),
   ),
+  /** Leaves out pairs that are nearly the same as an earlier one, in their set or in another (SimHash, Manku et al. 2007); absent: all are kept. */
+  near_duplicates: v.optional(nearDuplicates),
   /** Pairs kept of each training set, drawn evenly (reservoir sampling); absent: all. */
   sample: v.optional(integer(1)),
   /** Whether each sentence of a training document is a further query for it (inverse cloze task, Lee et al. 2019). */
@@ -149,12 +107,16 @@ const train = v.strictObject({
   sets: v.optional(choice(['together', 'mixed', 'homogeneous']), 'together'),
   /** Of the sets, in the order of data.train, in any proportion; default: equal. */
   weights: v.optional(list(between(0, Number.MAX_VALUE), 'a list of numbers, one for each of data.train')),
+  /** How often each set is drawn and what it counts: by weights that tDRO has learned. */
+  ...transfer,
   /** GradCache: sequences in memory at a time; absent: the whole batch, without a second forward pass. */
   chunk_size: v.optional(integer(1)),
   /** Batches whose gradients are averaged into one update. */
   accumulation: v.optional(integer(1), 1),
   /** As model.max_length, in training; default: model.max_length. */
   max_length: v.optional(integer(3)),
+  /** The same of queries, where they may have fewer; default: max_length. */
+  query_max_length: v.optional(integer(3)),
   negatives: v.optional(
     v.strictObject({
       /** The other pairs' documents. */
@@ -276,6 +238,8 @@ export const recipeSchema = v.strictObject({
   out: v.optional(text('a folder')),
   model,
   data: v.optional(data, {}),
+  /** Weights of the sets of data.train, learned beside a small model before the trainings: `tdro` ends there, `run` goes on. */
+  tdro: v.optional(tdro),
   /** Absent: the tests are scored, nothing is trained. */
   train: v.optional(train),
   /** Read with train.method = "lora"; left out of the record of a full fine-tuning. */
@@ -294,7 +258,12 @@ export type ParsedRecipe = Parsed
 export type RandomModelSettings = With<NonNullable<ParsedModel['random']>, 'intermediate' | 'seed'>
 export type ModelSettings = Omit<With<ParsedModel, 'max_length'>, 'random'> & { random?: RandomModelSettings }
 export type TestSettings = With<Parsed['data']['tests'][number], 'name' | 'domain'>
-export type DataSettings = Omit<Parsed['data'], 'tests' | 'train'> & { train?: string[]; tests: TestSettings[] }
+export type TrainSetSettings = v.InferOutput<typeof trainSet>
+export type TdroSettings = With<v.InferOutput<typeof tdro>, 'max_length' | 'micro_batch'>
+export type DataSettings = Omit<Parsed['data'], 'tests' | 'train'> & {
+  train?: (string | TrainSetSettings)[]
+  tests: TestSettings[]
+}
 export type TrainSettings = With<NonNullable<Parsed['train']>, 'max_length' | 'learning_rate' | 'temperature'>
 export type LoraSettings = NonNullable<Parsed['lora']>
 export type EvalSettings = With<Parsed['eval'], 'measures' | 'max_length'>
@@ -308,8 +277,9 @@ export interface Variant {
  * A completed recipe: every default filled in, every path absolute. `train` is absent where nothing is trained; `lora` is there
  * exactly when `train.method` is "lora".
  */
-export type Recipe = Omit<With<Parsed, 'name' | 'out'>, 'model' | 'data' | 'train' | 'variants' | 'eval'> & {
+export type Recipe = Omit<With<Parsed, 'name' | 'out'>, 'model' | 'data' | 'train' | 'tdro' | 'variants' | 'eval'> & {
   model: ModelSettings
+  tdro?: TdroSettings
   data: DataSettings
   train?: TrainSettings
   variants: Variant[]

@@ -2,6 +2,7 @@
 import { collectionFolder } from '../data/builtin.js'
 import { holdsCorpus, loadDocuments } from '../data/collection.js'
 import { hashLines } from '../data/fingerprint.js'
+import type { NearDuplicateSettings } from '../data/near-duplicates.js'
 import { loadPairs } from '../data/pairs.js'
 import type { FetchOptions } from '../hub/model.js'
 import { parseConfig } from '../model/config.js'
@@ -9,19 +10,31 @@ import { bothWays } from '../model/decoders.js'
 import { randomSource } from '../model/load.js'
 import { plainSettings, type Similarity } from '../model/sentence-transformers.js'
 import { type Problem, recipeError } from '../recipe/problems.js'
-import type { Recipe, TestSettings } from '../recipe/schema.js'
+import type { Recipe, TestSettings, TrainSetSettings } from '../recipe/schema.js'
 import { createWordPieceTokenizer, loadTokenizer, type Tokenizer } from '../text/tokenizer.js'
 import { makeVocabulary } from '../text/vocabulary.js'
+import { setNames, type TrainSet } from './mixture.js'
 import { endedTokenizer, type ModelSource } from './model.js'
 import { openNamedModel } from './named-model.js'
 
 export interface RecipeData {
-  readonly train: readonly string[]
+  readonly train: readonly TrainSet[]
+  readonly nearDuplicates?: NearDuplicateSettings
   readonly sentenceQueries: boolean
   /** Pairs kept of each training set. */
   readonly sample?: number
   readonly dev: readonly { readonly path: string; readonly split: string }[]
   readonly tests: readonly TestSettings[]
+}
+
+/** The training sets of a recipe, with the names they go by; a path by itself is a set without prompts. */
+function trainSetsOf(given: readonly (string | TrainSetSettings)[]): TrainSet[] {
+  const names = setNames(given.map(set => (typeof set === 'string' ? set : { path: set.path, name: set.name })))
+  return given.map((set, i) => {
+    if (typeof set === 'string') return { path: set, name: names[i]! }
+    const { prompt, ...rest } = set
+    return { ...rest, name: names[i]!, prompts: prompt === undefined ? [] : [prompt].flat() }
+  })
 }
 
 /** The recipe's collections; those in the package found. */
@@ -31,7 +44,8 @@ export async function openRecipeData({ data }: Recipe): Promise<RecipeData> {
   return {
     sentenceQueries: data.sentence_queries,
     ...(data.sample !== undefined && { sample: data.sample }),
-    train: await Promise.all((data.train ?? []).map(collectionFolder)),
+    train: await Promise.all(trainSetsOf(data.train ?? []).map(found)),
+    ...(data.near_duplicates && { nearDuplicates: data.near_duplicates }),
     dev: await Promise.all((data.dev ?? []).map(found)),
     tests: await Promise.all(data.tests.map(found)),
   }
@@ -133,10 +147,10 @@ async function tokenizerFromTexts({ train, tests }: RecipeData, size: number): P
   if (train.length === 0)
     throw new Error('a random model needs a vocabulary: set model.tokenizer, or data.train to make one from')
   const texts: string[] = []
-  for (const path of train)
+  for (const { path } of train)
     for (const { query, positives, negatives } of (await loadPairs(path)).pairs)
       texts.push(query, ...positives, ...negatives)
-  for (const path of new Set([...train, ...tests.map(test => test.path)]))
+  for (const path of new Set([...train, ...tests].map(({ path }) => path)))
     if (await holdsCorpus(path)) texts.push(...(await loadDocuments(path)).texts)
   return createWordPieceTokenizer({ vocabulary: makeVocabulary(texts, { size }), lowerCase: true })
 }

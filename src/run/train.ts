@@ -2,123 +2,21 @@
 import type { Backend } from '../backend/backend.js'
 import type { ExampleOrder } from '../data/example-batches.js'
 import { hashLines } from '../data/fingerprint.js'
-import { expandPairs, loadPairs, sentencePairs, type TrainingPair } from '../data/pairs.js'
-import { sampleStream } from '../data/sampling-reservoir.js'
-import { checkSequences, joinBatches } from '../model/batch.js'
+import { checkSequences } from '../model/batch.js'
 import { type LoadedEncoder, type Method, newAdapter } from '../model/load.js'
 import type { MemoryPlan } from '../model/placement.js'
 import type { LoraSettings, TrainSettings } from '../recipe/schema.js'
-import { baseName } from '../runtime/files.js'
-import type { Tokenizer } from '../text/tokenizer.js'
 import { readCheckpoint, writeCheckpoint } from '../train/checkpoint.js'
 import { type ContrastiveSettings, createContrastiveTrainer } from '../train/contrastive.js'
 import { needsTeacher } from '../train/contrastive-loss.js'
 import { type LoopHooks, type LoopResult, type LoopSettings, trainLoop } from '../train/loop.js'
 import { heaviestBatches, stepMemory } from '../train/memory.js'
-import { type BatchedPairs, orderOf, stepsIn } from './batches.js'
+import { orderOf, stepsIn } from './batches.js'
 import { checkLoss, lossSettings } from './loss.js'
-import { inputTexts, type ModelSource, packTexts, placeModel, promptFor, startsOf } from './model.js'
+import { type TokenizedPairs, tokenizePairs } from './mixture.js'
+import { type ModelSource, placeModel } from './model.js'
 
-export interface TokenizedPairs extends BatchedPairs {
-  readonly pairs: number
-  readonly truncated: number
-  readonly warnings: readonly string[]
-  readonly hash: string
-}
-
-/** Pairs kept of each set, and the seed that draws them. */
-export interface PairSample {
-  readonly size: number
-  readonly seed: number
-}
-
-/** The pairs of all sets one behind another, and the set of each; sentence queries, of all of them, come last. */
-async function readSets(
-  paths: readonly string[],
-  { sentenceQueries = false, sample }: { readonly sentenceQueries?: boolean; readonly sample?: PairSample },
-): Promise<{ pairs: TrainingPair[]; setOf: number[]; warnings: string[] }> {
-  const read = { pairs: [] as TrainingPair[], setOf: [] as number[], warnings: [] as string[] }
-  const add = (pair: TrainingPair, set: number) => {
-    read.pairs.push(pair)
-    read.setOf.push(set)
-  }
-  for (const [set, path] of paths.entries()) {
-    const { pairs, warnings } = await loadPairs(path)
-    const kept = sample ? await samplePairs(pairs, sample) : pairs
-    for (const pair of kept) add(pair, set)
-    read.warnings.push(...warnings)
-  }
-  if (!sentenceQueries) return read
-  const firstSetOf = new Map<string, number>()
-  for (const [i, { positives }] of read.pairs.entries())
-    for (const document of positives) if (!firstSetOf.has(document)) firstSetOf.set(document, read.setOf[i]!)
-  for (const pair of sentencePairs(read.pairs)) add(pair, firstSetOf.get(pair.positives[0]!)!)
-  return read
-}
-
-/** In the order of the file. */
-async function samplePairs(pairs: readonly TrainingPair[], { size, seed }: PairSample): Promise<TrainingPair[]> {
-  const kept = await sampleStream(pairs.keys(), size, seed)
-  return kept.sort((a, b) => a - b).map(row => pairs[row]!)
-}
-
-/** Of all files and folders together: one example for every positive; each distinct text is tokenized once a side. */
-export async function tokenizePairs(
-  paths: readonly string[],
-  source: ModelSource,
-  maxLength: number,
-  options: { readonly sentenceQueries?: boolean; readonly sample?: PairSample } = {},
-): Promise<TokenizedPairs> {
-  const read = await readSets(paths, options)
-  const tokenizer = source.tokenizer as Tokenizer
-  const store = { query: new Map<string, number>(), document: new Map<string, number>() }
-  const rowOf = (kind: 'query' | 'document', text: string) => {
-    const rows = store[kind]
-    const row = rows.get(text) ?? rows.size
-    rows.set(text, row)
-    return row
-  }
-  const prompts: string[] = []
-  // A pair's own prompt stands in place of the model's.
-  const queryRow = (query: string, prompt = promptFor(source.settings, 'query')) => {
-    const row = rowOf('query', inputTexts(source.settings, 'query', [query], prompt)[0]!)
-    prompts[row] = prompt
-    return row
-  }
-  const drawn = expandPairs(read.pairs).map(({ query, positive, negatives, scores, prompt }) => ({
-    ...(scores && { scores }),
-    query: queryRow(query, prompt),
-    positive: rowOf('document', positive),
-    negatives: negatives.map(text => rowOf('document', text)),
-  }))
-  const asked = tokenizer.encode([...store.query.keys()], { maxLength })
-  const queries = { ...asked, ...startsOf(tokenizer, source.settings, asked, row => prompts[row]!) }
-  const documents = packTexts(tokenizer, source.settings, 'document', [...store.document.keys()], maxLength)
-  const first = store.query.size
-  const setOf = read.setOf.flatMap((set, i) => read.pairs[i]!.positives.map(() => set))
-  return {
-    texts: joinBatches([queries, documents]),
-    examples: drawn.map(({ query, positive, negatives, scores }) => ({
-      ...(scores && { scores }),
-      query,
-      positive: first + positive,
-      negatives: negatives.map(row => first + row),
-    })),
-    sets: paths.map(baseName),
-    setOf: Int32Array.from(setOf),
-    pairs: read.pairs.length,
-    truncated: queries.truncated + documents.truncated,
-    warnings: read.warnings,
-    hash: await hashLines(
-      read.pairs.map(({ query, positives, negatives, positiveScores, negativeScores, prompt }) =>
-        JSON.stringify([
-          ...[query, positives, negatives, ...(prompt === undefined ? [] : [prompt])],
-          ...(positiveScores ? [positiveScores, negativeScores ?? []] : []),
-        ]),
-      ),
-    ),
-  }
-}
+export { type TokenizedPairs, tokenizePairs }
 
 /** What is trained of a model. A model that comes with an adapter goes on training that one. */
 export function methodOf(

@@ -15,8 +15,8 @@ const vocabulary = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'a', 'b', 'c',
 test('the collection in the package is found by name; other paths stay', async () => {
   const data = { train: ['builtin:primer/music', '/mine'], tests: [{ path: 'builtin:primer/all' }] }
   const found = await openRecipeData(completeRecipe({ model: { random }, data, train }))
-  assert.ok(await exists(join(found.train[0]!, 'corpus.jsonl')))
-  assert.is(found.train[1], '/mine')
+  assert.ok(await exists(join(found.train[0]!.path, 'corpus.jsonl')))
+  assert.equal(found.train[1], { path: '/mine', name: 'mine' })
   assert.ok(await exists(join(found.tests[0]!.path, 'corpus.jsonl')))
   assert.is(found.tests[0]!.name, 'all')
   const unknown = completeRecipe({ model: { random }, data: { train: 'builtin:primer/musik' }, train })
@@ -30,7 +30,7 @@ test('a random model: its shape, a vocabulary from the training texts, a hash of
   const folder = folderWith({ 'train.jsonl': '{"query": "red cat", "pos": ["blue dog"], "neg": ["green bird"]}\n' })
   const open = (seed: number) => {
     const recipe = completeRecipe({ model: { random: { ...random, seed } }, data: { train: folder }, train })
-    return openRecipeModel(recipe, { train: [folder], sentenceQueries: false, dev: [], tests: [] })
+    return openRecipeModel(recipe, { train: [{ path: folder }], sentenceQueries: false, dev: [], tests: [] })
   }
   const source = await open(1)
   const { config } = source.weights
