@@ -143,7 +143,7 @@ test('unknown keys are refused with the nearest right one', () => {
   refuses(
     changed({ data: { max_length: 8 } }),
     'data.max_length',
-    /model\.max_length or train\.max_length or eval\.max_length/,
+    /model\.max_length or (tdro\.max_length or )?train\.max_length or eval\.max_length/,
   )
   refuses(changed({ lora: { zzzzzz: true } }), 'lora.zzzzzz', /expected one of rank, alpha, dropout, targets/)
   refuses(
@@ -323,6 +323,41 @@ test('batches: by length under a budget, or of several sets by weight, but not b
   refuses(train({ sets: 'mixed', weights: [1] }), 'train.weights', /has 1 numbers for the 2 sets/)
   refuses(train({ sets: 'homogeneous', weights: [0, 0] }), 'train.weights', /are all 0/)
   refuses(train({ sets: 'mixed', weights: [-1, 0] }), 'train.weights.0', /a number from 0/)
+})
+
+test('several sets: names, prompts, learned weights and what they are for', () => {
+  const two = ['a', { path: 'b', name: 'beta', prompt: 'Find it' }]
+  const mixture = (more: Record<string, unknown>, rest: Record<string, unknown> = {}) => ({
+    ...(changed({ data: { train: two }, train: { sets: 'homogeneous', ...more } }) as object),
+    ...rest,
+  })
+  const completed = completeRecipe(mixture({ weights_file: 'w.json' }, { tdro: {} }))
+  assert.is(completed.train?.transfer, 'reweight')
+  assert.ok(completed.train?.weights_file?.startsWith('/'))
+  assert.equal(completed.data.train?.[1], {
+    path: completeRecipe(changed({ data: { train: 'b' } })).data.train?.[0],
+    name: 'beta',
+    prompt: 'Find it',
+    symmetric: false,
+  })
+  const { micro_batch, batch_size, mode, temperature, steps } = completed.tdro!
+  assert.equal([micro_batch, batch_size, mode, temperature, steps], [512, 2048, 'reference', 0.002, 1000])
+  assert.is(completeRecipe(mixture({}, { tdro: { batch_size: 64 } })).tdro?.micro_batch, 64)
+  refuses(mixture({ transfer: 'top-p' }), 'train.transfer', /needs weights: name a file/)
+  refuses(mixture({ transfer: 'top-p', sets: 'together' }, { tdro: {} }), 'train.transfer', /set train\.sets =/)
+  refuses(
+    mixture({ transfer: 'reweight', transfer_share: 0.5 }, { tdro: {} }),
+    'train.transfer_share',
+    /is for transfer =/,
+  )
+  refuses(mixture({ transfer: 'reweight', weights: [1, 2] }, { tdro: {} }), 'train.weights', /leave one of them out/)
+  refuses(mixture({}, { tdro: { batch_size: 64, micro_batch: 40 } }), 'tdro.micro_batch', /must divide/)
+  refuses({ ...(changed({}) as object), tdro: {} }, 'tdro', /weighs training sets against each other/)
+  const same = [
+    { path: 'a', name: 'x' },
+    { path: 'b', name: 'x' },
+  ]
+  refuses(changed({ data: { train: same } }), 'data.train.1.name', /names another set too/)
 })
 
 test.run()
