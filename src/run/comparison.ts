@@ -6,7 +6,9 @@ import { baseName } from '../runtime/files.js'
 import { version } from '../version.js'
 import { EXAMPLE_CHOICE, examplesOf } from './examples.js'
 import type { Outcome, System } from './record.js'
+import type { WeightsRecord } from './report/chart-weights.js'
 import type { ComparisonRecord, Curve, Group, System as ReportSystem, Score } from './report/record.js'
+import type { TdroOutcome } from './tdro/stage.js'
 import type { Test } from './tests.js'
 
 /** Every system's means over every group of tests, for the measures that are shown. */
@@ -23,7 +25,7 @@ export function comparisonRecord(
   groups: readonly Score[],
   command: string,
 ): ComparisonRecord {
-  const { backend, reason, machine, started, seconds, source, tests, systems, outcomes, warnings } = outcome
+  const { backend, reason, machine, started, seconds, source, tests, systems, outcomes, tdro, warnings } = outcome
   const { config } = source.weights
   const measures = shownMeasures(recipe.eval.measures)
   const label = (key: string) => systems.find(system => system.key === key)?.label ?? key
@@ -62,20 +64,40 @@ export function comparisonRecord(
         })),
       ),
     ),
-    curves: outcomes.map(({ training, steps }): Curve => {
-      const metric = training.recipe.train!.early_stopping?.metric ?? 'ndcg_at_10'
-      return {
-        system: training.label,
-        steps: steps.map(({ step, loss, learning_rate, gradient_norm, dev_score }) => ({
-          ...{ step, loss, learningRate: learning_rate, gradientNorm: gradient_norm },
-          ...(dev_score !== undefined && { devScore: dev_score }),
-        })),
-        ...(steps.some(({ dev_score }) => dev_score !== undefined) && { devMeasure: metric }),
-      }
-    }),
+    ...(tdro && { weights: weightsRecord(recipe, tdro) }),
+    curves: [...(tdro?.reference ? [tdro.reference] : []), ...(tdro ? [tdro.proxy] : []), ...outcomes].map(
+      ({ training, steps }): Curve => {
+        const metric = training.recipe.train!.early_stopping?.metric ?? 'ndcg_at_10'
+        return {
+          system: training.label,
+          steps: steps.map(({ step, loss, learning_rate, gradient_norm, dev_score }) => ({
+            ...{ step, loss, learningRate: learning_rate, gradientNorm: gradient_norm },
+            ...(dev_score !== undefined && { devScore: dev_score }),
+          })),
+          ...(steps.some(({ dev_score }) => dev_score !== undefined) && { devMeasure: metric }),
+        }
+      },
+    ),
     examples: examplesOf(tests, systems, measures[0]!),
     exampleChoice: EXAMPLE_CHOICE,
     warnings,
+  }
+}
+
+function weightsRecord(
+  { tdro: settings }: Recipe,
+  { weights, records, padding, proxy, cards }: TdroOutcome,
+): WeightsRecord {
+  const { batch_size, micro_batch, temperature, mode, update, weights: kept } = settings!
+  return {
+    ...{ mode, kept, sets: weights.domains, alpha: weights.alpha, steps: records },
+    pairs: cards.map(card => card.pairs),
+    tokens: cards.map(card => card.tokens),
+    facts: [
+      `mode ${mode}, update ${update}`,
+      `${proxy.steps.length} steps of ${batch_size} pairs, ${micro_batch} compared at once, temperature ${temperature}`,
+      `${(100 * padding.rate).toFixed(1)} % of padded batches would be padding`,
+    ],
   }
 }
 

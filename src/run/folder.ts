@@ -27,7 +27,7 @@ export interface RunFolder extends TrainingFolder {
   readonly lock: string
 }
 
-const trainingLayout = (path: string): TrainingFolder => ({
+export const trainingLayout = (path: string): TrainingFolder => ({
   path,
   log: join(path, 'log.jsonl'),
   checkpoint: join(path, 'checkpoint.safetensors'),

@@ -25,4 +25,6 @@ export interface RunHooks {
   readonly resume?: boolean
   /** Leaves the tests out. */
   readonly trainOnly?: boolean
+  /** Ends once weights of the training sets are learned. */
+  readonly weightsOnly?: boolean
 }

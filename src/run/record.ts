@@ -7,6 +7,7 @@ import { version } from '../version.js'
 import { fingerprint } from './evaluate.js'
 import { type ModelSource, promptFor } from './model.js'
 import type { Score } from './report/record.js'
+import type { TdroOutcome } from './tdro/stage.js'
 import type { Test, TestResult } from './tests.js'
 import type { Trained } from './train.js'
 import type { TrainingOutcome } from './trainings.js'
@@ -67,6 +68,7 @@ export interface Outcome {
   readonly scores: readonly TestScores[]
   readonly systems: readonly System[]
   readonly outcomes: readonly TrainingOutcome[]
+  readonly tdro?: TdroOutcome
   readonly warnings: readonly string[]
 }
 
@@ -83,7 +85,7 @@ export function trainingWarnings({ repeatedNegatives, stoppedEarly, steps, bestS
 }
 
 /** An adapter that is trained on keeps its own settings, whatever [lora] says. */
-export function adapterWarnings({ rank, alpha, dropout }: Adapter, { lora }: Recipe): string[] {
+export function adapterWarnings({ rank, alpha, dropout }: Adapter, { lora }: Pick<Recipe, 'lora'>): string[] {
   if (!lora || (lora.rank === rank && lora.alpha === alpha && lora.dropout === dropout)) return []
   return [`the adapter keeps its rank ${rank}, alpha ${alpha} and dropout ${dropout}; [lora] is for new ones`]
 }
@@ -139,7 +141,7 @@ export function trainingSummary(trained: Trained, losses: readonly StepRecord[])
 
 /** What metrics.json holds. `groups`: means over tests with their intervals. */
 export function metricsRecord(recipe: Recipe, outcome: Outcome, groups: readonly Score[]) {
-  const { backend, reason, scores, outcomes, systems, seconds, source, warnings } = outcome
+  const { backend, reason, scores, outcomes, tdro, systems, seconds, source, warnings } = outcome
   const [own, ...others] = outcomes
   const byName = <T>(values: readonly T[]) => Object.fromEntries(values.map((value, i) => [scores[i]!.name, value]))
   return {
@@ -150,6 +152,7 @@ export function metricsRecord(recipe: Recipe, outcome: Outcome, groups: readonly
     model: { name: source.name, hash: source.hash },
     tests: scores,
     groups,
+    ...(tdro && { tdro: tdroMetrics(tdro) }),
     ...(own && { training: own.summary }),
     ...(others.length > 0 && {
       variants: Object.fromEntries(others.map(({ training, summary }) => [training.key, summary])),
@@ -159,3 +162,16 @@ export function metricsRecord(recipe: Recipe, outcome: Outcome, groups: readonly
     per_query: Object.fromEntries(systems.map(({ key, results }) => [key, byName(results.map(each => each.perQuery))])),
   }
 }
+
+/** Weights of training sets, and what it took to learn them. */
+export const tdroMetrics = ({ weights, proxy, reference, padding }: TdroOutcome) => ({
+  weights: Object.fromEntries(weights.domains.map((name, g) => [name, weights.alpha[g]!])),
+  mean: weights.mean,
+  ema: weights.ema,
+  mode: weights.mode,
+  settings: weights.settings,
+  hashes: weights.hashes,
+  proxy: proxy.summary,
+  ...(reference && { reference: reference.summary }),
+  padded_token_rate: padding.rate,
+})

@@ -3,7 +3,7 @@
 import type { Backend } from '../backend/backend.js'
 import { recipeToToml } from '../recipe/load.js'
 import type { Recipe } from '../recipe/schema.js'
-import { exists, listFolder, makeFolder, readText, removeFolder } from '../runtime/files.js'
+import { exists, join, listFolder, makeFolder, readText, removeFolder } from '../runtime/files.js'
 import { removeLeftovers, writeFile } from '../runtime/write.js'
 import { openBackend } from './backend.js'
 import { evaluateBm25 } from './bm25.js'
@@ -11,14 +11,17 @@ import { comparisonRecord, groupScores } from './comparison.js'
 import { checkSameRecipe, letGo, newRunFolder, type RunFolder, unfinishedRunFolder } from './folder.js'
 import type { RunHooks } from './hooks.js'
 import { measureMachine } from './machine.js'
+import { mixtureCard } from './mixture.js'
 import { type ModelSource, placeModel } from './model.js'
-import { adapterWarnings, metricsRecord, type Outcome, type System, type TestScores, testScores } from './record.js'
+import { openPairs, type RunPairs, writeRemoved } from './pairs.js'
+import { metricsRecord, type Outcome, type System, type TestScores, testScores } from './record.js'
 import { renderComparison } from './report/page.js'
 import type { Score } from './report/record.js'
-import { openRecipeData, openRecipeModel, type RecipeData } from './sources.js'
+import { openRecipeData, openRecipeModel } from './sources.js'
+import type { TdroOutcome } from './tdro/stage.js'
+import { readWeights, trainAll } from './tdro/trainings.js'
 import { keptResults, openTests, scoreTests, type Test } from './tests.js'
-import { checkTraining, type TokenizedPairs, tokenizePairs } from './train.js'
-import { runTraining, type Training, type TrainingOutcome, trainingFolder, trainingsOf } from './trainings.js'
+import { type Training, type TrainingOutcome, trainingFolder, trainingsOf } from './trainings.js'
 
 export interface RunResult {
   readonly folder: string
@@ -30,6 +33,8 @@ export interface RunResult {
   readonly groups: readonly Score[]
   /** The recipe's own first; none where nothing was trained. */
   readonly trainings: readonly TrainingOutcome[]
+  /** Where weights of the training sets were learned. */
+  readonly tdro?: TdroOutcome
 }
 
 /** Runs a recipe from its data to its report. Rejects with the signal's reason where it is interrupted; what was done is kept then. */
@@ -48,11 +53,14 @@ export async function runExperiment(recipe: Recipe, hooks: RunHooks = {}): Promi
       hooks.progress?.({ name: `fetching ${file}`, done, total, unit: 'bytes' }),
   })
   try {
-    const trainings = trainingsOf(recipe)
-    const tests = await openTests(source, recipe, hooks.trainOnly ? [] : data.tests, warn)
+    const trainings = hooks.weightsOnly ? [] : trainingsOf(recipe)
+    const untested = hooks.trainOnly || hooks.weightsOnly
+    const tests = await openTests(source, recipe, untested ? [] : data.tests, warn)
     const watched = trainings.some(({ recipe: { train } }) => train?.eval_every)
     const dev = await openTests(source, recipe, watched ? data.dev : [], warn)
-    const pairs = await openPairs(trainings, source, data, warn)
+    const pairs = await openPairs(recipe, trainings, source, data, warn)
+    const files = await readWeights(trainings, pairs)
+    sayMixture(pairs, hooks)
     hooks.signal?.throwIfAborted()
 
     const { backend, reason } = await openBackend({ ...recipe, profile: hooks.profile })
@@ -62,9 +70,9 @@ export async function runExperiment(recipe: Recipe, hooks: RunHooks = {}): Promi
       try {
         const context = { backend, source, folder, tests, dev, hooks, warn }
         const systems = await scoreUntrained(recipe, trainings.length > 0, context)
-        const outcomes: TrainingOutcome[] = []
-        for (const training of trainings)
-          outcomes.push(await runTraining(training, { ...context, pairs: pairs.get(training)! }))
+        const removed = pairs.any?.removed ?? []
+        if (removed.length > 0) await writeRemoved(join(folder.path, 'near-duplicates.jsonl'), removed)
+        const { outcomes, tdro } = await trainAll(recipe, trainings, pairs, files, data, context)
         systems.push(
           ...outcomes.map(
             ({ training: { key, label }, results }): System => ({ key, label, kind: 'trained', results }),
@@ -72,7 +80,7 @@ export async function runExperiment(recipe: Recipe, hooks: RunHooks = {}): Promi
         )
         const seconds = (performance.now() - started.clock) / 1000
         const scores = testScores(tests, source, recipe, systems)
-        const machine = hooks.trainOnly ? {} : await measureMachine(backend)
+        const machine = untested ? {} : await measureMachine(backend)
         const outcome: Outcome = {
           ...{
             backend,
@@ -87,11 +95,13 @@ export async function runExperiment(recipe: Recipe, hooks: RunHooks = {}): Promi
             outcomes,
             warnings,
           },
+          ...(tdro && { tdro }),
         }
         const groups = await writeResults(folder, recipe, outcome, hooks)
         return {
           ...{ groups, folder: folder.path, report: folder.report, tests: scores, trainings: outcomes },
           systems: systems.map(({ key, label }) => ({ key, label })),
+          ...(tdro && { tdro }),
         }
       } catch (error) {
         throw await sayWhatIsKept(error as Error, folder, trainings, hooks)
@@ -106,27 +116,10 @@ export async function runExperiment(recipe: Recipe, hooks: RunHooks = {}): Promi
   }
 }
 
-/** The pairs of every training, tokenized once for each length; what can be known to be wrong is found here. */
-async function openPairs(
-  trainings: readonly Training[],
-  source: ModelSource,
-  { train, sentenceQueries, sample: size }: RecipeData,
-  warn: (line: string) => void,
-): Promise<Map<Training, TokenizedPairs>> {
-  const byLength = new Map<number, TokenizedPairs>()
-  const pairs = new Map<Training, TokenizedPairs>()
-  for (const training of trainings) {
-    const { train: settings, lora, seed } = training.recipe
-    const length = settings!.max_length
-    const options = { sentenceQueries, ...(size !== undefined && { sample: { size, seed } }) }
-    const own = byLength.get(length) ?? (await tokenizePairs(train, source, length, options))
-    byLength.set(length, own)
-    for (const line of own.warnings) warn(line)
-    if (source.adapter) for (const line of adapterWarnings(source.adapter, training.recipe)) warn(line)
-    checkTraining(source, own, settings!, lora, seed)
-    pairs.set(training, own)
-  }
-  return pairs
+/** The card of a mixture: what each set holds, and how often it is drawn. */
+function sayMixture({ any }: RunPairs, { say }: RunHooks): void {
+  if (!any || any.sets.length < 2) return
+  for (const line of mixtureCard(any.cards)) say?.(line)
 }
 
 async function openFolder(recipe: Recipe, { resume, say }: RunHooks): Promise<RunFolder> {

@@ -11,6 +11,7 @@ import { type ContrastiveSettings, createContrastiveTrainer } from '../train/con
 import { needsTeacher } from '../train/contrastive-loss.js'
 import { type LoopHooks, type LoopResult, type LoopSettings, trainLoop } from '../train/loop.js'
 import { heaviestBatches, stepMemory } from '../train/memory.js'
+import type { Weighting } from '../train/weighting.js'
 import { orderOf, stepsIn } from './batches.js'
 import { checkLoss, lossSettings } from './loss.js'
 import { type TokenizedPairs, tokenizePairs } from './mixture.js'
@@ -116,6 +117,8 @@ export interface TrainHooks extends Pick<LoopHooks, 'onStep' | 'signal'> {
   readonly evaluate?: (loaded: LoadedEncoder) => Promise<number>
   /** Where checkpoints lie; absent: none are written. */
   readonly checkpoint?: string
+  /** What the sets count in the loss, and the words that tell it from another one. */
+  readonly weighting?: { readonly weighting: Weighting; readonly fingerprint: string }
   /** Goes on from the checkpoint. */
   readonly resume?: boolean
   /** Told what will lie where, before the model is loaded. */
@@ -141,7 +144,8 @@ export async function trainModel(
   hooks: TrainHooks,
 ): Promise<Trained> {
   const order = orderOf(train, pairs)
-  const settings = loopSettings(train, pairs.examples.length, seed, order)
+  const { weighting } = hooks.weighting ?? {}
+  const settings = { ...loopSettings(train, pairs.examples.length, seed, order), ...(weighting && { weighting }) }
   const method = methodOf(source, train, lora, seed)
   const normalize = train.similarity === 'cosine'
   const loaded = await placeModel(backend, source, method, {
@@ -158,6 +162,7 @@ export async function trainModel(
     temperature: train.temperature,
     loss: lossSettings(train),
     maskDuplicates: train.negatives.mask_duplicates,
+    keepLosses: weighting?.learns ?? false,
     optimizer: {
       beta1: train.betas[0],
       beta2: train.betas[1],
@@ -171,11 +176,14 @@ export async function trainModel(
   }
   const trainer = createContrastiveTrainer(backend, step)
   try {
-    const heaviest = heaviestBatches(pairs.texts, pairs.examples, settings)
+    // Lengths of an order are those of the examples as they stand.
+    const forms = order.kind === 'by_length' ? pairs.examples : pairs.examples.flatMap(each => each.variants ?? [each])
+    const heaviest = heaviestBatches(pairs.texts, forms, settings)
     const bytes = loaded.bytes + Math.max(...heaviest.map(batch => stepMemory(backend, step, batch)))
     const fingerprint = await hashLines([
       ...[backend.numerics, source.hash, pairs.hash],
       JSON.stringify({ train, lora, seed, settings: source.settings }),
+      ...(hooks.weighting ? [hooks.weighting.fingerprint] : []),
     ])
     const { checkpoint, evaluate } = hooks
     const resume = hooks.resume && checkpoint ? await readCheckpoint(checkpoint, trainable, fingerprint) : undefined

@@ -2,16 +2,16 @@
 import type { Backend } from '../backend/backend.js'
 import { describeMemory } from '../model/placement.js'
 import type { Recipe } from '../recipe/schema.js'
-import { exists, openLog, readJson, readLines, removeFile } from '../runtime/files.js'
+import { exists, join, makeFolder, openLog, readJson, readLines, removeFile } from '../runtime/files.js'
 import { removeLeftovers, writeFile } from '../runtime/write.js'
 import { megabytes } from '../tensor/plan.js'
 import type { StepRecord } from '../train/loop.js'
-import { type RunFolder, type TrainingFolder, variantFolder } from './folder.js'
+import { type RunFolder, type TrainingFolder, trainingLayout, variantFolder } from './folder.js'
 import type { RunHooks } from './hooks.js'
 import { type ModelSource, saveModel } from './model.js'
 import { type TrainingSummary, trainingSummary, trainingWarnings } from './record.js'
 import { keptResults, scoreTests, type Test, type TestResult } from './tests.js'
-import { type TokenizedPairs, type Trained, trainModel } from './train.js'
+import { type TokenizedPairs, type Trained, type TrainHooks, trainModel } from './train.js'
 
 /** One training of a run. */
 export interface Training {
@@ -21,6 +21,8 @@ export interface Training {
   readonly label: string
   /** With the variant's settings in their places. */
   readonly recipe: Recipe
+  /** Below the run's folder; default: by the key. */
+  readonly within?: string
 }
 
 export interface TrainingOutcome {
@@ -48,8 +50,10 @@ export function trainingsOf(recipe: Recipe): Training[] {
   ]
 }
 
-export const trainingFolder = (folder: RunFolder, { key }: Training): TrainingFolder =>
-  key === 'after' ? folder : variantFolder(folder, key)
+export function trainingFolder(folder: RunFolder, { key, within }: Training): TrainingFolder {
+  if (within !== undefined) return trainingLayout(join(folder.path, within))
+  return key === 'after' ? folder : variantFolder(folder, key)
+}
 
 export interface TrainingContext {
   readonly backend: Backend
@@ -60,6 +64,8 @@ export interface TrainingContext {
   readonly dev: readonly Test[]
   readonly hooks: RunHooks
   readonly warn: (line: string) => void
+  /** What the sets count in the loss. `start` is called with the step that training begins with. */
+  readonly weighting?: NonNullable<TrainHooks['weighting']> & { readonly start?: (step: number) => Promise<void> }
 }
 
 /** Trains, saves and scores; what was done before is read from the folder. */
@@ -68,6 +74,7 @@ export async function runTraining(training: Training, context: TrainingContext):
   const { recipe, key, label } = training
   const files = trainingFolder(context.folder, training)
   const kept = (score: () => Promise<readonly TestResult[]>) => keptResults(context.folder, key, recipe, tests, score)
+  await makeFolder(files.path)
   await removeLeftovers(files.path)
   if (await exists(files.summary)) {
     const { warnings = [], ...summary } = (await readJson(files.summary)) as SavedSummary
@@ -112,7 +119,7 @@ async function train(
   { recipe, label }: Training,
   files: TrainingFolder,
   steps: StepRecord[],
-  { backend, source, pairs, dev, hooks, warn }: TrainingContext,
+  { backend, source, pairs, dev, hooks, warn, weighting }: TrainingContext,
 ): Promise<Trained> {
   const settings = recipe.train!
   const metric = settings.early_stopping?.metric ?? 'ndcg_at_10'
@@ -124,6 +131,7 @@ async function train(
     return await trainModel(backend, source, pairs, settings, recipe.lora, recipe.seed, {
       checkpoint: files.checkpoint,
       resume: await exists(files.checkpoint),
+      ...(weighting && { weighting }),
       ...(hooks.signal && { signal: hooks.signal }),
       ...(dev.length > 0 &&
         settings.eval_every && {
@@ -138,6 +146,7 @@ async function train(
       async onStart(start) {
         first = start.step
         total = start.steps
+        await weighting?.start?.(first)
         const from = start.step ? `, from step ${start.step}` : ''
         hooks.say?.(`${name}: ${settings.method}, ${start.parameters} parameters, ${start.steps} steps${from}`)
         hooks.say?.(`memory: at most ${megabytes(start.bytes)} on the backend`)

@@ -1,16 +1,12 @@
 // The training loop: seeded batches of pairs, contrastive steps under a schedule, evaluation on a dev split every n steps with early stopping, and
 // checkpoints from which a run goes on with the same bits. It reads no files and scores nothing: hooks do.
 import type { Backend } from '../backend/backend.js'
-import {
-  createExampleBatches,
-  type ExampleBatches,
-  type ExampleBatchesState,
-  type ExampleOrder,
-} from '../data/example-batches.js'
-import { type PackedBatch, selectSequences } from '../model/batch.js'
+import { createExampleBatches, type ExampleBatchesState, type ExampleOrder } from '../data/example-batches.js'
+import type { PackedBatch } from '../model/batch.js'
 import type { Trainable } from '../tensor/parameters.js'
 import { type Checkpoint, putParameters, putSnapshot, takeParameters, takeSnapshot } from './checkpoint.js'
-import { type ContrastiveBatch, type ContrastiveTrainer, candidatesOf } from './contrastive.js'
+import type { ContrastiveTrainer } from './contrastive.js'
+import { type Drawn, drawBatch } from './draw.js'
 import { rateFactor, type ScheduleSettings } from './schedule.js'
 import { type Weighting, weighted } from './weighting.js'
 
@@ -206,52 +202,3 @@ const countSets = (sets: number, drawn: readonly Drawn[]): number[] => {
 }
 
 const setsOf = ({ sets = new Int32Array() }: Drawn): Int32Array => sets
-
-export interface Drawn {
-  readonly batch: ContrastiveBatch
-  readonly epoch: number
-  readonly repeated: number
-  readonly sets?: Int32Array
-}
-
-function drawBatch(
-  sampler: ExampleBatches,
-  texts: PackedBatch,
-  examples: readonly Example[],
-  settings: LoopSettings,
-): Drawn {
-  const { hardNegatives, inBatch, accumulation } = settings
-  const { indices, epoch, sets } = sampler.next()
-  const chosen = Array.from(indices, index => {
-    const { variants, ...own } = examples[index]!
-    return variants ? variants[sampler.drawInteger(variants.length)]! : own
-  })
-  let repeated = 0
-  const teacher: number[] = []
-  const passages = chosen.flatMap(({ positive, negatives, scores }) => {
-    if (settings.teacher && !scores) throw new Error('an example has no scores of a teacher, but the loss needs them')
-    if (scores) teacher.push(scores.positive)
-    if (hardNegatives === 0) return [positive]
-    if (negatives.length === 0)
-      throw new Error(
-        `an example has no hard negatives, but ${hardNegatives} are asked for; set train.negatives.hard = 0 or mine some`,
-      )
-    const draw = sampler.drawNegatives(hardNegatives, negatives.length)
-    if (draw.repeated) repeated++
-    if (scores) teacher.push(...Array.from(draw.indices, i => scores.negatives[i]!))
-    return [positive, ...Array.from(draw.indices, i => negatives[i]!)]
-  })
-  const { targets, weights } = candidatesOf(chosen.length, 1 + hardNegatives, inBatch)
-  const batch = {
-    query: selectSequences(
-      texts,
-      chosen.map(example => example.query),
-    ),
-    passage: selectSequences(texts, passages),
-    targets,
-    weights: weights.map(weight => weight / accumulation),
-    labels: Int32Array.from(passages),
-    ...(settings.teacher && { teacher: Float32Array.from(teacher) }),
-  }
-  return { batch, epoch, repeated, ...(sets && { sets }) }
-}

@@ -1,7 +1,7 @@
 // What examples of several sets count in a step's loss: fixed factors of the sets, or weights that are learned from the losses (tDRO). The loop asks
 // before the gradients and tells after them.
 import type { ContrastiveBatch, ContrastiveTrainer } from './contrastive.js'
-import type { Drawn } from './loop.js'
+import type { Drawn } from './draw.js'
 
 export interface Weighting {
   /** Whether the examples' losses of each step are read back for `end`. */

@@ -1,6 +1,7 @@
 // A comparison as one page of HTML that opens without a network: what was asked, what came out, and how to repeat it.
 import { trainingCharts } from './chart-curves.js'
 import { scoreChart } from './chart-scores.js'
+import { weightCharts } from './chart-weights.js'
 import { exampleList } from './examples.js'
 import { type Html, html } from './html.js'
 import { markOf } from './marks.js'
@@ -41,6 +42,7 @@ ${warnings.length > 0 ? section('Warnings', html`<ul>${warnings.map(line => html
 ${scored ? section('Result', html`${await scoreChart(record)}${systemList(record)}`) : ''}
 ${scored ? section('All measures', html`${scoreTable(record)}${differenceTable(record)}`) : ''}
 ${record.tables.length > 0 && record.tests.length > 1 ? section('By test set', testTables(record)) : ''}
+${record.weights ? section('Training sets', await weightCharts(record.weights)) : ''}
 ${curves.some(curve => curve.steps.length > 0) ? section('Training', await trainingCharts(record)) : ''}
 ${examples.length > 0 ? section('Queries', exampleList(record)) : ''}
 ${section('Machine', machine(record))}

@@ -1,4 +1,5 @@
 // What a report shows: systems compared on test sets, as plain data. Nothing here is computed by the report.
+import type { WeightsRecord } from './chart-weights.js'
 
 export interface ComparisonRecord {
   readonly name: string
@@ -31,6 +32,8 @@ export interface ComparisonRecord {
   readonly scores: readonly Score[]
   /** One for each system, test and measure: plain means. */
   readonly tables: readonly TestScore[]
+  /** Where weights of the training sets were learned. */
+  readonly weights?: WeightsRecord
   /** One for each trained system. */
   readonly curves: readonly Curve[]
   /** About ten queries. */
