@@ -3,8 +3,11 @@ import { Command, Option } from 'commander'
 import type { Profile } from '../backend/profile.js'
 import { loadRecipe } from '../recipe/load.js'
 import type { Recipe } from '../recipe/schema.js'
-import type { TestScores } from '../run/record.js'
+import type { RunHooks } from '../run/hooks.js'
+import { type TestScores, tdroMetrics } from '../run/record.js'
 import { type RunResult, runExperiment } from '../run/run.js'
+import { resolve } from '../runtime/files.js'
+import { transfers } from '../train/tdro/transfer.js'
 import { usageError } from './errors.js'
 import {
   checkAdapter,
@@ -21,7 +24,7 @@ import {
 } from './options.js'
 import { checkRecipePaths, recipeFile } from './paths.js'
 
-interface RunOptions {
+export interface RunOptions {
   readonly set?: string[]
   readonly resume?: boolean
   readonly quick?: boolean
@@ -32,11 +35,13 @@ interface RunOptions {
   readonly seed?: number
   readonly out?: string
   readonly name?: string
+  readonly weights?: string
+  readonly transfer?: string
   readonly json?: boolean
   readonly quiet?: boolean
 }
 
-const withRecipe = (command: Command): Command =>
+export const withRecipe = (command: Command): Command =>
   withOutput(
     withProfile(command)
       .argument('[recipe]', 'a recipe file (TOML), or one in the package: builtin:primer (the default)')
@@ -68,8 +73,19 @@ Examples:
     .action((recipe: string | undefined, options: RunOptions) => runRecipe(recipe, options, { trainOnly: false }))
 
 export const trainCommand = (): Command =>
-  withRecipe(new Command('train').description("A recipe's training alone, without scoring its tests."))
-    .addHelpText('after', '\nExample:\n  $ wgpu-retrieve train --set train.steps=20 --json')
+  withRecipe(
+    new Command('train')
+      .description("A recipe's training alone, without scoring its tests.")
+      .option('--weights <file>', 'weights of its training sets, as tdro writes them: how often each is drawn')
+      .addOption(new Option('--transfer <name>', 'what the weights are used for (reweight)').choices(transfers)),
+  )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ wgpu-retrieve train --set train.steps=20 --json
+  $ wgpu-retrieve train my.toml --weights runs/my/weights.json --transfer top-p`,
+    )
     .action((recipe: string | undefined, options: RunOptions) => runRecipe(recipe, options, { trainOnly: true }))
 
 async function openRecipe(given: string | undefined, options: RunOptions): Promise<Recipe> {
@@ -81,6 +97,11 @@ async function openRecipe(given: string | undefined, options: RunOptions): Promi
   const path = given ?? stray
   const file = await recipeFile(path ?? 'builtin:primer')
   const quoted = (value: string) => JSON.stringify(value)
+  if (options.transfer && !options.weights) throw usageError('--transfer needs --weights, the file of weights')
+  const weights = options.weights
+    ? ['train.sets="homogeneous"', `train.weights_file=${quoted(resolve(options.weights))}`]
+    : []
+  const transfer = options.transfer ? [`train.transfer=${quoted(options.transfer)}`] : []
   const shortcuts = [
     ...(options.backend ? [`backend=${quoted(options.backend)}`] : []),
     ...(options.adapter ? [`adapter=${quoted(options.adapter)}`] : []),
@@ -89,15 +110,18 @@ async function openRecipe(given: string | undefined, options: RunOptions): Promi
     ...(options.out ? [`out=${quoted(options.out)}`] : []),
     ...(options.name ? [`name=${quoted(options.name)}`] : []),
   ]
-  const recipe = await loadRecipe(file, [...overrides, ...shortcuts], { quick: options.quick ?? false })
+  const recipe = await loadRecipe(file, [...weights, ...transfer, ...overrides, ...shortcuts], {
+    quick: options.quick ?? false,
+  })
   return { ...recipe, out: recipe.out ?? 'runs' }
 }
 
-async function runRecipe(
+/** A recipe run, with its progress on stderr. */
+export async function runFromCommand(
   path: string | undefined,
   options: RunOptions,
-  { trainOnly }: { trainOnly: boolean },
-): Promise<void> {
+  part: Pick<RunHooks, 'trainOnly' | 'weightsOnly'>,
+): Promise<RunResult> {
   const recipe = await openRecipe(path, options)
   await checkRecipePaths(recipe)
   const progress = openProgress(options.quiet)
@@ -111,16 +135,26 @@ async function runRecipe(
     signal,
     command: repeat,
     resume: options.resume ?? false,
-    trainOnly,
+    ...part,
     ...(options.profile && { profile: options.profile }),
   })
   shown.end()
+  return result
+}
+
+async function runRecipe(
+  path: string | undefined,
+  options: RunOptions,
+  { trainOnly }: { trainOnly: boolean },
+): Promise<void> {
+  const result = await runFromCommand(path, options, { trainOnly })
   const [own, ...variants] = result.trainings
   if (trainOnly && options.json) return printJson(own?.summary ?? {})
   if (options.json)
     return printJson({
       ...{ folder: result.folder, report: result.report, tests: result.tests, groups: result.groups },
       training: own?.summary,
+      ...(result.tdro && { tdro: tdroMetrics(result.tdro) }),
       ...(variants.length > 0 && {
         variants: Object.fromEntries(variants.map(({ training, summary }) => [training.key, summary])),
       }),

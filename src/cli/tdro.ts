@@ -12,10 +12,11 @@ import {
   weightModes,
 } from '../train/tdro/weights.js'
 import { usageError } from './errors.js'
-import { openProgress, printJson, sayWaiting, withOutput } from './options.js'
+import { openProgress, printJson, sayWaiting } from './options.js'
 import { inputFile } from './paths.js'
+import { type RunOptions, runFromCommand, withRecipe } from './run.js'
 
-interface TdroOptions {
+interface TdroOptions extends RunOptions {
   readonly replay?: string
   readonly mode?: WeightMode
   readonly update?: 'before' | 'after'
@@ -25,8 +26,6 @@ interface TdroOptions {
   readonly level?: number
   readonly temperature?: number
   readonly output?: string
-  readonly json?: boolean
-  readonly quiet?: boolean
 }
 
 const numberIn =
@@ -41,7 +40,7 @@ const positive = numberIn('a number above 0', value => value > 0)
 const share = numberIn('a number above 0, 1 at most', value => value > 0 && value <= 1)
 
 export const tdroCommand = (): Command =>
-  withOutput(
+  withRecipe(
     new Command('tdro')
       .description('Weights of training sets: learned beside a proxy model, or again from recorded losses.')
       .option('--replay <file>', 'recorded losses, a JSON line a micro-batch; - for standard input')
@@ -66,14 +65,41 @@ export const tdroCommand = (): Command =>
     .addHelpText(
       'after',
       `
-Example:
+Examples:
+  $ wgpu-retrieve tdro builtin:tdro-small
   $ wgpu-retrieve tdro --replay runs/tdro/losses.jsonl --mode group_dro`,
     )
     .action(tdro)
 
-async function tdro(options: TdroOptions): Promise<void> {
-  if (!options.replay) throw usageError('tdro needs --replay and a file of recorded losses')
-  await replayLosses(options.replay, options)
+const OF_REPLAY = ['adjustment', 'level', 'temperature', 'output'] as const
+
+async function tdro(recipe: string | undefined, options: TdroOptions): Promise<void> {
+  if (options.replay !== undefined) {
+    if (recipe !== undefined) throw usageError(`--replay needs no recipe, found ${recipe}; leave one of them out`)
+    return replayLosses(options.replay, options)
+  }
+  const alone = OF_REPLAY.find(name => options[name] !== undefined)
+  if (alone) throw usageError(`--${alone} is an option of --replay; without it the recipe's [tdro] says all`)
+  if (recipe === undefined && !options.set?.some(word => word.endsWith('.toml')))
+    throw usageError('tdro needs a recipe with [tdro], such as builtin:tdro-small, or --replay and a file of losses')
+  const keys = { mode: options.mode, update: options.update, weights_rate: options.rate, ema: options.ema }
+  const set = Object.entries(keys).flatMap(([key, value]) =>
+    value === undefined ? [] : [`tdro.${key}=${JSON.stringify(value)}`],
+  )
+  const result = await runFromCommand(
+    recipe,
+    { ...options, set: [...(options.set ?? []), ...set] },
+    { weightsOnly: true },
+  )
+  const { tdro: learned, folder, report } = result
+  if (!learned) throw usageError('the recipe has no [tdro]: it learns no weights')
+  const { domains, alpha, final, mean, ema } = learned.weights
+  if (options.json) {
+    const weights = Object.fromEntries(domains.map((name, g) => [name, alpha[g]!]))
+    return printJson({ ...learned.proxy.summary, weights, folder, report, file: learned.file })
+  }
+  const shown = { domains, final: final ?? alpha, mean: mean ?? alpha, ema: ema ?? alpha }
+  process.stdout.write(`${weightsText(shown)}\nweights: ${learned.file}\nreport: ${report}\n`)
 }
 
 async function replayLosses(asked: string, options: TdroOptions): Promise<void> {

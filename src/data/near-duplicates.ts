@@ -94,9 +94,17 @@ function bitsFrom({ high, low }: Fingerprint, from: number, width: number): numb
   return (from + width <= 32 ? own : own | (low << (32 - from))) & mask
 }
 
-/** Those to leave out so that no two texts are near-duplicates: each time the later one. `group`: of each text, such as its data set. */
+export interface ComparedText {
+  readonly text: string
+  /** Must be nearly the same too: of a pair, what is beside the query. */
+  readonly other?: string
+  /** Such as the data set. */
+  readonly group: number
+}
+
+/** Those to leave out so that no two texts are near-duplicates: each time the later one; `distance` is the larger one of text and other. */
 export function findNearDuplicates(
-  texts: Iterable<{ readonly text: string; readonly group: number }>,
+  texts: Iterable<ComparedText>,
   { threshold = 3, within = true, across = true }: NearDuplicateSettings = {},
 ): NearDuplicate[] {
   if (!Number.isInteger(threshold) || threshold < 0 || threshold > 7)
@@ -106,15 +114,16 @@ export function findNearDuplicates(
   // Of each block a chain of kept texts for each value of its bits: the last one, and for each text the one before.
   const heads = Array.from({ length: blocks }, () => new Int32Array(1 << width).fill(-1))
   const links: number[][] = Array.from({ length: blocks }, () => [])
-  const kept: { index: number; group: number; print: Fingerprint }[] = []
+  const kept: { index: number; group: number; print: Fingerprint; other: Fingerprint | undefined }[] = []
   const keyOf = (print: Fingerprint, block: number) => bitsFrom(print, Math.floor((block * 64) / blocks), width)
-  const nearest = (print: Fingerprint, group: number): { of: number; distance: number } | undefined => {
+  const nearest = (print: Fingerprint, beside: Fingerprint | undefined, group: number) => {
     let best: { of: number; distance: number } | undefined
     for (let block = 0; block < blocks; block++)
       for (let at = heads[block]![keyOf(print, block)]!; at >= 0; at = links[block]![at]!) {
         const other = kept[at]!
         if (other.group === group ? !within : !across) continue
-        const distance = fingerprintDistance(print, other.print)
+        const own = fingerprintDistance(print, other.print)
+        const distance = beside && other.other ? Math.max(own, fingerprintDistance(beside, other.other)) : own
         if (distance > threshold) continue
         if (!best || distance < best.distance || (distance === best.distance && other.index < best.of))
           best = { of: other.index, distance }
@@ -123,10 +132,11 @@ export function findNearDuplicates(
   }
   const found: NearDuplicate[] = []
   let index = -1
-  for (const { text, group } of texts) {
+  for (const { text, other, group } of texts) {
     index++
     const print = simHash(text)
-    const best = nearest(print, group)
+    const beside = other === undefined ? undefined : simHash(other)
+    const best = nearest(print, beside, group)
     if (best) {
       found.push({ index, ...best })
       continue
@@ -136,7 +146,7 @@ export function findNearDuplicates(
       links[block]!.push(heads[block]![key]!)
       heads[block]![key] = kept.length
     }
-    kept.push({ index, group, print })
+    kept.push({ index, group, print, other: beside })
   }
   return found
 }

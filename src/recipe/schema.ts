@@ -63,6 +63,8 @@ const data = v.strictObject({
   ),
   /** Leaves out pairs that are nearly the same as an earlier one, in their set or in another (SimHash, Manku et al. 2007); absent: all are kept. */
   near_duplicates: v.optional(nearDuplicates),
+  /** Hard negatives mined for pairs that have fewer: what BM25 ranks highest of the other documents of their set. */
+  mined_negatives: v.optional(integer(1, 100)),
   /** Pairs kept of each training set, drawn evenly (reservoir sampling); absent: all. */
   sample: v.optional(integer(1)),
   /** Whether each sentence of a training document is a further query for it (inverse cloze task, Lee et al. 2019). */

@@ -10,6 +10,7 @@ import { baseName, dirname } from '../runtime/files.js'
 import type { Example } from '../train/loop.js'
 import type { BatchedPairs } from './batches.js'
 import { type ModelSource, packTexts, promptFor } from './model.js'
+import { withMinedNegatives } from './negatives.js'
 
 /** A training set of a mixture. */
 export interface TrainSet {
@@ -72,6 +73,8 @@ export interface MixtureOptions {
   readonly queryMaxLength?: number
   /** Absent: near-duplicates stay. */
   readonly nearDuplicates?: NearDuplicateSettings
+  /** Hard negatives of a pair that has fewer; absent: none are mined. */
+  readonly minedNegatives?: number
 }
 
 interface ReadPair {
@@ -97,7 +100,7 @@ export function setNames(sets: readonly (string | TrainSet)[]): string[] {
 async function readSets(
   sets: readonly (string | TrainSet)[],
   names: readonly string[],
-  { sentenceQueries = false, sample, nearDuplicates }: MixtureOptions,
+  { sentenceQueries = false, sample, nearDuplicates, minedNegatives }: MixtureOptions,
 ): Promise<{ pairs: ReadPair[]; warnings: string[]; removed: RemovedPair[] }> {
   const all: ReadPair[] = []
   const warnings: string[] = []
@@ -121,7 +124,17 @@ async function readSets(
     throw new Error(
       `no pair of the training set ${empty} is left: all of them are near-duplicates of earlier ones; leave the set out, or lower data.near_duplicates.threshold`,
     )
-  return { pairs: sentenceQueries ? [...pairs, ...sentencesOf(pairs)] : pairs, warnings, removed }
+  const complete = minedNegatives === undefined ? pairs : mineInSets(pairs, minedNegatives)
+  return { pairs: sentenceQueries ? [...complete, ...sentencesOf(complete)] : complete, warnings, removed }
+}
+
+/** Each set by itself, for its documents are of one kind. */
+function mineInSets(pairs: readonly ReadPair[], count: number): ReadPair[] {
+  const sets = [...new Set(pairs.map(({ set }) => set))]
+  return sets.flatMap(set => {
+    const own = pairs.filter(each => each.set === set).map(({ pair }) => pair)
+    return withMinedNegatives(own, count).map(pair => ({ pair, set }))
+  })
 }
 
 /** In the order of the file. */
@@ -138,10 +151,11 @@ function sentencesOf(pairs: readonly ReadPair[]): ReadPair[] {
   return sentencePairs(pairs.map(({ pair }) => pair)).map(pair => ({ pair, set: firstSetOf.get(pair.positives[0]!)! }))
 }
 
-/** A pair counts by its query and its positives: another negative does not make it another pair. */
+/** Two pairs are nearly the same where both their queries and their positives are; another negative does not make another pair. */
 function withoutNearDuplicates(all: readonly ReadPair[], names: readonly string[], settings: NearDuplicateSettings) {
   const texts = all.map(({ pair: { query, positives }, set }) => ({
-    text: [query, ...positives].join('\n'),
+    text: query,
+    other: positives.join('\n'),
     group: set,
   }))
   const found = new Map(findNearDuplicates(texts, settings).map(each => [each.index, each]))

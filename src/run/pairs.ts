@@ -34,8 +34,7 @@ export async function openPairs(
       known.get(key) ?? (await tokenizePairs(data.train, source, length, { ...mixtureOptions(data, seed), ...lengths }))
     known.set(key, own)
     for (const line of own.warnings) warn(line)
-    if (source.adapter)
-      for (const line of adapterWarnings(source.adapter, lora ? { lora } : {})) warn(line)
+    if (source.adapter) for (const line of adapterWarnings(source.adapter, lora ? { lora } : {})) warn(line)
     checkTraining(source, own, settings!, lora, seed)
     return own
   }

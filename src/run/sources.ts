@@ -20,6 +20,8 @@ import { openNamedModel } from './named-model.js'
 export interface RecipeData {
   readonly train: readonly TrainSet[]
   readonly nearDuplicates?: NearDuplicateSettings
+  /** Of a pair that has fewer. */
+  readonly minedNegatives?: number
   readonly sentenceQueries: boolean
   /** Pairs kept of each training set. */
   readonly sample?: number
@@ -46,6 +48,7 @@ export async function openRecipeData({ data }: Recipe): Promise<RecipeData> {
     ...(data.sample !== undefined && { sample: data.sample }),
     train: await Promise.all(trainSetsOf(data.train ?? []).map(found)),
     ...(data.near_duplicates && { nearDuplicates: data.near_duplicates }),
+    ...(data.mined_negatives !== undefined && { minedNegatives: data.mined_negatives }),
     dev: await Promise.all((data.dev ?? []).map(found)),
     tests: await Promise.all(data.tests.map(found)),
   }

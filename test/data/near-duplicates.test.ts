@@ -79,6 +79,18 @@ test('blocks find what comparing every pair finds, at each threshold', () => {
     }
 })
 
+test('of pairs both parts must be nearly the same', () => {
+  const below = numbers(8)
+  const [passage, other] = [textOf(below, 80), textOf(below, 80)]
+  const pairs = [
+    { text: 'when was it built', other: passage, group: 0 },
+    { text: 'who designed the roof', other: passage, group: 0 },
+    { text: 'when was it built', other, group: 0 },
+    { text: 'When was it built?', other: passage, group: 1 },
+  ]
+  assert.equal(findNearDuplicates(pairs), [{ index: 3, of: 0, distance: 0 }])
+})
+
 test('a threshold that cannot be is refused', () => {
   assert.throws(() => findNearDuplicates([], { threshold: 8 }), /from 0 to 7 bits, found 8/)
 })

@@ -112,10 +112,14 @@ async function trainReference(recipe: Recipe, context: TrainingContext & TdroCon
   return { outcome, path: join(context.folder.path, 'tdro/reference/model') }
 }
 
-export const mixtureOptions = ({ sentenceQueries, sample: size, nearDuplicates }: RecipeData, seed: number) => ({
+export const mixtureOptions = (
+  { sentenceQueries, sample: size, nearDuplicates, minedNegatives }: RecipeData,
+  seed: number,
+) => ({
   sentenceQueries,
   ...(size !== undefined && { sample: { size, seed } }),
   ...(nearDuplicates && { nearDuplicates }),
+  ...(minedNegatives !== undefined && { minedNegatives }),
 })
 
 /** The losses of the model in a folder, on texts as its own tokenizer has them. */
