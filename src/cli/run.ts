@@ -84,7 +84,7 @@ export const trainCommand = (): Command =>
       `
 Examples:
   $ wgpu-retrieve train --set train.steps=20 --json
-  $ wgpu-retrieve train my.toml --weights runs/my/weights.json --transfer top-p`,
+  $ wgpu-retrieve train builtin:tdro-small --weights runs/tdro-small/weights.json --transfer top-p`,
     )
     .action((recipe: string | undefined, options: RunOptions) => runRecipe(recipe, options, { trainOnly: true }))
 

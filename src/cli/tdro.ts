@@ -67,7 +67,7 @@ export const tdroCommand = (): Command =>
       `
 Examples:
   $ wgpu-retrieve tdro builtin:tdro-small
-  $ wgpu-retrieve tdro --replay runs/tdro/losses.jsonl --mode group_dro`,
+  $ wgpu-retrieve tdro --replay runs/tdro-small/tdro/losses.jsonl --mode group_dro`,
     )
     .action(tdro)
 

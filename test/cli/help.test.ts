@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import { attempt, contents, main } from '../support/cli.js'
 import { temporaryFolder } from '../support/temporary.js'
 
-const commands = ['', 'run', 'train', 'eval', 'search', 'encode', 'tokenize', 'bench', 'info']
+const commands = ['', 'run', 'tdro', 'train', 'eval', 'search', 'encode', 'tokenize', 'bench', 'info']
 
 /** The lines after `$`, those that end in a backslash with the next one. */
 async function examplesOf(command: string): Promise<string[]> {
@@ -23,11 +23,18 @@ const tiny = quoted([
   'model.random={hidden=16,layers=1,heads=2,max_positions=32,vocabulary=1000}',
 ])
 
+const tinyTdro = quoted(['tdro.steps=2', 'tdro.batch_size=16', 'tdro.micro_batch=8'])
+
 const shell = `
 set -eu
 wgpu_retrieve() {
   case "$1" in
     run | train) ${quoted([process.execPath, ...main])} "$@" ${tiny} ;;
+    tdro)
+      case "$2" in
+        builtin*) ${quoted([process.execPath, ...main])} "$@" ${tiny} ${tinyTdro} ;;
+        *) ${quoted([process.execPath, ...main])} "$@" ;;
+      esac ;;
     *) ${quoted([process.execPath, ...main])} "$@" ;;
   esac
 }

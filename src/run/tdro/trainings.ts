@@ -63,7 +63,8 @@ export async function trainAll(
     const full = { ...context, pairs: own, ...(weighting && { weighting }) }
     outcomes.push(await runTraining({ ...training, recipe: weighted }, full))
   }
-  if (recipe.tdro) await learned()
+  // A file of weights stands in place of the run's own; `train` learns them only where a training asks for them.
+  if (recipe.tdro && files.size === 0 && !context.hooks.trainOnly) await learned()
   return { outcomes, ...(tdro && { tdro }) }
 }
 
