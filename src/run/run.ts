@@ -203,7 +203,7 @@ async function sayWhatIsKept(
     if (await exists(checkpoint)) checkpoints.push(checkpoint)
   }
   const results = (await exists(folder.runs)) ? await listFolder(folder.runs) : []
-  const begun = resume || (await exists(folder.log)) || results.length > 0
+  const begun = resume || (await exists(folder.log)) || (await exists(join(folder.path, 'tdro'))) || results.length > 0
   if (signal?.aborted && begun)
     return saying(
       `${checkpoints.length > 0 ? `; a checkpoint is kept: ${checkpoints.join(', ')}` : ''}\ngo on with: ${command} --resume`,

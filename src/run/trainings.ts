@@ -73,7 +73,8 @@ export async function runTraining(training: Training, context: TrainingContext):
   const { backend, source, tests, hooks, warn } = context
   const { recipe, key, label } = training
   const files = trainingFolder(context.folder, training)
-  const kept = (score: () => Promise<readonly TestResult[]>) => keptResults(context.folder, key, recipe, tests, score)
+  const kept = async (score: () => Promise<readonly TestResult[]>) =>
+    tests.length === 0 ? [] : keptResults(context.folder, key, recipe, tests, score)
   await makeFolder(files.path)
   await removeLeftovers(files.path)
   if (await exists(files.summary)) {

@@ -31,7 +31,7 @@ export async function readWeightsFile(path: string): Promise<WeightsFile & { rea
   const text = await readText(path)
   const value = asObject(parseStrictJson(text, path), path)
   const hash = await hashLines([text])
-  if (value.domains === undefined && value.alpha === undefined)
+  if (!Array.isArray(value.domains) && !Array.isArray(value.alpha))
     return { hash, ...checked(Object.keys(value), Object.values(value), path) }
   const { domains, alpha, format, ...rest } = value
   if (format !== undefined && format !== WEIGHTS_FORMAT)
