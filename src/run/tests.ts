@@ -103,7 +103,11 @@ export async function keptResults(
     return results
   }
   const results = await score()
-  for (const [i, file] of files.entries()) await writeRun(file, results[i]!.run, { tag: `${recipe.name}.${system}` })
+  for (const [i, file] of files.entries())
+    await writeRun(file, results[i]!.run, {
+      // One word, whatever the names are.
+      tag: `${recipe.name}.${system}`.replaceAll(/\s+/g, '-'),
+    })
   return results
 }
 
