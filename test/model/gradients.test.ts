@@ -5,7 +5,15 @@ import * as assert from 'uvu/assert'
 import type { Backend } from '../../src/backend/backend.js'
 import type { PackedBatch } from '../../src/model/batch.js'
 import { parseConfig } from '../../src/model/config.js'
-import { loadEncoder, type Method, newAdapter, randomSource } from '../../src/model/load.js'
+import { denseTensors } from '../../src/model/dense.js'
+import {
+  type EncoderSettings,
+  loadEncoder,
+  type Method,
+  newAdapter,
+  randomSource,
+  type WeightSource,
+} from '../../src/model/load.js'
 import { putParameters, takeParameters } from '../../src/train/checkpoint.js'
 import { candidatesOf, createContrastiveTrainer } from '../../src/train/contrastive.js'
 import { defaultOptimizer } from '../../src/train/optimizer.js'
@@ -39,13 +47,55 @@ function sequences(lengths: readonly number[]): PackedBatch {
 const query = sequences([5, 1, 33, 8])
 const passage = sequences([12, 3, 40, 2, 9, 31, 1, 17])
 
-async function slopes(backend: Backend, method: Method, pooling: 'mean' | 'cls', dropout: number): Promise<void> {
-  const settings = { pooling: [pooling], normalize: pooling === 'mean' } as const
-  const loaded = await loadEncoder(backend, randomSource(config, 3), settings, method)
+interface Head {
+  readonly settings: EncoderSettings
+  readonly dimensions?: number
+  /** Of the finite differences; default 0.004. */
+  readonly width?: number
+}
+
+/** Two ways of pooling that leave a prompt out, two Dense modules with a Normalize between them, four columns kept of six. */
+const longHead: Head = {
+  settings: {
+    pooling: ['lasttoken', 'mean_sqrt_len_tokens'],
+    includePrompt: false,
+    dense: [
+      { path: '', inputs: 48, outputs: 10, bias: true, activation: 'tanh' },
+      { path: '', inputs: 10, outputs: 6, bias: false, activation: 'identity', normalizeFirst: true },
+    ],
+    normalize: true,
+  },
+  dimensions: 4,
+  width: 0.0005,
+}
+
+/** A random model, with random Dense modules where the head has some. */
+function sourceFor({ settings: { dense = [] } }: Head): WeightSource {
+  const plain = randomSource(config, 3)
+  const tensors = denseTensors(dense)
+  return {
+    ...plain,
+    expected: [...plain.expected, ...tensors],
+    async readTensor(name) {
+      const at = tensors.findIndex(tensor => tensor.name === name)
+      if (at < 0) return plain.readTensor(name)
+      return seededValues(40 + at)
+        .normal(tensors[at]!.shape.reduce((a, b) => a * b, 1))
+        .map(value => 0.4 * value)
+    },
+  }
+}
+
+const headOf = (pooling: 'mean' | 'cls'): Head => ({ settings: { pooling: [pooling], normalize: pooling === 'mean' } })
+
+async function slopes(backend: Backend, method: Method, head: Head, dropout: number): Promise<void> {
+  const { settings, dimensions, width = 0.004 } = head
+  const loaded = await loadEncoder(backend, sourceFor(head), settings, method, { dimensions })
   const trainable = loaded.trainable!
   const shared = { query: loaded.encoder, passage: loaded.encoder, trainable, optimizer: defaultOptimizer, dropout }
-  const trainer = createContrastiveTrainer(backend, { ...shared, temperature: pooling === 'mean' ? 0.2 : 10 })
-  const batch = { query, passage, ...candidatesOf(4, 2, true) }
+  const trainer = createContrastiveTrainer(backend, { ...shared, temperature: settings.normalize ? 0.2 : 10 })
+  const starts = settings.includePrompt === false && { starts: Int32Array.of(1, 0, 4, 2) }
+  const batch = { query: { ...query, ...starts }, passage, ...candidatesOf(4, 2, true) }
   const lossNow = () => trainer.gradients(batch, { seed: 9, counter: 4 })
   await lossNow()
   const read = async (tensor: { view?: Parameters<Backend['read']>[0] }) =>
@@ -71,7 +121,7 @@ async function slopes(backend: Backend, method: Method, pooling: 'mean' | 'cls',
     }
     // Two step widths cancel the third-order term.
     const slope = async (by: number) => (((await at(by)) - (await at(-by))) / (2 * by)) * length
-    const found = (4 * (await slope(0.004)) - (await slope(0.008))) / 3
+    const found = (4 * (await slope(width)) - (await slope(2 * width))) / 3
     const scale = Math.sqrt(dot(gradient, gradient)) * length
     assert.ok(Math.abs(found - expected) <= 1e-3 * scale, `slope ${found}, expected ${expected} (scale ${scale})`)
   }
@@ -83,7 +133,7 @@ for (const backend of await backendsPresent())
   for (const dropout of [0, 0.1])
     for (const pooling of ['mean', 'cls'] as const) {
       const name = `${backend.kind}: slopes of the loss, ${pooling} pooling, dropout ${dropout}`
-      test(`${name}, all parameters`, () => slopes(backend, { kind: 'full' }, pooling, dropout))
+      test(`${name}, all parameters`, () => slopes(backend, { kind: 'full' }, headOf(pooling), dropout))
       test(`${name}, low-rank updates of every layer`, () => {
         const targets = ['query', 'key', 'value', 'dense']
         const fresh = newAdapter(config, { rank: 3, alpha: 6, dropout, targets }, 8)
@@ -93,7 +143,15 @@ for (const backend of await backendsPresent())
           ([layer, target]) =>
             [layer, { ...target, B: Float32Array.from(random.normal(target.B.length, 0.3)) }] as const,
         )
-        return slopes(backend, { kind: 'lora', adapter: { ...fresh, targets: new Map(grown) } }, pooling, dropout)
+        return slopes(
+          backend,
+          { kind: 'lora', adapter: { ...fresh, targets: new Map(grown) } },
+          headOf(pooling),
+          dropout,
+        )
       })
     }
+for (const backend of await backendsPresent())
+  test(`${backend.kind}: slopes of the loss through a long head, all parameters`, () =>
+    slopes(backend, { kind: 'full' }, longHead, 0))
 test.run()
