@@ -1,13 +1,11 @@
 // Exact late-interaction search: MaxSim of queries with all documents of a store, block by block, the best k kept on the device; or with given
 // candidates alone. Ties go to the lower document. Narrow storage is unpacked on the device, a block at a time.
 import type { Backend } from '../backend/backend.js'
-import { maxSim } from '../ops/maxsim.js'
-import { freeTensors, frozenTensor, stateTensor } from '../tensor/parameters.js'
-import { createPlan } from '../tensor/plan.js'
+import { freeTensors } from '../tensor/parameters.js'
 import { createPool, createProgram, type Program, releasePool } from '../tensor/program.js'
-import { plus, type Tensor } from '../tensor/tensor.js'
-import { call, createTrace, input, type Trace, temporary } from '../tensor/trace.js'
+import type { Tensor } from '../tensor/tensor.js'
 import type { PackedVectors } from './encode-late.js'
+import { placeBest, placeCodebook, readBest, searchPlan } from './late-plan.js'
 import { MOST_RESULTS, type SearchResult } from './search.js'
 import { arraysOf, type TokenStore } from './token-store.js'
 
@@ -103,7 +101,7 @@ export async function rescoreLate(
   return result
 }
 
-function checkedSearch(queries: PackedVectors, store: TokenStore, asked: number): { k: number; count: number } {
+export function checkedSearch(queries: PackedVectors, store: TokenStore, asked: number): { k: number; count: number } {
   if (!Number.isInteger(asked) || asked < 1 || asked > MOST_RESULTS)
     throw new Error(`search: k is ${asked}, expected 1 to ${MOST_RESULTS}`)
   if (queries.width !== store.width)
@@ -111,7 +109,7 @@ function checkedSearch(queries: PackedVectors, store: TokenStore, asked: number)
   return { k: Math.min(asked, store.offsets.length - 1), count: queries.offsets.length - 1 }
 }
 
-const emptyResult = (count: number, k: number): SearchResult => ({
+export const emptyResult = (count: number, k: number): SearchResult => ({
   k,
   scores: new Float32Array(count * k).fill(-Infinity),
   rows: new Int32Array(count * k).fill(-1),
@@ -128,7 +126,7 @@ export function textsOf({ vectors, offsets, width }: PackedVectors, first: numbe
 }
 
 /** Runs of documents of at most so many tokens together. */
-const documentBlocks = (offsets: Int32Array, tokens: number) =>
+export const documentBlocks = (offsets: Int32Array, tokens: number) =>
   listBlocks(
     Int32Array.from({ length: offsets.length - 1 }, (_, i) => i),
     offsets,
@@ -167,16 +165,9 @@ function openSearch(backend: Backend, store: TokenStore, k: number, queryBlock: 
   }
   const pool = createPool(backend)
   try {
-    const { codebook, width } = store
-    const shared = codebook && {
-      centroids: hold(
-        frozenTensor(backend, 'centroids', [codebook.centroids.length / width, width], codebook.centroids),
-      ),
-      levels: hold(frozenTensor(backend, 'levels', [4, width], codebook.levels)),
-    }
-    const values = hold(stateTensor(backend, 'best.scores', [queryBlock, k]))
-    const rows = hold({ ...stateTensor(backend, 'best.rows', [queryBlock, k]), dtype: 'i32' as const })
-    const program = createProgram(searchPlan(store, shared, { values, rows }), pool)
+    const shared = placeCodebook(backend, store, hold)
+    const best = placeBest(backend, queryBlock, k, hold)
+    const program = createProgram(searchPlan(store, shared, best), pool)
     const score = async (
       queries: PackedVectors,
       ends: Int32Array,
@@ -198,11 +189,7 @@ function openSearch(backend: Backend, store: TokenStore, k: number, queryBlock: 
         const { ends, arrays } = await gather(store, chosen)
         await score(queries, ends, arrays, first)
       },
-      async read(queries) {
-        const bytes = queries * k * 4
-        const of = ({ view }: Tensor) => backend.read({ memory: view!.memory, offset: 0, bytes })
-        return { scores: new Float32Array(await of(values)), rows: new Int32Array(await of(rows)) }
-      },
+      read: queries => readBest(backend, best, queries),
       release: () => closeSearch(backend, program, pool, held),
     }
   } catch (error) {
@@ -242,43 +229,6 @@ async function gather(store: TokenStore, chosen: Int32Array) {
     i = last
   }
   return { ends, arrays }
-}
-
-interface Shared {
-  readonly centroids: Tensor
-  readonly levels: Tensor
-}
-
-function searchPlan(store: TokenStore, shared: Shared | undefined, best: { values: Tensor; rows: Tensor }) {
-  const { width } = store
-  const trace = createTrace({ training: false })
-  const document = {
-    vectors: documentVectors(trace, store, shared),
-    ...{ offsets: input(trace, 'documentOffsets', [plus('N', 1)]), texts: 'N', tokens: 'T' },
-  }
-  const query = {
-    vectors: input(trace, 'query', ['TQ', width], 'f32'),
-    ...{ offsets: input(trace, 'queryOffsets', [plus('Q', 1)]), texts: 'Q', tokens: 'TQ' },
-  }
-  const scores = maxSim(trace, query, document, { similarity: 'dot', name: 'scores' })
-  const { values, rows: indices } = best
-  const pick = { rows: 'Q', columns: 'N', k: values.shape[1]!, first: 'first', fresh: 'fresh' }
-  call(trace, 'top_k', { scores, values, indices }, pick)
-  return createPlan('search.late', trace)
-}
-
-function documentVectors(trace: Trace, { form, width }: TokenStore, shared: Shared | undefined): Tensor {
-  if (form === 'f32') return input(trace, 'vectors', ['T', width], 'f32')
-  const y = temporary('vectors', ['T', width])
-  if (form === 'f16') {
-    const x = input(trace, 'vectors', ['T', width / 2], 'u32')
-    call(trace, 'unpack_f16', { x, y }, { words: ({ T }) => (T! * width) / 2 })
-    return y
-  }
-  const codes = input(trace, 'codes', ['T'])
-  const residuals = input(trace, 'residuals', ['T', Math.ceil(width / 16)], 'u32')
-  call(trace, 'unpack_residuals', { codes, residuals, ...shared!, y }, { rows: 'T', columns: width, normalize: 1 })
-  return y
 }
 
 /** The mean of each text's token vectors, scaled to length 1: (B, width), for a first stage that searches text vectors. */

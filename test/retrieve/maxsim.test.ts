@@ -5,6 +5,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openSafetensors, writeSafetensors } from '../../src/data/safetensors.js'
 import type { PackedVectors } from '../../src/retrieve/encode-late.js'
+import { createLateIndex } from '../../src/retrieve/late-index.js'
 import { pooledTokens, rescoreLate, searchLate, textsOf } from '../../src/retrieve/maxsim.js'
 import { compressTokens } from '../../src/retrieve/residuals.js'
 import type { SearchResult } from '../../src/retrieve/search.js'
@@ -130,6 +131,13 @@ for (const backend of await backendsPresent()) {
     checkOrder(await searchLate(backend, queries, store, { k: 60 }), queries, documents)
     const few = textsOf(queries, 0, 21)
     const blocks = { k: 7, blockTokens: 50, queryBlock: 8 }
+    const index = await createLateIndex(backend, store, { blockTokens: 50 })
+    assert.ok(index.resident && index.documents === 60)
+    checkOrder(await index.search(few, { k: 7, queryBlock: 8 }), few, documents)
+    index.release()
+    const passing = await createLateIndex(backend, store, { maximumBytes: 1000 })
+    assert.not(passing.resident)
+    checkOrder(await passing.search(few, { k: 7 }), few, documents)
     const progress: number[] = []
     const onProgress = ({ queries: done }: { queries: number }) => void progress.push(done)
     checkOrder(await searchLate(backend, few, store, { ...blocks, onProgress }), few, documents)
@@ -159,6 +167,10 @@ for (const backend of await backendsPresent()) {
           }
         }
       }
+      const index = await createLateIndex(backend, opened, { blockTokens: 64 })
+      const found = await index.search(few, { k: 9 })
+      assert.equal(found, await searchLate(backend, few, store, { k: 9, blockTokens: 64 }), 'resident')
+      index.release()
       await opened.close()
     })
 
