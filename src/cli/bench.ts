@@ -6,6 +6,7 @@ import { benchEncode } from '../bench/encode.js'
 import { benchInput } from '../bench/inputs.js'
 import { kernelCases } from '../bench/kernel-cases.js'
 import { benchKernels } from '../bench/kernels.js'
+import { benchMaxSim } from '../bench/maxsim.js'
 import { renderBench } from '../bench/page.js'
 import { installedPeers } from '../bench/peers.js'
 import { type BenchRow, formatRow, isSoftware } from '../bench/row.js'
@@ -155,7 +156,10 @@ async function run(
 ): Promise<void> {
   if (part === 'sampling') return benchSampling(shared.seconds, report)
   if (part === 'kernels') return benchKernels(backend, shared, report, say)
-  if (part === 'search') return benchSearch(backend, shared.seconds, report)
+  if (part === 'search') {
+    await benchSearch(backend, shared.seconds, report)
+    return benchMaxSim(backend, shared.seconds, report)
+  }
   const input = await benchInput(model, data, documents, isSoftware(backend))
   try {
     if (part === 'encode') await benchEncode(backend, input, shared, report, say)

@@ -28,6 +28,8 @@ export interface LateIndex {
 const MEMORY = 3 * 2 ** 30 // bytes
 const BLOCK_TOKENS = 1 << 16
 const QUERY_BLOCK = 64
+/** Milliseconds between two turns of the event loop. */
+const TURN = 50
 /** Blocks that one run goes through. */
 const BLOCKS_AT_ONCE = 4
 
@@ -114,6 +116,7 @@ async function searchResident(
   const groups = Array.from({ length: Math.ceil(blocks.length / BLOCKS_AT_ONCE) }, (_, i) =>
     blocks.slice(i * BLOCKS_AT_ONCE, (i + 1) * BLOCKS_AT_ONCE),
   )
+  let turned = performance.now()
   const programs = groups.map(group => createProgram(residentPlan(store, shared, best, group), pool))
   try {
     for (let q = 0; q < count; q += queryBlock) {
@@ -122,6 +125,10 @@ async function searchResident(
       for (const [i, program] of programs.entries()) {
         signal?.throwIfAborted()
         await program.run({ Q, TQ: offsets.at(-1)!, fresh: i === 0 ? 1 : 0 }, { query: vectors, queryOffsets: offsets })
+        if (performance.now() - turned < TURN) continue
+        await backend.finish()
+        await new Promise(resolve => setTimeout(resolve, 0))
+        turned = performance.now()
       }
       const found = await readBest(backend, best, Q)
       result.scores.set(found.scores, q * k)
