@@ -7,7 +7,7 @@ import type { Tensor } from '../tensor/tensor.js'
 import type { PackedVectors } from './encode-late.js'
 import { dtypeOf, placeBest, placeCodebook, type ResidentBlock, readBest, residentPlan } from './late-plan.js'
 import { checkedSearch, documentBlocks, emptyResult, type LateSearchOptions, searchLate, textsOf } from './maxsim.js'
-import type { SearchResult } from './search.js'
+import { rowsThatBind, type SearchResult } from './search.js'
 import { arraysOf, type TokenStore } from './token-store.js'
 
 export interface LateIndexOptions {
@@ -57,7 +57,7 @@ export async function createLateIndex(
   try {
     const shared = placeCodebook(backend, store, hold)
     const blocks: ResidentBlock[] = []
-    for (const { first, last } of documentBlocks(store.offsets, blockTokens))
+    for (const { first, last } of documentBlocks(store.offsets, rowsThatBind(backend, store.width, blockTokens)))
       blocks.push(await placeBlock(backend, store, first, last, hold))
     return {
       ...{ documents, resident: true },

@@ -6,7 +6,7 @@ import { createPool, createProgram, type Program, releasePool } from '../tensor/
 import type { Tensor } from '../tensor/tensor.js'
 import type { PackedVectors } from './encode-late.js'
 import { placeBest, placeCodebook, readBest, searchPlan } from './late-plan.js'
-import { MOST_RESULTS, type SearchResult } from './search.js'
+import { MOST_RESULTS, rowsThatBind, type SearchResult } from './search.js'
 import { arraysOf, type TokenStore } from './token-store.js'
 
 export interface LateSearchOptions {
@@ -36,11 +36,12 @@ export async function searchLate(
   const result = emptyResult(count, k)
   if (k === 0 || count === 0) return result
   const search = openSearch(backend, store, k, Math.min(queryBlock, count))
+  const block = rowsThatBind(backend, store.width, blockTokens)
   let turned = performance.now()
   try {
     for (let q = 0; q < count; q += queryBlock) {
       const part = textsOf(queries, q, Math.min(q + queryBlock, count))
-      for (const { first, last } of documentBlocks(store.offsets, blockTokens)) {
+      for (const { first, last } of documentBlocks(store.offsets, block)) {
         signal?.throwIfAborted()
         await search.run(part, first, last)
         if (performance.now() - turned < TURN) continue
@@ -77,13 +78,14 @@ export async function rescoreLate(
         throw new Error(`candidate ${each} is no document: there are ${documents}, counted from 0`)
   const result = emptyResult(count, k)
   if (k === 0) return result
+  const block = rowsThatBind(backend, store.width, options.blockTokens ?? BLOCK_TOKENS)
   const search = openSearch(backend, store, k, 1)
   try {
     for (const [i, list] of candidates.entries()) {
       // By their number, so that ties go to the lower document
       const sorted = Int32Array.from(list).sort()
       const query = textsOf(queries, i, i + 1)
-      for (const { first, last } of listBlocks(sorted, store.offsets, options.blockTokens ?? BLOCK_TOKENS)) {
+      for (const { first, last } of listBlocks(sorted, store.offsets, block)) {
         options.signal?.throwIfAborted()
         await search.runChosen(query, sorted.subarray(first, last), first)
       }

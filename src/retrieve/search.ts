@@ -79,10 +79,11 @@ export function createIndex(
   backend: Backend,
   vectors: Float32Array,
   width: number,
-  { maximumBytes = memoryFor(backend), corpusBlock = CORPUS_BLOCK }: IndexOptions = {},
+  { maximumBytes = memoryFor(backend), corpusBlock: asked = CORPUS_BLOCK }: IndexOptions = {},
 ): SearchIndex {
-  expectCount('corpusBlock', corpusBlock)
+  expectCount('corpusBlock', asked)
   expectCount('width', width)
+  const corpusBlock = rowsThatBind(backend, width, asked)
   const documents = vectors.length / width
   if (!Number.isInteger(documents)) throw new Error(`index: ${vectors.length} values are not rows of ${width}`)
   const blocks: Block[] = []
@@ -142,6 +143,10 @@ const freeBlocks = (backend: Backend, blocks: readonly Block[]): void =>
 
 const memoryFor = ({ kind, limits }: Backend): number =>
   kind === 'wasm' ? Math.min(MEMORY, Math.floor(limits.memory * 0.75)) : MEMORY
+
+/** As many rows as are asked for, as far as one binding holds them; one row has to fit. */
+export const rowsThatBind = ({ limits }: Backend, width: number, asked: number): number =>
+  Math.max(1, Math.min(asked, Math.floor(Math.min(limits.binding, limits.memory) / (4 * width))))
 
 function expectCount(name: string, value: number): void {
   if (!Number.isInteger(value) || value < 1)

@@ -46,12 +46,14 @@ export interface LossOptions {
   readonly maskDuplicates?: boolean
   /** Whether each query's own loss is kept to be read, as `losses` (Q); of several dimensions or directions the first one's. */
   readonly keepLosses?: boolean
-  /** Scores that are stored at a time; more are gone through by tiles. Default: SCORES_AT_ONCE. */
+  /** Scores that are stored whole; more are gone through by tiles of a quarter of that. Default: SCORES_AT_ONCE. */
   readonly scoresAtOnce?: number
 }
 
-/** 64 MiB of scores: above, a third more products cost less than the room. */
+/** 64 MiB of scores: above, the room for them costs more than a third more products. */
 export const SCORES_AT_ONCE = 2 ** 24
+/** A tile has a share of that: there are two passages' worth of copies beside it, and large enough products all the same. */
+const TILES_AT_LEAST = 4
 
 /** Sizes of a batch's loss, and in how many tiles a plan goes through its scores: a power of two, so that there are few plans. */
 export function lossShape(
@@ -59,7 +61,7 @@ export function lossShape(
   { scoresAtOnce = SCORES_AT_ONCE }: Pick<LossOptions, 'scoresAtOnce'> = {},
 ): { readonly values: Values; readonly tiles: number } {
   const [Q, P] = [query.offsets.length - 1, passage.offsets.length - 1]
-  const tiles = Q * P <= scoresAtOnce ? 1 : 2 ** Math.ceil(Math.log2((Q * P) / scoresAtOnce))
+  const tiles = Q * P <= scoresAtOnce ? 1 : 2 ** Math.ceil(Math.log2((TILES_AT_LEAST * Q * P) / scoresAtOnce))
   return { values: { Q, P, 'tile.P': tileWidth(P, tiles), 'tile.Q': tileWidth(Q, tiles) }, tiles }
 }
 

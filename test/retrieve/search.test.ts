@@ -57,6 +57,32 @@ for (const backend of backends) {
     }
   })
 
+  test(`${backend.kind}: a thousand results, from a corpus larger than one binding`, async () => {
+    const width = 4
+    const values = seededValues(13)
+    const whole = (rows: number) => Float32Array.from(values.integers(rows * width, 41), x => x - 20)
+    const [queries, corpus] = [whole(2), whole(2500)]
+    // A device that binds no more than 900 rows
+    const small = { ...backend, limits: { ...backend.limits, binding: 900 * width * 4 } }
+    for (const index of [createIndex(small, corpus, width), createIndex(small, corpus, width, { maximumBytes: 0 })]) {
+      const { k, rows, scores } = await index.search(queries, { k: 1000 })
+      assert.is(k, 1000)
+      for (let q = 0; q < 2; q++) {
+        const expected = ranking(queries.subarray(q * width, (q + 1) * width), corpus).slice(0, k)
+        const own = (all: Float32Array | Int32Array) => Array.from(all.subarray(q * k, (q + 1) * k))
+        assert.equal(
+          own(rows),
+          expected.map(each => each.row),
+        )
+        assert.equal(
+          own(scores),
+          expected.map(each => each.score),
+        )
+      }
+      index.release()
+    }
+  })
+
   test(`${backend.kind}: real scores to f32 precision`, async () => {
     const width = 50
     const values = seededValues(12)
