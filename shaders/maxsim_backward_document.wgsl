@@ -19,8 +19,8 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read> dscores: array<f32>; // (queries, columns)
 @group(0) @binding(1) var<storage, read> best: array<i32>; // (query tokens, columns)
-@group(0) @binding(2) var<storage, read> query_offsets: array<i32>; // (queries + 1)
-@group(0) @binding(3) var<storage, read> document_offsets: array<i32>; // (documents + 1)
+@group(0) @binding(2) var<storage, read> queryOffsets: array<i32>; // (queries + 1)
+@group(0) @binding(3) var<storage, read> documentOffsets: array<i32>; // (documents + 1)
 @group(0) @binding(4) var<storage, read> query: array<f32>; // (query tokens, width)
 @group(0) @binding(5) var<storage, read> document: array<f32>; // (document tokens, width)
 @group(0) @binding(6) var<storage, read_write> ddocument: array<f32>; // (document tokens, width), = or +=
@@ -36,8 +36,8 @@ fn main(
   if (d >= params.documents) {
     return;
   }
-  let start = u32(document_offsets[d]);
-  let end = u32(document_offsets[d + 1u]);
+  let start = u32(documentOffsets[d]);
+  let end = u32(documentOffsets[d + 1u]);
   var column = d;
   var first = 0u;
   var last = params.queries;
@@ -54,8 +54,8 @@ fn main(
     }
     for (var i = first; i < last; i++) {
       let factor = params.alpha * dscores[i * params.columns + column];
-      let to = u32(query_offsets[i + 1u]);
-      for (var t = u32(query_offsets[i]); t < to; t++) {
+      let to = u32(queryOffsets[i + 1u]);
+      for (var t = u32(queryOffsets[i]); t < to; t++) {
         let place = best[t * params.columns + column];
         if (place >= 0) {
           let at = u32(place) * params.width + c;

@@ -18,8 +18,8 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read> query: array<f32>; // (query tokens, width)
 @group(0) @binding(1) var<storage, read> document: array<f32>; // (document tokens, width)
-@group(0) @binding(2) var<storage, read> query_offsets: array<i32>; // (queries + 1)
-@group(0) @binding(3) var<storage, read> document_offsets: array<i32>;
+@group(0) @binding(2) var<storage, read> queryOffsets: array<i32>; // (queries + 1)
+@group(0) @binding(3) var<storage, read> documentOffsets: array<i32>;
 @group(0) @binding(4) var<storage, read> keep: array<i32>; // (document tokens), optional: 0 is skipped
 @group(0) @binding(5) var<storage, read_write> scores: array<f32>; // (queries, columns), =
 @group(0) @binding(6) var<storage, read_write> best: array<i32>; // (query tokens, columns), =, optional
@@ -69,14 +69,14 @@ fn main(
   let i = pair / params.columns;
   let column = pair % params.columns;
   let d = select(column, pair, params.grouped == 1u);
-  let end_q = u32(query_offsets[i + 1u]);
-  let start_d = u32(document_offsets[d]);
-  let end_d = u32(document_offsets[d + 1u]);
+  let end_q = u32(queryOffsets[i + 1u]);
+  let start_d = u32(documentOffsets[d]);
+  let end_d = u32(documentOffsets[d + 1u]);
   let lane_q = local / 8u;
   let lane_d = local % 8u;
   var score = 0.0;
   var none = false;
-  for (var first_q = u32(query_offsets[i]); first_q < end_q; first_q += TILE) {
+  for (var first_q = u32(queryOffsets[i]); first_q < end_q; first_q += TILE) {
     var most = vec4(LOWEST);
     var spots = vec4(-1);
     for (var first_d = start_d; first_d < end_d; first_d += TILE) {

@@ -50,7 +50,7 @@ const forward = (collection: Collection, l2: number, hasBest: number) => {
   const { tensors, params } = inputsOf(collection)
   const { queries, columns, queryTokens } = params
   const all = { ...tensors, scores: queries * columns, best: hasBest ? queryTokens * columns : undefined }
-  const name = `${collection.name}${l2 ? ', −L2²' : ''}`
+  const name = `${collection.name}${l2 ? ', −L2²' : ''}${hasBest ? '' : ', scores alone'}`
   return caseOf('maxsim_forward', name, { ...params, l2, hasBest, alpha: 0.7 }, all, { terms: params.width })
 }
 
@@ -114,7 +114,7 @@ export const scaleRowsCases = (): KernelCase[] =>
         factors: random.normal(Math.max(1, rows!)),
         y: accumulate ? random.normal(size) : size,
       }
-      return caseOf('scale_rows', `${rows} of ${columns}`, { rows: rows!, columns: columns!, accumulate }, tensors)
+      return caseOf('scale_rows', `${rows} of ${columns}, accumulate ${accumulate}`, { rows: rows!, columns: columns!, accumulate }, tensors)
     }),
   )
 
