@@ -4,9 +4,9 @@ import {
   createTrainable,
   freeTensors,
   freeTrainable,
+  frozenHalf,
   frozenTensor,
   type ParameterSpec,
-  readTensor,
   type Trainable,
 } from '../tensor/parameters.js'
 import type { Tensor } from '../tensor/tensor.js'
@@ -16,10 +16,10 @@ import type { Encoder } from './encoder.js'
 import { allRows, type HostTable, readHostTable } from './host-table.js'
 import { lowRankStart, type NamedTensor, randomWeight } from './initialize.js'
 import { type Adapter, type AdapterTarget, adaptedTensor, isAdapted, loraScale } from './peft.js'
-import { type MemoryPlan, planMemory } from './placement.js'
+import { halfTypes, type MemoryPlan, planMemory } from './placement.js'
 import { type Precision, quantizedTensor } from './quantize.js'
 import { type PoolingMode, type SentenceSettings, vectorWidth } from './sentence-transformers.js'
-import { type StoredTensor, writeStored } from './stream.js'
+import { readValues, type StoredTensor, writeStored } from './stream.js'
 import { type ExpectedTensor, expectedTensors, linearLayers } from './tensors.js'
 
 /** Where weights come from: a folder, or a seeded random start. */
@@ -60,6 +60,8 @@ export interface LoadOptions {
   readonly precision?: Precision | undefined
   /** In training, run each layer's forward pass again in the backward pass instead of keeping what it made. Default false. */
   readonly recompute?: boolean
+  /** Hold frozen weights that the file has in 16 bits in 32. Default: as the file has them, which loses nothing either. */
+  readonly widen?: boolean
   /** Keep the word embeddings on the host and upload the rows of each batch. Default: where the backend could not hold them. */
   readonly wordsOnHost?: boolean
   /** Told what will lie where, before anything is read. */
@@ -184,10 +186,10 @@ export async function loadEncoder(
     )
   const { adapter, worked } = adapterParts(method, int8)
   const { wordsOnHost } = options
-  const branches = { int8, ...(adapter && { adapter }), ...(wordsOnHost !== undefined && { wordsOnHost }) }
-  const plan = planMemory(backend, source, method.kind, branches)
-  options.onPlan?.(plan)
   const adapted = adaptedSource(source, worked)
+  const branches = { int8, ...(adapter && { adapter }), ...(wordsOnHost !== undefined && { wordsOnHost }) }
+  const plan = planMemory(backend, adapted, method.kind, { ...branches, ...(options.widen && { widen: true }) })
+  options.onPlan?.(plan)
   const tensors = new Map<string, Tensor>()
   let words: HostTable | undefined
   const place = async (): Promise<Trainable | undefined> => {
@@ -202,7 +204,10 @@ export async function loadEncoder(
       else if (place === 'int8') await quantize({ name, shape, data: await adapted.readTensor(name) })
       else if (place === 'host') words = await readHostTable(adapted, name, shape)
       else {
-        const tensor = frozenTensor(backend, name, shape)
+        const tensor =
+          place === 'half'
+            ? frozenHalf(backend, name, shape, halfTypes[adapted.stored!(name)!.dtype]!)
+            : frozenTensor(backend, name, shape)
         tensors.set(name, tensor)
         await writeStored(backend, tensor, adapted)
       }
@@ -246,7 +251,7 @@ export async function loadEncoder(
         throw new Error(
           `${name} is held in 8 bits, from which it cannot be read back; load the model with precision f32`,
         )
-      return readTensor(backend, weights(name))
+      return readValues(backend, weights(name))
     },
     readAdapter: async () =>
       adapter && { ...(await readBack(backend, adapter, weights)), ...(worked.saved && { saved: worked.saved }) },

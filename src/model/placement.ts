@@ -1,13 +1,17 @@
 // Where a model's tensors will lie, decided before any of them is read: what each part takes, and whether it fits.
 import type { Backend } from '../backend/backend.js'
-import { dtypeBytes } from '../data/dtype.js'
+import { type Dtype, dtypeBytes } from '../data/dtype.js'
+import type { HalfType } from '../tensor/tensor.js'
 import type { Method, WeightSource } from './load.js'
 import type { Adapter } from './peft.js'
 import { quantizedNames } from './quantize.js'
 import { type ExpectedTensor, linearLayers } from './tensors.js'
 
-/** trained: with a gradient and two moments; host: rows are uploaded with each batch. */
-export type Place = 'trained' | 'f32' | 'int8' | 'host'
+/** trained: with a gradient and two moments; half: in the 16 bits of the file; host: rows are uploaded with each batch. */
+export type Place = 'trained' | 'f32' | 'half' | 'int8' | 'host'
+
+/** The formats of 16 bits of files, as tensors name them. */
+export const halfTypes: Readonly<Partial<Record<Dtype, HalfType>>> = { F16: 'f16', BF16: 'bf16' }
 
 export interface PlacedTensor extends ExpectedTensor {
   readonly place: Place
@@ -17,6 +21,8 @@ export interface PlacedTensor extends ExpectedTensor {
 
 export interface PlacementOptions {
   readonly int8: boolean
+  /** Widen frozen weights of 16 bits, rather than keep them as the file has them. */
+  readonly widen?: boolean
   /** That stands beside the weights. */
   readonly adapter?: Adapter
   /** Whether the word embeddings stay on the host; absent: where the backend could not hold them. */
@@ -60,17 +66,20 @@ export function planMemory(
 function placed(
   source: WeightSource,
   method: Method['kind'],
-  { int8, adapter: given }: PlacementOptions,
+  { int8, widen, adapter: given }: PlacementOptions,
   wordsOnHost: boolean,
 ): MemoryPlan {
   const { config } = source
   const inInt8 = int8 ? quantizedNames(config) : new Set<string>()
   const tensors = source.expected.map((tensor): PlacedTensor => {
     const count = countOf(tensor.shape)
+    const dtype = source.stored?.(tensor.name)?.dtype ?? 'F32'
+    const isWords = tensor.name === config.form.words
     if (method === 'full') return { ...tensor, place: 'trained', bytes: 16 * count }
     if (inInt8.has(tensor.name)) return { ...tensor, place: 'int8', bytes: count }
-    if (!wordsOnHost || tensor.name !== config.form.words) return { ...tensor, place: 'f32', bytes: 4 * count }
-    return { ...tensor, place: 'host', bytes: count * dtypeBytes[source.stored?.(tensor.name)?.dtype ?? 'F32'] }
+    if (isWords && wordsOnHost) return { ...tensor, place: 'host', bytes: count * dtypeBytes[dtype] }
+    const half = !widen && halfTypes[dtype] !== undefined && (isWords || tensor.linear)
+    return half ? { ...tensor, place: 'half', bytes: 2 * count } : { ...tensor, place: 'f32', bytes: 4 * count }
   })
   const adapter = given ? adapterElements(given, source) * (method === 'lora' ? 16 : 4) : 0
   const bytesAt = (host: boolean) =>
@@ -88,10 +97,11 @@ const amount = (bytes: number) => (bytes < 2 ** 29 ? `${(bytes / 2 ** 20).toFixe
 
 /** What does not fit, or undefined. Wasm's memory is one piece of 4 GiB at most; a GPU's is not known, but what it can bind is. */
 function misfit({ kind, limits }: Pick<Backend, 'kind' | 'limits'>, plan: MemoryPlan, method: Method['kind']) {
-  const wide = plan.tensors.find(({ place, shape }) => place !== 'host' && 4 * countOf(shape) > limits.binding)
+  const bound = ({ place, shape }: PlacedTensor) => (place === 'host' ? 0 : (place === 'half' ? 2 : 4) * countOf(shape))
+  const wide = plan.tensors.find(tensor => bound(tensor) > limits.binding)
   if (wide)
     return (
-      `${wide.name} [${wide.shape.join(', ')}] takes ${amount(4 * countOf(wide.shape))}, but the ${kind} backend binds ` +
+      `${wide.name} [${wide.shape.join(', ')}] takes ${amount(bound(wide))}, but the ${kind} backend binds ` +
       `${amount(limits.binding)} at once; ${method === 'full' ? 'train with LoRA' : 'use another adapter or backend'}`
     )
   if (kind !== 'wasm' || plan.backend <= limits.memory) return undefined
@@ -107,6 +117,7 @@ export function describeMemory({ tensors, adapter, host }: MemoryPlan): string {
   const at = (place: Place) => sumOf(tensors.filter(each => each.place === place).map(({ bytes }) => bytes))
   const parts: readonly (readonly [string, number])[] = [
     ['weights', at('f32')],
+    ['weights in 16 bits', at('half')],
     ['weights in 8 bits', at('int8')],
     ['trained weights with gradients and moments', at('trained')],
     ['the adapter', adapter],
