@@ -7,6 +7,7 @@ import { exitCode, formatError } from './errors.js'
 import { evalCommand } from './eval.js'
 import { exportCommand } from './export.js'
 import { infoCommand } from './info.js'
+import { mineCommand } from './mine.js'
 import { outputColumns } from './options.js'
 import { eraseBar } from './progress.js'
 import { runCommand, trainCommand } from './run.js'
@@ -20,6 +21,7 @@ const commands = [
   tdroCommand,
   encodeCommand,
   searchCommand,
+  mineCommand,
   evalCommand,
   tokenizeCommand,
   exportCommand,

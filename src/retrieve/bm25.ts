@@ -149,6 +149,13 @@ export function searchBm25(
   return { k, ...found, counts }
 }
 
+/** A query's scores of some documents, found by it or not, as f32. */
+export function scoreBm25(index: Bm25Index, query: string, rows: readonly number[]): number[] {
+  const sums = new Float64Array(index.documents)
+  addImpacts(index, createWordSplitter(index.settings)(query), sums)
+  return rows.map(row => Math.fround(sums[row]!))
+}
+
 function addImpacts({ terms, offsets, rows, impacts }: Bm25Index, words: readonly string[], sums: Float64Array): void {
   sums.fill(0)
   for (const word of words) {

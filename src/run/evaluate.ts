@@ -8,6 +8,7 @@ import type { PackedBatch } from '../model/batch.js'
 import { type Encoder, encoderWidth } from '../model/encoder.js'
 import type { SentenceSettings } from '../model/sentence-transformers.js'
 import { encodeSequences } from '../retrieve/encode.js'
+import { normalizeRows } from '../retrieve/rank.js'
 import { MOST_RESULTS, type SearchResult } from '../retrieve/search.js'
 import { searchSimilar } from '../retrieve/similarity.js'
 import type { Tokenizer } from '../text/tokenizer.js'
@@ -171,17 +172,7 @@ function nothingFound(queries: readonly string[], measures: readonly string[] = 
   }
 }
 
-/** Rows divided by their norms; a zero row stays zero. */
-export function normalizeRows(vectors: Float32Array, width: number): Float32Array {
-  const out = new Float32Array(vectors.length)
-  for (let row = 0; row < vectors.length; row += width) {
-    let squares = 0
-    for (let i = row; i < row + width; i++) squares += vectors[i]! ** 2
-    const factor = 1 / Math.max(Math.sqrt(squares), 1e-12)
-    for (let i = row; i < row + width; i++) out[i] = vectors[i]! * factor
-  }
-  return out
-}
+export { normalizeRows }
 
 /** What a score depends on, in one line: printed and saved with it. */
 export function fingerprint(parts: {

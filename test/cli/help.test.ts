@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import { attempt, contents, main } from '../support/cli.js'
 import { temporaryFolder } from '../support/temporary.js'
 
-const commands = ['', 'run', 'tdro', 'train', 'eval', 'search', 'encode', 'tokenize', 'bench', 'info']
+const commands = ['', 'run', 'tdro', 'train', 'eval', 'search', 'mine', 'encode', 'tokenize', 'bench', 'info']
 
 /** The lines after `$`, those that end in a backslash with the next one. */
 async function examplesOf(command: string): Promise<string[]> {
