@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type Collection, loadCollection } from '../data/collection.js'
 import { counted } from '../data/counted.js'
+import { describeMemory, isLarge } from '../model/placement.js'
 import type { Precision } from '../model/quantize.js'
 import type { Bm25Settings } from '../retrieve/bm25.js'
 import { type Bm25Progress, bm25Fingerprint, evaluateBm25 } from '../run/bm25.js'
@@ -158,7 +159,11 @@ async function searchByModel(options: SearchSettings): Promise<SearchedCollectio
     sayTruncated(tokenized.truncated, maxLength, progress)
     const { backend } = await openChosenBackend(options.backend, line => progress.say(line))
     try {
-      const { encoder } = await placeModel(backend, source, undefined, { precision, dimensions: options.dimensions })
+      const { encoder } = await placeModel(backend, source, undefined, {
+        precision,
+        dimensions: options.dimensions,
+        onPlan: plan => isLarge(plan) && progress.say(`memory: ${describeMemory(plan)}`),
+      })
       const onProgress = (each: { done: number; total: number; unit: string }) =>
         shown.show({ name: `encoding ${collection.name}`, ...each })
       const scored = await evaluateCollection(

@@ -5,6 +5,7 @@ import { writeRows } from '../data/safetensors-rows.js'
 import type { PackedBatch } from '../model/batch.js'
 import type { ModelConfig } from '../model/config.js'
 import { encoderWidth } from '../model/encoder.js'
+import { describeMemory, isLarge, type MemoryPlan } from '../model/placement.js'
 import { type PoolingMode, supportedPooling } from '../model/sentence-transformers.js'
 import { createSequenceEncoder, createTokenEncoder, type SequenceEncoder } from '../retrieve/encode.js'
 import type { OpenedBackend } from '../run/backend.js'
@@ -125,7 +126,8 @@ async function encodeWith(
     const { precision, dimensions } = options
     // Token states have no dimensions to cut, and need no pooling that is supported.
     const head = everyToken ? { pooling: 'mean' as const } : { ...(pooling && { pooling }), dimensions }
-    const { encoder } = await placeModel(backend, source, undefined, { ...head, precision })
+    const onPlan = (plan: MemoryPlan) => isLarge(plan) && progress.say(`memory: ${describeMemory(plan)}`)
+    const { encoder } = await placeModel(backend, source, undefined, { ...head, precision, onPlan })
     const made = everyToken ? createTokenEncoder(backend, encoder) : createSequenceEncoder(backend, encoder)
     const shown = phases(progress)
     const encoded = await encodeWindows(

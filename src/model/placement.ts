@@ -112,6 +112,9 @@ function misfit({ kind, limits }: Pick<Backend, 'kind' | 'limits'>, plan: Memory
   )
 }
 
+/** Worth a line where little is held otherwise. */
+export const isLarge = ({ backend, host }: MemoryPlan): boolean => backend >= 2 ** 29 || host > 0
+
 /** On one line, for people. */
 export function describeMemory({ tensors, adapter, host }: MemoryPlan): string {
   const at = (place: Place) => sumOf(tensors.filter(each => each.place === place).map(({ bytes }) => bytes))

@@ -114,7 +114,12 @@ export const scaleRowsCases = (): KernelCase[] =>
         factors: random.normal(Math.max(1, rows!)),
         y: accumulate ? random.normal(size) : size,
       }
-      return caseOf('scale_rows', `${rows} of ${columns}, accumulate ${accumulate}`, { rows: rows!, columns: columns!, accumulate }, tensors)
+      return caseOf(
+        'scale_rows',
+        `${rows} of ${columns}, accumulate ${accumulate}`,
+        { rows: rows!, columns: columns!, accumulate },
+        tensors,
+      )
     }),
   )
 
