@@ -78,6 +78,8 @@ const data = v.strictObject({
         ...collection('test'),
         /** In tables and file names; default: the last name of the path. */
         name: v.optional(fileName()),
+        /** What is asked for, as a training set's prompt: stands before the queries in place of the model's own. */
+        prompt: v.optional(text('an instruction')),
         /** Whether it is of a kind that was trained on; default: "in" where its path is also one of data.train. */
         domain: v.optional(choice(['in', 'out'])),
       }),

@@ -12,7 +12,7 @@ import { normalizeRows } from '../retrieve/rank.js'
 import { MOST_RESULTS, type SearchResult } from '../retrieve/search.js'
 import { searchSimilar } from '../retrieve/similarity.js'
 import type { Tokenizer } from '../text/tokenizer.js'
-import { packTexts } from './model.js'
+import { packTexts, promptFor } from './model.js'
 
 export interface EvaluateSettings {
   /** Results kept a query. */
@@ -65,8 +65,10 @@ export function tokenizeCollection(
   collection: Collection,
   maxLength: number,
   sameDocuments?: TokenizedCollection,
+  /** Stands before the queries in place of the model's own. */
+  prompt = promptFor(settings, 'query'),
 ): TokenizedCollection {
-  const queries = packTexts(tokenizer, settings, 'query', collection.queries.texts, maxLength)
+  const queries = packTexts(tokenizer, settings, 'query', collection.queries.texts, maxLength, prompt)
   if (sameDocuments) return { ...sameDocuments, collection, queries, truncated: queries.truncated }
   const sorted = sortById(collection.documents)
   const documents = packTexts(tokenizer, settings, 'document', sorted.texts, maxLength)

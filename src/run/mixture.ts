@@ -179,7 +179,7 @@ const hashPairs = (pairs: readonly TrainingPair[]): Promise<string> =>
   )
 
 /** LLM retrievers' form, a real newline in it (Wang et al. 2024). */
-const instruction = (prompt: string): string => `Instruct: ${prompt}\nQuery: `
+export const instruction = (prompt: string): string => `Instruct: ${prompt}\nQuery: `
 
 interface Bucket {
   readonly kind: 'query' | 'document'

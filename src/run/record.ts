@@ -108,7 +108,7 @@ export function testScores(
     similarity: settings.similarity,
     modelHash: source.hash,
   }
-  return tests.map(({ name, domain, tokenized, dataHash }, i) => {
+  return tests.map(({ name, domain, tokenized, dataHash, prompt }, i) => {
     const all = Object.fromEntries(systems.map(({ key, results }) => [key, results[i]!.scores]))
     return {
       name,
@@ -119,7 +119,7 @@ export function testScores(
       systems: all,
       ...(all.before && { before: all.before }),
       ...(all.after && { after: all.after }),
-      fingerprint: fingerprint({ ...common, dataHash }),
+      fingerprint: fingerprint({ ...common, ...(prompt !== undefined && { queryPrompt: prompt }), dataHash }),
     }
   })
 }

@@ -16,6 +16,7 @@ import {
 } from './evaluate.js'
 import { type RunFolder, trecFile } from './folder.js'
 import type { RunHooks } from './hooks.js'
+import { instruction } from './mixture.js'
 import type { ModelSource } from './model.js'
 
 /** A collection to score on, tokenized. */
@@ -24,6 +25,8 @@ export interface Test {
   readonly domain: 'in' | 'out'
   readonly tokenized: TokenizedCollection
   readonly dataHash: string
+  /** Before its queries, where that is not the model's. */
+  readonly prompt?: string
 }
 
 /** What a system found of a test. */
@@ -33,18 +36,26 @@ export type TestResult = Pick<CollectionScores, 'run' | 'scores' | 'perQuery'>
 export async function openTests(
   source: ModelSource,
   recipe: Recipe,
-  tests: readonly { path: string; split: string; name?: string; domain?: 'in' | 'out' }[],
+  tests: readonly { path: string; split: string; name?: string; domain?: 'in' | 'out'; prompt?: string | undefined }[],
   warn: (line: string) => void,
 ): Promise<Test[]> {
   const opened: Test[] = []
   const shared = new Map<string, TokenizedCollection>()
-  for (const { path, split, name = 'dev', domain = 'in' } of tests) {
+  for (const { path, split, name = 'dev', domain = 'in', prompt } of tests) {
     const collection = await loadCollection(path, { split })
     for (const line of collection.warnings) warn(line)
     const { tokenizer, settings } = source
-    const tokenized = tokenizeCollection(tokenizer!, settings, collection, recipe.eval.max_length, shared.get(path))
+    const before = prompt === undefined ? undefined : instruction(prompt)
+    const { max_length: length } = recipe.eval
+    const tokenized = tokenizeCollection(tokenizer!, settings, collection, length, shared.get(path), before)
     shared.set(path, tokenized)
-    opened.push({ name, domain, tokenized, dataHash: await hashCollection(collection) })
+    opened.push({
+      name,
+      domain,
+      tokenized,
+      ...(before !== undefined && { prompt: before }),
+      dataHash: await hashCollection(collection),
+    })
   }
   return opened
 }
