@@ -45,7 +45,7 @@ fn main(
   let end = u32(offsets[sequence + 1u]);
   let first = first_row(sequence, begin, end);
   let by = divisor(first - begin, end - first);
-  var chosen = select(end - 1u, begin, params.mode == CLS);
+  var chosen = select(end - 1u, first, params.mode == CLS);
   if (params.mode == MAX) {
     chosen = greatest_row(first, end, column);
   }

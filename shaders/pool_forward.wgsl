@@ -45,7 +45,7 @@ fn main(
     return;
   }
   if (params.mode != MEAN && params.mode != MEAN_SQRT && params.mode != WEIGHTED) {
-    out[i] = x[select(end - 1u, begin, params.mode == CLS) * params.columns + column];
+    out[i] = x[select(end - 1u, first, params.mode == CLS) * params.columns + column];
     return;
   }
   var sum = 0.0;

@@ -10,8 +10,8 @@ const WEIGHTED: u32 = 4
 
 /** The first row that counts. */
 @inline
-function firstRow(starts: usize, sequence: u32, mode: u32, begin: u32, end: u32): u32 {
-  return mode == CLS || !starts ? begin : min(begin + load<u32>(at(starts, sequence)), end)
+function firstRow(starts: usize, sequence: u32, begin: u32, end: u32): u32 {
+  return !starts ? begin : min(begin + load<u32>(at(starts, sequence)), end)
 }
 
 /** What a sum over `rows` rows, the first at `position` of its sequence, is divided by. */
@@ -27,7 +27,7 @@ export function pool_forward(
   for (let sequence = begin; sequence < end; sequence++) {
     const start = load<u32>(at(offsets, sequence))
     const last = load<u32>(at(offsets, sequence + 1))
-    const first = firstRow(hasStarts ? starts : 0, sequence, mode, start, last)
+    const first = firstRow(hasStarts ? starts : 0, sequence, start, last)
     const rows = last - first
     const to = rowAt(out, sequence, columns)
     if (!rows) memory.fill(to, 0, bytes(columns))
@@ -74,7 +74,7 @@ export function pool_backward(
   for (let sequence = begin; sequence < end; sequence++) {
     const start = load<u32>(at(offsets, sequence))
     const last = load<u32>(at(offsets, sequence + 1))
-    const first = firstRow(hasStarts ? starts : 0, sequence, mode, start, last)
+    const first = firstRow(hasStarts ? starts : 0, sequence, start, last)
     const from = rowAt(dout, sequence, columns)
     if (mode == MAX) {
       spread(from, start, first, dx, columns, 0, accumulate != 0)
@@ -84,7 +84,7 @@ export function pool_backward(
     const by = divisor(mode, first - start, last - first)
     for (let row = start; row < last; row++) {
       let share: f32 = 0
-      if (mode == CLS) share = row == start ? 1 : 0
+      if (mode == CLS) share = row == first ? 1 : 0
       else if (mode == MEAN || mode == MEAN_SQRT) share = row < first ? 0 : 1 / by
       else if (mode == WEIGHTED) share = row < first ? 0 : <f32>(row - start + 1) / by
       else share = row == last - 1 && row >= first ? 1 : 0

@@ -8,7 +8,7 @@ const WEIGHTED = 4u;
 
 // The first row that counts, of those of a sequence.
 fn first_row(sequence: u32, begin: u32, end: u32) -> u32 {
-  if (params.mode == CLS || params.has_starts == 0u) {
+  if (params.has_starts == 0u) {
     return begin;
   }
   return min(begin + u32(starts[sequence]), end);

@@ -7,7 +7,7 @@ export type Pooling = (typeof POOLINGS)[number]
 
 /**
  * x (T, C), offsets (B + 1) → (B, C). `starts` (B) i32: the first position of each sequence that counts, 0 where all of it does (a prompt may be
- * left out); `cls` takes position 0 all the same, and the weights of weightedmean count from it (1, 2, …), as sentence-transformers does.
+ * left out). `cls` takes that position; the weights of weightedmean count from the sequence's own first (1, 2, …): as sentence-transformers 6 does.
  * A sequence of which nothing counts gives zeros.
  */
 export function pool(

@@ -4,8 +4,8 @@ import type { Reference } from './types.js'
 
 /** What the row at `position` of a sequence of `length` rows, the first that counts at `first`, weighs. */
 function weightOf(pooling: (typeof POOLINGS)[number], position: number, first: number, length: number): number {
-  if (pooling === 'cls') return position === 0 ? 1 : 0
   if (position < first) return 0
+  if (pooling === 'cls') return position === first ? 1 : 0
   if (pooling === 'mean') return 1 / (length - first)
   if (pooling === 'mean_sqrt_len') return 1 / Math.sqrt(length - first)
   if (pooling === 'lasttoken') return position === length - 1 ? 1 : 0
