@@ -160,8 +160,8 @@ async function searchByModel(options: SearchSettings): Promise<SearchedCollectio
     const { backend } = await openChosenBackend(options.backend, line => progress.say(line))
     try {
       const { encoder } = await placeModel(backend, source, undefined, {
-        precision,
-        dimensions: options.dimensions,
+        ...{ precision, dimensions: options.dimensions },
+        ...(settings.lateInteraction && { perToken: true }),
         onPlan: plan => isLarge(plan) && progress.say(`memory: ${describeMemory(plan)}`),
       })
       const onProgress = (each: { done: number; total: number; unit: string }) =>
@@ -176,13 +176,13 @@ async function searchByModel(options: SearchSettings): Promise<SearchedCollectio
       )
       shown.end()
       const { kind, description } = backend
-      const pooling = encoder.pooling.join('+')
+      const pooling = encoder.pooling.join('+') || 'tokens'
       const parts = {
         ...{ protocol, k, maxLength, pooling, modelHash, precision },
         dimensions: encoder.dimensions,
         queryPrompt: promptFor(settings, 'query'),
         documentPrompt: promptFor(settings, 'document'),
-        similarity: settings.similarity,
+        similarity: settings.lateInteraction?.similarity ?? settings.similarity,
       }
       return {
         scored,

@@ -30,9 +30,14 @@ export const encoderWidth = ({ config, pooling, dense, dimensions }: Encoder): n
 
 const poolingOf = (mode: PoolingMode): Pooling => (mode === 'mean_sqrt_len_tokens' ? 'mean_sqrt_len' : mode)
 
+/** Whether it makes one vector a token, as late interaction scores them. */
+export const isPerToken = ({ pooling }: Pick<Encoder, 'pooling'>): boolean => pooling.length === 0
+
 /** → text vectors (B, encoderWidth) */
 export function encode(trace: Trace, encoder: Encoder, batch: BatchTensors, rates: DropoutRates = noDropout): Tensor {
   const { dimensions } = encoder
+  if (isPerToken(encoder))
+    throw new Error('this is a late-interaction model: it makes one vector a token, not one a text')
   const hidden = transformerForward(trace, encoder, batch, rates)
   const transformed = applyDense(trace, encoder, poolTokens(trace, encoder, hidden, batch), batch.prefix)
   const kept = dimensions ? firstColumns(trace, transformed, dimensions, `${batch.prefix}kept`) : transformed

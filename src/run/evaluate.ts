@@ -5,12 +5,16 @@ import { compareIds, type Run } from '../data/trec.js'
 import { defaultMeasures, parseMeasure } from '../evaluate/measures.js'
 import { type Evaluation, evaluateRun } from '../evaluate/metrics.js'
 import type { PackedBatch } from '../model/batch.js'
-import { type Encoder, encoderWidth } from '../model/encoder.js'
+import { type Encoder, encoderWidth, isPerToken } from '../model/encoder.js'
+import { createLateTokenizer, type LateBatch } from '../model/late-interaction.js'
 import type { SentenceSettings } from '../model/sentence-transformers.js'
 import { encodeSequences } from '../retrieve/encode.js'
+import { encodeLate } from '../retrieve/encode-late.js'
+import { searchLate } from '../retrieve/maxsim.js'
 import { normalizeRows } from '../retrieve/rank.js'
 import { MOST_RESULTS, type SearchResult } from '../retrieve/search.js'
 import { searchSimilar } from '../retrieve/similarity.js'
+import { vectorStore } from '../retrieve/token-store.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import { packTexts, promptFor } from './model.js'
 
@@ -68,11 +72,22 @@ export function tokenizeCollection(
   /** Stands before the queries in place of the model's own. */
   prompt = promptFor(settings, 'query'),
 ): TokenizedCollection {
-  const queries = packTexts(tokenizer, settings, 'query', collection.queries.texts, maxLength, prompt)
+  const pack = packer(tokenizer, settings, maxLength)
+  const queries = pack('query', collection.queries.texts, prompt)
   if (sameDocuments) return { ...sameDocuments, collection, queries, truncated: queries.truncated }
   const sorted = sortById(collection.documents)
-  const documents = packTexts(tokenizer, settings, 'document', sorted.texts, maxLength)
+  const documents = pack('document', sorted.texts)
   return { collection, documentIds: sorted.ids, documents, queries, truncated: documents.truncated + queries.truncated }
+}
+
+/** Texts to ids, as the model wants them. Late interaction has markers for prompts, and lengths of its own, which a shorter `maxLength` cuts further. */
+function packer(tokenizer: Tokenizer, settings: SentenceSettings, maxLength: number) {
+  if (!settings.lateInteraction)
+    return (kind: 'query' | 'document', texts: readonly string[], prompt?: string) =>
+      packTexts(tokenizer, settings, kind, texts, maxLength, prompt)
+  const late = createLateTokenizer(tokenizer, settings)
+  const limit = maxLength < settings.maxLength ? maxLength : undefined
+  return (kind: 'query' | 'document', texts: readonly string[]) => late.encode(kind, texts, limit)
 }
 
 /** Descending by id: where scores tie, the lower row is then trec_eval's first. */
@@ -106,12 +121,27 @@ export async function evaluateCollection(
     })
     return similarity === 'cosine' && !encoder.normalize ? normalizeRows(encoded, width) : encoded
   }
-  const corpus = known ?? (await vectors(documents, 0))
-  settings.encoded?.set(documents, corpus)
-  const asked = await vectors(queries, before)
-  const encodedAt = performance.now()
-
-  const found = await searchSimilar(backend, similarity, asked, corpus, width, { k, ...(signal && { signal }) })
+  let encodedAt = 0
+  const search = async (): Promise<SearchResult> => {
+    const corpus = known ?? (await vectors(documents, 0))
+    settings.encoded?.set(documents, corpus)
+    const asked = await vectors(queries, before)
+    encodedAt = performance.now()
+    return searchSimilar(backend, similarity, asked, corpus, width, { k, ...(signal && { signal }) })
+  }
+  const searchByTokens = async (): Promise<SearchResult> => {
+    const encodeTokens = (batch: PackedBatch, before: number) =>
+      encodeLate(backend, encoder, batch as LateBatch, {
+        onProgress: ({ tokens }) => onProgress?.({ done: before + tokens, total, unit: 'tokens' }),
+        ...(settings.batchTokens && { batchTokens: settings.batchTokens }),
+        ...(signal && { signal }),
+      })
+    const corpus = vectorStore(await encodeTokens(documents, 0), 'f32')
+    const asked = await encodeTokens(queries, before)
+    encodedAt = performance.now()
+    return searchLate(backend, asked, corpus, { k, ...(signal && { signal }) })
+  }
+  const found = await (isPerToken(encoder) ? searchByTokens() : search())
   const searchedAt = performance.now()
   const run = runOf(collection, documentIds, found, settings)
   return {
