@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Backend } from '../../src/backend/backend.js'
+import { selectSequences } from '../../src/model/batch.js'
 import { pairwiseSoftmax } from '../../src/ops/pairwise-softmax.js'
 import { l2Normalize } from '../../src/ops/pooling.js'
 import { frozenTensor, readTensor, stateTensor } from '../../src/tensor/parameters.js'
@@ -11,7 +12,7 @@ import { createPlan, memoryFigure } from '../../src/tensor/plan.js'
 import { createPool, createProgram, type HostArray, releasePool } from '../../src/tensor/program.js'
 import type { Tensor } from '../../src/tensor/tensor.js'
 import { createTrace, input, output, runTape } from '../../src/tensor/trace.js'
-import { type ContrastiveBatch, candidatesOf } from '../../src/train/contrastive.js'
+import { type ContrastiveBatch, candidatesOf, createContrastiveTrainer } from '../../src/train/contrastive.js'
 import {
   type LossOptions,
   type LossSettings,
@@ -19,9 +20,19 @@ import {
   lossShape,
   recordLoss,
 } from '../../src/train/contrastive-loss.js'
-import { type Arrays, largest, maxDifference, readArrays, readIntegers } from '../support/oracles.js'
+import { defaultOptimizer } from '../../src/train/optimizer.js'
+import {
+  type Arrays,
+  differenceNorm,
+  largest,
+  maxDifference,
+  norm,
+  readArrays,
+  readIntegers,
+} from '../support/oracles.js'
 import { backendsPresent } from '../support/present.js'
 import { needs } from '../support/shared.js'
+import { tinyEncoder, tinyExamples } from '../support/tiny-training.js'
 import { seededValues } from '../support/values.js'
 
 interface Vectors {
@@ -311,6 +322,42 @@ test('tiles bound the room that scores take', async () => {
   for (const side of ['query', 'passage'] as const)
     assert.ok(maxDifference(tiled[side], whole[side]) <= 2e-6 * largest(whole[side]), side)
 })
+
+for (const backend of backends)
+  test(`${backend.kind}: a step's gradient is the same by tiles and chunks`, async () => {
+    const { texts: store, examples } = tinyExamples(12, 6)
+    const loaded = await tinyEncoder(backend, { kind: 'full' })
+    const trainable = loaded.trainable!
+    const passages = examples.flatMap(({ positive, negatives }) => [positive, negatives[0]!])
+    const batch = {
+      query: selectSequences(
+        store,
+        examples.map(({ query }) => query),
+      ),
+      passage: selectSequences(store, passages),
+      ...candidatesOf(12, 2, true),
+      labels: Int32Array.from(passages, (_, i) => i % 9),
+    }
+    const gradientsWith = async (more: { scoresAtOnce?: number; chunkSize?: number }) => {
+      for (const { gradients } of trainable.segments)
+        backend.write(gradients.view!, new Float32Array(gradients.shape[0] as number))
+      const encoders = { query: loaded.encoder, passage: loaded.encoder, trainable, optimizer: defaultOptimizer }
+      const settings = { ...encoders, temperature: 0.1, dropout: 0, maskDuplicates: true, ...more }
+      const trainer = createContrastiveTrainer(backend, settings)
+      const loss = await trainer.gradients(batch, { seed: 1, counter: 0 })
+      trainer.release()
+      const segments = await Promise.all(trainable.segments.map(({ gradients }) => readTensor(backend, gradients)))
+      return { loss, values: segments.flatMap(values => Array.from(values)) }
+    }
+    const whole = await gradientsWith({})
+    for (const more of [{ scoresAtOnce: 50 }, { scoresAtOnce: 50, chunkSize: 5 }, { chunkSize: 5 }]) {
+      const { loss, values } = await gradientsWith(more)
+      assert.ok(Math.abs(loss - whole.loss) <= 1e-6 * whole.loss, `loss ${loss}, expected ${whole.loss}`)
+      const error = differenceNorm(values, whole.values) / norm(whole.values)
+      assert.ok(error <= 5e-6, `gradients are ${error} off with ${JSON.stringify(more)}`)
+    }
+    loaded.release()
+  })
 
 test('a loss without what it needs says so', () => {
   const batch = { query: texts(2), passage: texts(4), ...candidatesOf(2, 2, true) }
