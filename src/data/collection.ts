@@ -131,21 +131,24 @@ async function gather<T extends Query>(
 }
 
 /**
- * A split of a BEIR folder. Fails where a file or the split is missing (naming what is there), at a bad line, at an id
+ * A split of a BEIR folder. `queries`: another folder whose queries, of the same ids, ask in their place, such as those of another language. Fails where a file or the split is missing (naming what is there), at a bad line, at an id
  * given twice, at an empty collection and where the split judges no query that exists; judgements of unknown documents
  * and queries are warned of.
  */
-export async function loadCollection(folder: string, { split = 'test' }: { split?: string } = {}): Promise<Collection> {
+export async function loadCollection(
+  folder: string,
+  { split = 'test', queries: asked = folder }: { split?: string; queries?: string } = {},
+): Promise<Collection> {
   if ((await exists(folder)) && !(await isFolder(folder)))
     throw new Error(
       `${folder} is a file; expected the folder of a BEIR collection with corpus.jsonl, queries.jsonl and qrels/`,
     )
   // Every file is looked for before the first is read: a corpus may take minutes.
   await findTexts(folder, 'corpus.jsonl')
-  await findTexts(folder, 'queries.jsonl')
+  await findTexts(asked, 'queries.jsonl')
   const qrelsPath = await findQrels(folder, split)
   const { qrels, judgements, warnings } = await readQrels(qrelsPath, { format: 'beir' })
-  const queries = await loadQueries(folder, id => qrels.has(id))
+  const queries = await loadQueries(asked, id => qrels.has(id))
   const documents = await loadDocuments(folder)
 
   const unknownQueries = missingFrom(qrels.keys(), queries.ids)
@@ -153,7 +156,7 @@ export async function loadCollection(folder: string, { split = 'test' }: { split
   const unknownDocuments = missingFrom(judged, documents.ids)
   if (queries.ids.length === 0)
     throw new Error(
-      `none of the ${qrels.size} queries of ${qrelsPath} is in ${folder}/queries.jsonl (the first is ${excerpt(unknownQueries[0]!)}): the two files do not belong together`,
+      `none of the ${qrels.size} queries of ${qrelsPath} is in ${asked}/queries.jsonl (the first is ${excerpt(unknownQueries[0]!)}): the two files do not belong together`,
     )
   const warn = (unknown: string[], what: string, file: string, effect: string) => {
     if (unknown.length)

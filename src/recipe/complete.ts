@@ -21,7 +21,14 @@ export interface CompleteOptions {
 /** Where a recipe holds paths; `*` stands for each item of a list. */
 const PATHS = [
   ...['out', 'model.path', 'model.tokenizer', 'data.train', 'data.train.*', 'data.train.*.path'],
-  ...['data.dev.*.path', 'data.tests.*.path', 'train.weights_file', 'variants.*.train.weights_file', 'tdro.reference'],
+  ...[
+    'data.dev.*.path',
+    'data.tests.*.path',
+    'data.tests.*.queries',
+    'train.weights_file',
+    'variants.*.train.weights_file',
+    'tdro.reference',
+  ],
 ].map(path => path.split('.'))
 
 /** A copy in which every path has gone through `change`. Whatever is not where a path should be stays as it is. */

@@ -78,6 +78,10 @@ const data = v.strictObject({
         ...collection('test'),
         /** In tables and file names; default: the last name of the path. */
         name: v.optional(fileName()),
+        /** A folder whose queries.jsonl, with the same ids, asks in place of its own: queries of one language for documents of another. */
+        queries: v.optional(text('a BEIR folder')),
+        /** Tests of one group are averaged together in the tables, in place of those in and out of domain. */
+        group: v.optional(text('a name')),
         /** What is asked for, as a training set's prompt: stands before the queries in place of the model's own. */
         prompt: v.optional(text('an instruction')),
         /** Whether it is of a kind that was trained on; default: "in" where its path is also one of data.train. */

@@ -116,7 +116,7 @@ function notesOf({ model, data }: Recipe): string[] {
   return [`The encoder starts from random numbers: ${words}all else that it knows it learns from ${sets}.`]
 }
 
-/** In domain and out of domain where there are both, else all together. */
+/** By the groups that the recipe names; else in domain and out of domain where there are both, else all together. */
 function groupsOf(tests: readonly Test[]): Group[] {
   const group = (name: string, title: string, members: readonly Test[]): Group => ({
     name,
@@ -125,6 +125,15 @@ function groupsOf(tests: readonly Test[]): Group[] {
     queries: members.reduce((sum, { tokenized }) => sum + tokenized.collection.queries.ids.length, 0),
   })
   if (tests.length === 0) return []
+  const named = [...new Set(tests.map(test => test.group ?? 'others'))]
+  if (tests.some(test => test.group !== undefined))
+    return named.map(name =>
+      group(
+        name,
+        name,
+        tests.filter(test => (test.group ?? 'others') === name),
+      ),
+    )
   const [inside, outside] = [
     tests.filter(({ domain }) => domain === 'in'),
     tests.filter(({ domain }) => domain === 'out'),

@@ -50,7 +50,12 @@ export async function openRecipeData({ data }: Recipe): Promise<RecipeData> {
     ...(data.near_duplicates && { nearDuplicates: data.near_duplicates }),
     ...(data.mined_negatives !== undefined && { minedNegatives: data.mined_negatives }),
     dev: await Promise.all((data.dev ?? []).map(found)),
-    tests: await Promise.all(data.tests.map(found)),
+    tests: await Promise.all(
+      data.tests.map(async test => ({
+        ...(await found(test)),
+        ...(test.queries !== undefined && { queries: await collectionFolder(test.queries) }),
+      })),
+    ),
   }
 }
 

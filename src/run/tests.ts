@@ -25,6 +25,8 @@ export interface Test {
   readonly domain: 'in' | 'out'
   readonly tokenized: TokenizedCollection
   readonly dataHash: string
+  /** Averaged together with others of this name. */
+  readonly group?: string
   /** Before its queries, where that is not the model's. */
   readonly prompt?: string
 }
@@ -32,17 +34,27 @@ export interface Test {
 /** What a system found of a test. */
 export type TestResult = Pick<CollectionScores, 'run' | 'scores' | 'perQuery'>
 
+interface TestToOpen {
+  readonly path: string
+  readonly split: string
+  readonly name?: string
+  readonly domain?: 'in' | 'out'
+  readonly prompt?: string | undefined
+  readonly queries?: string | undefined
+  readonly group?: string | undefined
+}
+
 /** In the order given. Splits of one folder share its documents. */
 export async function openTests(
   source: ModelSource,
   recipe: Recipe,
-  tests: readonly { path: string; split: string; name?: string; domain?: 'in' | 'out'; prompt?: string | undefined }[],
+  tests: readonly TestToOpen[],
   warn: (line: string) => void,
 ): Promise<Test[]> {
   const opened: Test[] = []
   const shared = new Map<string, TokenizedCollection>()
-  for (const { path, split, name = 'dev', domain = 'in', prompt } of tests) {
-    const collection = await loadCollection(path, { split })
+  for (const { path, split, name = 'dev', domain = 'in', prompt, queries, group } of tests) {
+    const collection = await loadCollection(path, { split, ...(queries !== undefined && { queries }) })
     for (const line of collection.warnings) warn(line)
     const { tokenizer, settings } = source
     const before = prompt === undefined ? undefined : instruction(prompt)
@@ -54,6 +66,7 @@ export async function openTests(
       domain,
       tokenized,
       ...(before !== undefined && { prompt: before }),
+      ...(group !== undefined && { group }),
       dataHash: await hashCollection(collection),
     })
   }

@@ -1,10 +1,14 @@
 // The recipes for several training sets: the paper's setting as it is published, and the small one on the collection in the package.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { loadCollection } from '../../src/data/collection.js'
+import { completeRecipe } from '../../src/recipe/complete.js'
 import { loadRecipe } from '../../src/recipe/load.js'
+import { runExperiment } from '../../src/run/run.js'
 import { openRecipeData, openRecipeModel } from '../../src/run/sources.js'
 import { proxyRecipe, uniformRecipe } from '../../src/run/tdro/settings.js'
 import { openTests } from '../../src/run/tests.js'
+import { folderWith, temporaryFolder } from '../support/temporary.js'
 
 const recipe = (name: string) => loadRecipe(new URL(`../../recipes/${name}.toml`, import.meta.url).pathname)
 
@@ -55,6 +59,34 @@ test('tdro-small: ten sets in the package; a prompt of a test stands before its 
   )
   assert.is(asked!.prompt, 'Instruct: Find it\nQuery: ')
   await source.close()
+})
+
+test('a test whose queries come from another folder: the same judgements, other words', async () => {
+  const made = (language: string, ...queries: string[]) =>
+    folderWith({
+      'corpus.jsonl': ['x', 'y'].map(id => `${JSON.stringify({ _id: id, text: `${language} ${id}` })}\n`).join(''),
+      'queries.jsonl': queries.map((text, i) => `${JSON.stringify({ _id: `q${i}`, text })}\n`).join(''),
+      'train.jsonl': '{"query": "one", "pos": ["x"]}\n{"query": "two", "pos": ["y"]}\n',
+      'qrels/test.tsv': 'query-id\tcorpus-id\tscore\nq0\tx\t1\nq1\ty\t1\n',
+    })
+  const [english, german] = [made('english', 'one', 'two'), made('german', 'eins', 'zwei', 'drei')]
+  const { queries, documents, qrels } = await loadCollection(english, { queries: german })
+  assert.equal([queries.texts, documents.texts, qrels.size], [['eins', 'zwei'], ['english x', 'english y'], 2])
+  const tests = [
+    { name: 'de-en', path: english, queries: german, group: 'cross-lingual' },
+    { name: 'en', path: english, group: 'monolingual' },
+  ]
+  const random = { hidden: 16, layers: 1, heads: 2, max_positions: 16 }
+  const recipe = completeRecipe({
+    ...{ name: 'languages', backend: 'wasm', out: temporaryFolder(), data: { train: english, tests } },
+    ...{ model: { random, max_length: 16 }, train: { method: 'full', steps: 1, batch_size: 2 } },
+  })
+  const { groups, systems } = await runExperiment(recipe)
+  assert.equal([...new Set(groups.map(({ group }) => group))], ['cross-lingual', 'monolingual'])
+  assert.equal(
+    systems.map(({ key }) => key),
+    ['before', 'after'],
+  )
 })
 
 test.run()
