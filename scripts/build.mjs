@@ -4,6 +4,7 @@ import { chmodSync, readFileSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { forBrowsers } from './browser.mjs'
+import { buildPage } from './page.mjs'
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 await import('./assets.mjs')
@@ -41,6 +42,7 @@ await build({
   chunkNames: 'chunks/[name]-[hash]',
   logLevel: 'warning',
 })
+await buildPage('dist/page', commit)
 chmodSync('dist/cli.js', 0o755)
 execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '--project', 'tsconfig.build.json'], {
   stdio: 'inherit',

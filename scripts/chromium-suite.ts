@@ -50,6 +50,6 @@ export async function inChromium(
   } catch (error) {
     result.failures.push((error as Error).message)
   } finally {
-    chromium.close()
+    await chromium.close()
   }
 }

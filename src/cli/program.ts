@@ -9,6 +9,7 @@ import { exportCommand } from './export.js'
 import { infoCommand } from './info.js'
 import { mineCommand } from './mine.js'
 import { outputColumns } from './options.js'
+import { pageCommand } from './page.js'
 import { eraseBar } from './progress.js'
 import { runCommand, trainCommand } from './run.js'
 import { searchCommand } from './search.js'
@@ -26,6 +27,7 @@ const commands = [
   tokenizeCommand,
   exportCommand,
   benchCommand,
+  pageCommand,
   infoCommand,
 ]
 

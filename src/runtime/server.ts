@@ -3,7 +3,9 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { extname, join, normalize } from 'node:path'
+import { dirname, extname, join, normalize } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { exists } from './files.js'
 
 export interface FileServer {
   /** With no slash at its end. */
@@ -22,6 +24,15 @@ export interface ServerSettings {
   readonly headers?: Readonly<Record<string, string>>
   /** 0, the default: one that is free. */
   readonly port?: number
+}
+
+/** Where npm run build puts the page: beside the bundle that runs, or in dist/ where the sources do. */
+export async function pageFolder(): Promise<string> {
+  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
+    for (const each of [join(folder, 'page'), join(folder, 'dist', 'page')])
+      if (await exists(join(each, 'service-worker.js'))) return each
+    if (folder === dirname(folder)) throw new Error('the page is not built: npm run build makes it (dist/page)')
+  }
 }
 
 const TYPES: Readonly<Record<string, string>> = {

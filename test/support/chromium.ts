@@ -1,8 +1,10 @@
 // Headless Chromium for tests, driven through the pipe of its debugging protocol: a null byte ends each message.
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdtempSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
-import { temporaryFolder } from './temporary.js'
 
 export interface Page {
   /** The value of an expression, a promise's when it is settled. */
@@ -18,7 +20,7 @@ export interface Page {
 
 export interface Chromium {
   newPage(): Promise<Page>
-  close(): void
+  close(): Promise<void>
 }
 
 const PATHS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
@@ -50,8 +52,9 @@ const FLAGS = [
 
 /** `gpu`: WebGPU on SwiftShader, the software adapter that Chromium brings; else none. */
 export function startChromium(path: string, { gpu = true } = {}): Chromium {
+  const profile = mkdtempSync(join(tmpdir(), 'wgpu-retrieve-chromium-'))
   const webgpu = gpu ? ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'] : ['--disable-features=WebGPU']
-  const words = [...FLAGS, ...webgpu, `--user-data-dir=${temporaryFolder()}`, 'about:blank']
+  const words = [...FLAGS, ...webgpu, `--user-data-dir=${profile}`, 'about:blank']
   const child = spawn(path, words, { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] })
   const [into, from] = [child.stdio[3] as Writable, child.stdio[4] as unknown as Readable]
   const waiting = new Map<number, { resolve(value: Record<string, unknown>): void; reject(error: Error): void }>()
@@ -90,7 +93,15 @@ export function startChromium(path: string, { gpu = true } = {}): Chromium {
         (method, call) => void listeners.push({ session: sessionId as string, method, call }),
       )
     },
-    close: () => void child.kill('SIGKILL'),
+    async close() {
+      if (child.exitCode === null && child.signalCode === null)
+        await new Promise(resolve => {
+          child.once('exit', resolve)
+          child.kill('SIGKILL')
+        })
+      // Its own children still write for a moment.
+      await rm(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
+    },
   }
 }
 
@@ -116,7 +127,8 @@ async function pageOf(send: Page['send'], on: Page['on']): Promise<Page> {
       (await send('Page.captureScreenshot', { format: 'png', captureBeyondViewport: true })).data as string,
     async until(expression, seconds = 60) {
       const end = performance.now() + seconds * 1000
-      while (!(await evaluate<boolean>(`Boolean(${expression})`))) {
+      // What a page is asked while it goes to another has no answer.
+      while (!(await evaluate<boolean>(`Boolean(${expression})`).catch(() => false))) {
         if (performance.now() > end) throw new Error(`after ${seconds} s still not: ${expression}`)
         await new Promise(resolve => setTimeout(resolve, 50))
       }

@@ -1,0 +1,226 @@
+// The page in headless Chromium, as people use it: loads, embeds, searches, adapts, saves, works offline; and what may be missing.
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+// @ts-expect-error: a script without types
+import { buildPage } from '../../scripts/page.mjs'
+import { type FileServer, serveFiles } from '../../src/runtime/server.js'
+import { findChromium, type Page, startChromium } from '../support/chromium.js'
+import { documents, smallModel } from '../support/library.js'
+import { folderWith, temporaryFolder } from '../support/temporary.js'
+
+const { path, reason } = findChromium()
+if (!path) console.log(`skipped: ${reason}`)
+const chromium = path ? startChromium(path) : undefined
+const declared = chromium ? test : (name: string, _: () => Promise<void>) => test.skip(name)
+
+const built = `${temporaryFolder()}/page`
+if (chromium) await buildPage(built, 'test')
+const model = folderWith(await smallModel())
+const withModel = { '/': built, '/model/': model }
+
+const READY = "document.documentElement?.dataset.ready === 'yes'"
+const servers: FileServer[] = []
+
+async function opened(settings: Parameters<typeof serveFiles>[0]) {
+  const server = await serveFiles(settings)
+  servers.push(server)
+  const page = await chromium!.newPage()
+  await page.goto(`${server.address}/`)
+  await page.until(READY)
+  return { server, page }
+}
+
+const text = (page: Page, id: string) => page.evaluate<string>(`document.getElementById('${id}').textContent`)
+const fill = (page: Page, id: string, value: string) =>
+  page.evaluate(
+    `(() => { const box = document.getElementById('${id}'); box.value = ${JSON.stringify(value)}; box.dispatchEvent(new Event('input', { bubbles: true })) })()`,
+  )
+const click = (page: Page, id: string) => page.evaluate(`document.getElementById('${id}').click()`)
+const hits = (page: Page) =>
+  page.evaluate<string[]>("[...document.querySelectorAll('#hits li')].map(item => item.childNodes[1].textContent)")
+
+/** Where WGPU_RETRIEVE_SCREENSHOTS names a folder, what the page looks like is left there. */
+async function picture(page: Page, name: string): Promise<void> {
+  const folder = process.env.WGPU_RETRIEVE_SCREENSHOTS
+  if (!folder) return
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(`${folder}/${name}.png`, Buffer.from(await page.screenshot(), 'base64'))
+}
+
+async function embed(page: Page): Promise<void> {
+  await fill(page, 'texts', Object.values(documents).join('\n'))
+  await click(page, 'index')
+  await page.until("/^6 texts, \\d+ tokens in/.test(document.getElementById('index-note').textContent)")
+}
+
+declared('loads the model beside it, embeds, searches as one types, adapts, saves and loads', async () => {
+  const { server, page } = await opened({ folders: withModel })
+  assert.match(await text(page, 'status'), /^Runs on wasm .*threads.*\.$/)
+  assert.match(await text(page, 'model-note'), 'Loaded: 32 dimensions, 64 tokens')
+  await embed(page)
+  const question = 'what makes dough rise'
+  await fill(page, 'search', question)
+  await page.until("document.querySelectorAll('#hits li').length === 6")
+  assert.match(await text(page, 'search-note'), /^6 results in [\d.]+ ms$/)
+  const before = await hits(page)
+  assert.equal([...before].sort(), Object.values(documents).sort())
+
+  for (const [query, id] of [
+    [question, 'bread-0'],
+    ['why do magnets attract', 'magnets-1'],
+  ] as const) {
+    await fill(page, 'query', query)
+    await fill(page, 'answer', documents[id]!)
+    await page.evaluate("document.getElementById('pair-form').requestSubmit()")
+  }
+  await fill(page, 'steps', '20')
+  await fill(page, 'rate', '0.005')
+  // The page answers while its worker computes.
+  await page.evaluate(
+    'globalThis.beats = 0; globalThis.longest = 0; let last = performance.now(); setInterval(() => { beats++; longest = Math.max(longest, performance.now() - last); last = performance.now() }, 20)',
+  )
+  await click(page, 'train')
+  await page.until("/^Step/.test(document.getElementById('train-note').textContent)")
+  await page.until("/^Adapted in/.test(document.getElementById('train-note').textContent)")
+  const [beats, points] = await page.evaluate<[number, string]>(
+    "[beats, document.querySelector('#loss polyline').getAttribute('points')]",
+  )
+  assert.ok(beats > 2, `${beats} beats`)
+  assert.is(points.split(' ').length, 20)
+  const [, first, lastLoss] = /loss (\d+\.\d+) → (\d+\.\d+)/.exec(await text(page, 'train-note'))!
+  assert.ok(Number(lastLoss) < Number(first), `${first} → ${lastLoss}`)
+  const rows = await page.evaluate<string[][]>(
+    "[...document.querySelectorAll('#places tbody tr')].map(row => [...row.cells].map(cell => cell.textContent))",
+  )
+  assert.is(rows.length, 2)
+  assert.is(rows[0]![2], 'first')
+  await page.until(
+    `document.querySelector('#hits li').childNodes[1].textContent === ${JSON.stringify(documents['bread-0'])}`,
+  )
+  await picture(page, 'adapted')
+
+  await click(page, 'save')
+  await page.until("/^Saved/.test(document.getElementById('train-note').textContent)")
+  const adapted = await hits(page)
+  await click(page, 'forget')
+  await page.until("/as it was loaded/.test(document.getElementById('train-note').textContent)")
+  await page.until(
+    `JSON.stringify([...document.querySelectorAll('#hits li')].map(item => item.childNodes[1].textContent)) === ${JSON.stringify(JSON.stringify(before))}`,
+  )
+  await click(page, 'kept')
+  await page.until("/adapter is on/.test(document.getElementById('train-note').textContent)")
+  await page.until(
+    `JSON.stringify([...document.querySelectorAll('#hits li')].map(item => item.childNodes[1].textContent)) === ${JSON.stringify(JSON.stringify(adapted))}`,
+  )
+
+  // Nothing is served any more.
+  await server.close()
+  await page.goto(`${server.address}/`)
+  await page.until(READY)
+  assert.match(await text(page, 'model-note'), 'Loaded: 32 dimensions')
+  await embed(page)
+  await fill(page, 'search', question)
+  await page.until("document.querySelectorAll('#hits li').length === 6")
+})
+
+declared(
+  'without isolation of its server threads still come, by the service worker; where it may not, one thread, said',
+  async () => {
+    const { server, page } = await opened({ folders: withModel, isolated: false })
+    await page.until('crossOriginIsolated')
+    await page.until("/threads/.test(document.getElementById('status').textContent)")
+    await server.close()
+    const other = await serveFiles({ folders: withModel, isolated: false })
+    servers.push(other)
+    const bare = await chromium!.newPage()
+    await bare.send('Page.addScriptToEvaluateOnNewDocument', { source: 'delete Navigator.prototype.serviceWorker' })
+    await bare.goto(`${other.address}/`)
+    await bare.until(READY)
+    assert.match(await text(bare, 'status'), '1 thread (this page is not cross-origin isolated)')
+    await embed(bare)
+    await other.close()
+  },
+)
+
+declared(
+  'mistakes are told: a wrong address, a model that is none, WebGPU insisted on where it is missing',
+  async () => {
+    const { server, page } = await opened({ folders: { '/': built } })
+    assert.is(await text(page, 'status'), 'Ready. Load a model to begin.')
+    await fill(page, 'search', 'x')
+    await page.until("document.getElementById('search-note').classList.contains('bad')")
+    assert.match(await text(page, 'search-note'), 'no model is loaded yet')
+    await fill(page, 'address', `${server.address}/nothing`)
+    await page.evaluate("document.getElementById('model-form').requestSubmit()")
+    await page.until("document.getElementById('model-note').classList.contains('bad')")
+    assert.match(await text(page, 'model-note'), 'it has no config.json')
+    await server.close()
+  },
+)
+
+declared('a worker that a content security policy keeps from starting is said', async () => {
+  const { server, page } = await opened({
+    folders: withModel,
+    headers: { 'content-security-policy': "worker-src 'none'" },
+  })
+  await page.until("document.getElementById('status').classList.contains('bad')")
+  assert.match(await text(page, 'status'), "the page's worker does not run")
+  await server.close()
+  // Its threads alone: the model runs on one.
+  const headers = { 'content-security-policy': "worker-src 'self'" }
+  const half = await opened({ folders: withModel, headers })
+  assert.match(await text(half.page, 'status'), /1 thread \(.*content security policy/)
+  await half.server.close()
+})
+
+declared('every control has a name and is reached by the keyboard; the page fits a phone', async () => {
+  const { server, page } = await opened({ folders: withModel })
+  await picture(page, 'start')
+  const { nodes } = (await page.send('Accessibility.getFullAXTree')) as {
+    nodes: { role?: { value: string }; name?: { value: string }; ignored: boolean }[]
+  }
+  const controls = nodes.filter(
+    ({ role, ignored }) =>
+      !ignored &&
+      ['textbox', 'searchbox', 'button', 'combobox', 'spinbutton', 'progressbar'].includes(role?.value ?? ''),
+  )
+  assert.ok(controls.length > 15, `${controls.length} controls`)
+  assert.equal(
+    controls.filter(({ name }) => !name?.value).map(({ role }) => role?.value),
+    [],
+  )
+  const reached = new Set<string>()
+  for (let i = 0; i < 40; i++) {
+    for (const type of ['keyDown', 'keyUp'])
+      await page.send('Input.dispatchKeyEvent', { type, key: 'Tab', code: 'Tab', windowsVirtualKeyCode: 9 })
+    reached.add(await page.evaluate<string>('document.activeElement.id'))
+  }
+  for (const id of [
+    'address',
+    'backend',
+    'load',
+    'folder',
+    'texts',
+    'index',
+    'files',
+    'search',
+    'query',
+    'answer',
+    'train',
+    'save',
+    'adapter',
+    'bench',
+  ])
+    assert.ok(reached.has(id), `${id} is not reached by Tab`)
+  await page.send('Emulation.setDeviceMetricsOverride', { width: 360, height: 740, deviceScaleFactor: 1, mobile: true })
+  assert.ok(await page.evaluate('document.documentElement.scrollWidth <= 360'), 'wider than a phone')
+  await picture(page, 'phone')
+  await server.close()
+})
+
+test.after(async () => {
+  await chromium?.close()
+  for (const server of servers) await server.close()
+})
+test.run()
