@@ -6,6 +6,7 @@ import { baseName, resolve } from '../runtime/files.js'
 import { needsNegatives } from '../train/contrastive-loss.js'
 import { type Table, withTable } from './merge.js'
 import { mixtureProblems } from './mixture-problems.js'
+import { negativeProblems } from './negatives.js'
 import { display, isRecipeError, isTable, type Problem, recipeError, unknownKeys, valueProblems } from './problems.js'
 import { type ParsedRecipe, type Recipe, recipeSchema, type TrainSettings, type Variant } from './schema.js'
 
@@ -246,6 +247,7 @@ function* trainProblems({ train, data, model }: Recipe): Generator<Problem> {
       'is 1 and train.negatives.hard is 0, but InfoNCE needs at least one negative; set batch_size to 2 or more, or hard to 1 or more',
     )
   }
+  yield* negativeProblems(negatives, train.batches, train.loss)
   yield* lossProblems(train)
   yield* batchProblems(train, data.train?.length ?? 0)
   if (train.min_factor > 0 && train.schedule !== 'cosine') {

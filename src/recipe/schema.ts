@@ -7,6 +7,7 @@ import { supportedPooling } from '../model/sentence-transformers.js'
 import { lossKinds } from '../train/contrastive-loss.js'
 import { above, between, choice, fileName, flag, integer, LARGEST, list, measure, probability, text } from './fields.js'
 import { nearDuplicates, tdro, trainSet, transfer } from './mixture.js'
+import { negatives } from './negatives.js'
 
 /** A folder in BEIR's layout and one of its splits. */
 const collection = (split: string) => ({
@@ -125,17 +126,7 @@ const train = v.strictObject({
   max_length: v.optional(integer(3)),
   /** The same of queries, where they may have fewer; default: max_length. */
   query_max_length: v.optional(integer(3)),
-  negatives: v.optional(
-    v.strictObject({
-      /** The other pairs' documents. */
-      in_batch: v.optional(flag(), true),
-      /** Hard negatives drawn for each pair. */
-      hard: v.optional(integer(0), 0),
-      /** Whether a query's own document, there again as that of another pair of the batch, is left out of its negatives. */
-      mask_duplicates: v.optional(flag(), false),
-    }),
-    {},
-  ),
+  negatives: v.optional(negatives, {}),
   /**
    * infonce: cross entropy over all candidates; both_directions: its mean with that of each positive over the batch's queries. The others look at
    * a query's own negatives alone (negatives.hard of them): pairwise_softmax and triplet; margin_mse and kl follow a teacher's scores, the

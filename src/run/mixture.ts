@@ -6,11 +6,14 @@ import { findNearDuplicates, type NearDuplicateSettings } from '../data/near-dup
 import { expandPairs, loadPairs, sentencePairs, type TrainingPair } from '../data/pairs.js'
 import { sampleStream } from '../data/sampling-reservoir.js'
 import { joinBatches } from '../model/batch.js'
+import type { NegativeSettings } from '../recipe/negatives.js'
 import { baseName, dirname } from '../runtime/files.js'
 import type { Example } from '../train/loop.js'
 import type { BatchedPairs } from './batches.js'
+import { minePairs, searchByWords } from './mine.js'
 import { type ModelSource, packTexts, promptFor } from './model.js'
 import { withMinedNegatives } from './negatives.js'
+import { miningDepth, miningRules } from './self-mining.js'
 
 /** A training set of a mixture. */
 export interface TrainSet {
@@ -73,6 +76,8 @@ export interface MixtureOptions {
   readonly queryMaxLength?: number
   /** Absent: near-duplicates stay. */
   readonly nearDuplicates?: NearDuplicateSettings
+  /** Hard negatives by BM25 in place of the sets' own. */
+  readonly byWords?: NegativeSettings
   /** Hard negatives of a pair that has fewer; absent: none are mined. */
   readonly minedNegatives?: number
 }
@@ -100,7 +105,7 @@ export function setNames(sets: readonly (string | TrainSet)[]): string[] {
 async function readSets(
   sets: readonly (string | TrainSet)[],
   names: readonly string[],
-  { sentenceQueries = false, sample, nearDuplicates, minedNegatives }: MixtureOptions,
+  { sentenceQueries = false, sample, nearDuplicates, minedNegatives, byWords }: MixtureOptions,
 ): Promise<{ pairs: ReadPair[]; warnings: string[]; removed: RemovedPair[] }> {
   const all: ReadPair[] = []
   const warnings: string[] = []
@@ -124,7 +129,8 @@ async function readSets(
     throw new Error(
       `no pair of the training set ${empty} is left: all of them are near-duplicates of earlier ones; leave the set out, or lower data.near_duplicates.threshold`,
     )
-  const complete = minedNegatives === undefined ? pairs : mineInSets(pairs, minedNegatives)
+  const filled = minedNegatives === undefined ? pairs : mineInSets(pairs, minedNegatives)
+  const complete = byWords ? await mineByWords(filled, byWords) : filled
   return { pairs: sentenceQueries ? [...complete, ...sentencesOf(complete)] : complete, warnings, removed }
 }
 
@@ -135,6 +141,21 @@ function mineInSets(pairs: readonly ReadPair[], count: number): ReadPair[] {
     const own = pairs.filter(each => each.set === set).map(({ pair }) => pair)
     return withMinedNegatives(own, count).map(pair => ({ pair, set }))
   })
+}
+
+/** Each set by itself. A pair of which nothing is found keeps its own negatives, or has the next document of its set. */
+async function mineByWords(pairs: readonly ReadPair[], settings: NegativeSettings): Promise<ReadPair[]> {
+  const mined: ReadPair[] = []
+  for (const set of new Set(pairs.map(each => each.set))) {
+    const own = pairs.filter(each => each.set === set).map(({ pair }) => pair)
+    const documents = [...new Set(own.flatMap(({ positives, negatives }) => [...positives, ...negatives]))]
+    const rules = { ...miningRules(settings), depth: miningDepth(settings), seed: 0 }
+    const found = (await minePairs(own, documents, searchByWords, rules)).pairs
+    const spare = withMinedNegatives(own, 1)
+    for (const [i, pair] of found.entries())
+      mined.push({ set, pair: pair.negatives.length > 0 ? pair : { ...pair, negatives: spare[i]!.negatives } })
+  }
+  return mined
 }
 
 /** In the order of the file. */

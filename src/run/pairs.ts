@@ -28,10 +28,13 @@ export async function openPairs(
   const known = new Map<string, TokenizedPairs>()
   const pairsOf = async ({ train: settings, lora, seed }: Recipe): Promise<TokenizedPairs> => {
     const { max_length: length, query_max_length: queryMaxLength } = settings!
-    const key = `${length} ${queryMaxLength}`
+    const { source: from } = settings!.negatives
+    const words = from === 'bm25' || from === 'both' ? { byWords: settings!.negatives } : {}
+    const key = JSON.stringify([length, queryMaxLength, words])
     const lengths = queryMaxLength === undefined ? {} : { queryMaxLength }
     const own =
-      known.get(key) ?? (await tokenizePairs(data.train, source, length, { ...mixtureOptions(data, seed), ...lengths }))
+      known.get(key) ??
+      (await tokenizePairs(data.train, source, length, { ...mixtureOptions(data, seed), ...lengths, ...words }))
     known.set(key, own)
     for (const line of own.warnings) warn(line)
     if (source.adapter) for (const line of adapterWarnings(source.adapter, lora ? { lora } : {})) warn(line)

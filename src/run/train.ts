@@ -5,7 +5,9 @@ import { hashLines } from '../data/fingerprint.js'
 import { checkSequences } from '../model/batch.js'
 import { type LoadedEncoder, type Method, newAdapter } from '../model/load.js'
 import type { MemoryPlan } from '../model/placement.js'
+import { minesItself } from '../recipe/negatives.js'
 import type { LoraSettings, TrainSettings } from '../recipe/schema.js'
+import type { RankingModel } from '../retrieve/rank.js'
 import { readCheckpoint, writeCheckpoint } from '../train/checkpoint.js'
 import { type ContrastiveSettings, createContrastiveTrainer } from '../train/contrastive.js'
 import { needsTeacher } from '../train/contrastive-loss.js'
@@ -16,6 +18,7 @@ import { orderOf, stepsIn } from './batches.js'
 import { checkLoss, lossSettings } from './loss.js'
 import { type TokenizedPairs, tokenizePairs } from './mixture.js'
 import { type ModelSource, placeModel } from './model.js'
+import { mineItself, passagesOf, type SelfMined } from './self-mining.js'
 
 export { type TokenizedPairs, tokenizePairs }
 
@@ -65,6 +68,7 @@ export function loopSettings(
       minFactor: train.min_factor,
     },
     checkpointEvery: train.checkpoint_every ?? Math.max(1, Math.ceil(steps / 10)),
+    ...(negatives.refresh && { mineEvery: negatives.refresh }),
     ...(train.eval_every && { evaluateEvery: train.eval_every }),
     ...(train.early_stopping && { patience: train.early_stopping.patience }),
   }
@@ -98,7 +102,13 @@ export function checkTraining(
   checkSequences(pairs.texts, source.weights.config)
   checkLoss(source.weights.config.hidden, pairs.examples, train)
   const { hard } = train.negatives
-  const without = hard > 0 ? pairs.examples.filter(({ negatives }) => negatives.length === 0).length : 0
+  const { source: from } = train.negatives
+  if ((from === 'self' || from === 'both') && pairs.examples.some(({ variants }) => variants))
+    throw new Error(
+      `train.negatives.source = "${from}" needs one form of each query, but a training set has several prompts; give it one`,
+    )
+  const without =
+    hard > 0 && from !== 'self' ? pairs.examples.filter(({ negatives }) => negatives.length === 0).length : 0
   if (without > 0)
     throw new Error(
       `${without} of ${pairs.examples.length} training pairs have no hard negatives, but ${hard} a pair are asked for; set train.negatives.hard = 0 or mine some`,
@@ -123,6 +133,8 @@ export interface TrainHooks extends Pick<LoopHooks, 'onStep' | 'signal'> {
   readonly resume?: boolean
   /** Told what will lie where, before the model is loaded. */
   readonly onPlan?: (plan: MemoryPlan) => void
+  /** Told what the model has mined. */
+  readonly onMined?: (mined: SelfMined & { readonly seconds: number }) => void
   /** Called with the step to start from. */
   readonly onStart?: (info: {
     readonly step: number
@@ -133,16 +145,42 @@ export interface TrainHooks extends Pick<LoopHooks, 'onStep' | 'signal'> {
   }) => void | Promise<void>
 }
 
+/** With negatives of both kinds each query counts twice: the first half keeps what BM25 found. */
+function minedTwice(pairs: TokenizedPairs, { negatives: { source } }: TrainSettings): TokenizedPairs {
+  if (source !== 'both') return pairs
+  const setOf = Int32Array.from([...pairs.setOf, ...pairs.setOf])
+  return { ...pairs, examples: [...pairs.examples, ...pairs.examples], setOf }
+}
+
+/** The negatives that the model finds itself, for those examples that are to have them; undefined where none are. */
+function selfMiner(
+  backend: Backend,
+  model: RankingModel,
+  pairs: TokenizedPairs,
+  { negatives }: TrainSettings,
+  { signal, onMined }: TrainHooks,
+): LoopHooks['mine'] {
+  if (!minesItself(negatives)) return undefined
+  const first = negatives.source === 'both' ? pairs.examples.length / 2 : 0
+  return async () => {
+    const started = performance.now()
+    const mined = await mineItself(backend, model, pairs, negatives, signal)
+    onMined?.({ ...mined, seconds: (performance.now() - started) / 1000 })
+    return mined.negatives.map((list, i) => (i < first ? undefined : list))
+  }
+}
+
 /** Trains, and returns the trained encoder in the backend's memory: the caller releases it. */
 export async function trainModel(
   backend: Backend,
   source: ModelSource,
-  pairs: TokenizedPairs,
+  tokenized: TokenizedPairs,
   train: TrainSettings,
   lora: LoraSettings | undefined,
   seed: number,
   hooks: TrainHooks,
 ): Promise<Trained> {
+  const pairs = minedTwice(tokenized, train)
   const order = orderOf(train, pairs)
   const { weighting } = hooks.weighting ?? {}
   const settings = { ...loopSettings(train, pairs.examples.length, seed, order), ...(weighting && { weighting }) }
@@ -178,7 +216,11 @@ export async function trainModel(
   try {
     // Lengths of an order are those of the examples as they stand.
     const forms = order.kind === 'by_length' ? pairs.examples : pairs.examples.flatMap(each => each.variants ?? [each])
-    const heaviest = heaviestBatches(pairs.texts, forms, settings)
+    // What the model mines may be any passage.
+    const any = minesItself(train.negatives)
+      ? [{ ...pairs.examples[0]!, negatives: passagesOf(pairs.texts, pairs.examples) }]
+      : []
+    const heaviest = heaviestBatches(pairs.texts, [...forms, ...any], settings)
     const bytes = loaded.bytes + Math.max(...heaviest.map(batch => stepMemory(backend, step, batch)))
     const fingerprint = await hashLines([
       ...[backend.numerics, source.hash, pairs.hash],
@@ -189,7 +231,10 @@ export async function trainModel(
     const resume = hooks.resume && checkpoint ? await readCheckpoint(checkpoint, trainable, fingerprint) : undefined
     const start = resume ? (resume.state as { step: number }).step : 0
     await hooks.onStart?.({ step: start, steps: settings.steps, parameters: trainable.count, bytes })
+    const ranking: RankingModel = { query: loaded.encoder, passage: loaded.encoder, similarity: train.similarity }
+    const mine = selfMiner(backend, ranking, pairs, train, hooks)
     const loopHooks: LoopHooks = {
+      ...(mine && { mine }),
       ...(hooks.onStep && { onStep: hooks.onStep }),
       ...(hooks.signal && { signal: hooks.signal }),
       ...(evaluate && { evaluate: () => evaluate(loaded) }),

@@ -162,6 +162,10 @@ async function train(
         log = await openLog(files.log)
         hooks.progress?.({ name, first, done: first, total, unit: 'steps' })
       },
+      onMined({ positives, fallbacks, seconds }) {
+        const kept = fallbacks > 0 ? `, ${fallbacks} pairs keep their own or the nearest` : ''
+        hooks.say?.(`negatives mined in ${seconds.toFixed(1)} s, ${positives} positives excluded${kept}`)
+      },
       async onStep(record) {
         steps.push(record)
         await log!.append(JSON.stringify(record))

@@ -45,6 +45,8 @@ export interface LoopSettings {
   /** Steps between evaluations and between checkpoints; absent: none. */
   readonly evaluateEvery?: number
   readonly checkpointEvery?: number
+  /** Steps after which hooks.mine finds negatives again; absent: before the first step only. */
+  readonly mineEvery?: number
   /** Evaluations without a better score after which training stops; absent: never. */
   readonly patience?: number
 }
@@ -71,6 +73,8 @@ export interface LoopHooks {
   /** Higher is better. */
   readonly evaluate?: () => Promise<number>
   readonly saveCheckpoint?: (checkpoint: Checkpoint) => Promise<void>
+  /** The negatives of each example under the model as it is now; undefined where an example keeps its own. */
+  readonly mine?: () => Promise<readonly (readonly number[] | undefined)[]>
   /** Aborting saves a checkpoint and rejects with the signal's reason. */
   readonly signal?: AbortSignal
 }
@@ -97,6 +101,8 @@ interface LoopState {
   readonly best?: { readonly step: number; readonly score: number }
   readonly evaluationsSinceBest: number
   readonly repeatedNegatives: number
+  /** What hooks.mine found, null for undefined. */
+  readonly mined?: { readonly step: number; readonly negatives: readonly (readonly number[] | null)[] }
 }
 
 export async function trainLoop(
@@ -119,6 +125,7 @@ export async function trainLoop(
     weighting?.restore(state.weighting)
     putSnapshot(backend, trainable, resume.snapshot)
   }
+  let current = withNegatives(examples, state)
   const checkpoint = async () => {
     if (hooks.saveCheckpoint)
       await hooks.saveCheckpoint({ snapshot: await takeSnapshot(backend, trainable), state, ...(best && { best }) })
@@ -131,9 +138,14 @@ export async function trainLoop(
       await checkpoint()
       hooks.signal.throwIfAborted()
     }
+    if (hooks.mine && isDue(state, settings.mineEvery)) {
+      const found = await hooks.mine()
+      state = { ...state, mined: { step: state.step, negatives: found.map(each => each ?? null) } }
+      current = withNegatives(examples, state)
+    }
     const started = performance.now()
     const rate = settings.learningRate * rateFactor(state.step, settings.schedule)
-    const drawn = Array.from({ length: accumulation }, () => drawBatch(sampler, texts, examples, settings))
+    const drawn = Array.from({ length: accumulation }, () => drawBatch(sampler, texts, current, settings))
     const at = { rate, t: state.step + 1, seed, counter: state.counter }
     const batches = weighting ? await weighted(weighting, drawn, trainer, at) : drawn.map(({ batch }) => batch)
     const { loss, gradientNorm, finite, losses } = await trainer.step(batches, at)
@@ -194,6 +206,18 @@ export async function trainLoop(
     repeatedNegatives: state.repeatedNegatives,
   }
 }
+
+/** Whether negatives are to be mined before this step: where none were, and every so many steps, once. */
+const isDue = ({ mined, step }: LoopState, every: number | undefined): boolean =>
+  mined === undefined || (every !== undefined && step % every === 0 && mined.step !== step)
+
+const withNegatives = (examples: readonly Example[], { mined }: LoopState): readonly Example[] =>
+  mined
+    ? examples.map((example, i) => {
+        const negatives = mined.negatives[i]
+        return negatives ? { ...example, negatives } : example
+      })
+    : examples
 
 const countSets = (sets: number, drawn: readonly Drawn[]): number[] => {
   const counts = Array<number>(sets).fill(0)
