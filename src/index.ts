@@ -5,12 +5,14 @@ export { type Qrels, readQrels } from './data/qrels.js'
 export { writeSafetensors } from './data/safetensors.js'
 export { type Run, readRun, writeRun } from './data/trec.js'
 export { type Evaluation, evaluateRun } from './evaluate/metrics.js'
+export type { Closing } from './library/disposal.js'
 export {
   type EncodeOptions,
   type EncodeProgress,
   type Encoder,
   type LoadOptions,
   loadEncoder,
+  type TextVectors,
 } from './library/encoder.js'
 export { type EvaluationSettings, evaluateEncoder, type Judged } from './library/evaluate.js'
 export type { FetchProgress, FilesByName, Location } from './library/location.js'
@@ -22,11 +24,13 @@ export {
   type IndexedText,
   type IndexSettings,
   type SearchSettings,
+  type TextHits,
   type TextIndex,
 } from './library/text-index.js'
 export {
   type Pair,
   type TrainedEncoder,
+  type Training,
   type TrainingHooks,
   type TrainingSettings,
   type TrainingStep,
