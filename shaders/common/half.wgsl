@@ -2,6 +2,7 @@
 // subnormal ones for 0.
 
 const BF16 = 1u; // of HALF_FORMATS; 0 is f16
+const FLOAT = 2u; // FLOAT_FORMAT: not to be widened
 
 // Element `at` of those whose word is given.
 fn widen_at(word: u32, at: u32) -> f32 {

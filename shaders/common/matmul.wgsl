@@ -1,7 +1,7 @@
 // Products of matrices: c (M, N) = [c +] alpha · op(a) · op(b) [+ bias]; op(a) is (M, K), stored (K, M) with transpose_a; op(b) is (K, N),
 // stored (N, K) with transpose_b. A workgroup computes a TILE_M × TILE_N tile of c, TILE_K columns of op(a) at a time
 // through workgroup memory; an invocation computes THREAD_M × THREAD_N elements of it, in blocks of 4 × 4. Accumulates
-// in f32. Header: TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N, all multiples of 4.
+// in f32. Header: TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N, all multiples of 4; TileElement, f32 or f16: what factors are narrowed to.
 // A kernel declares params, a, b, bias and c, and `element_b(at)`.
 
 const LANES_M = TILE_M / THREAD_M;
@@ -13,8 +13,8 @@ const VECTORS_N = THREAD_N / 4u;
 const STRIDE_M = TILE_M / 4u + 1u;
 const STRIDE_N = TILE_N / 4u + 1u;
 
-var<workgroup> a_tile: array<vec4<f32>, TILE_K * STRIDE_M>; // (TILE_K, TILE_M)
-var<workgroup> b_tile: array<vec4<f32>, TILE_K * STRIDE_N>; // (TILE_K, TILE_N)
+var<workgroup> a_tile: array<vec4<TileElement>, TILE_K * STRIDE_M>; // (TILE_K, TILE_M)
+var<workgroup> b_tile: array<vec4<TileElement>, TILE_K * STRIDE_N>; // (TILE_K, TILE_N)
 
 // The same bound, hidden from a compiler that would take seconds over the unrolled loop (params.M is never 0).
 fn bound(count: u32) -> u32 {
@@ -43,7 +43,7 @@ fn load_a(first_m: u32, first_k: u32, local: u32) {
         }
       }
     }
-    a_tile[k * STRIDE_M + vector] = values;
+    a_tile[k * STRIDE_M + vector] = vec4<TileElement>(values);
   }
 }
 
@@ -67,7 +67,7 @@ fn load_b(first_n: u32, first_k: u32, local: u32) {
         }
       }
     }
-    b_tile[k * STRIDE_N + vector] = values;
+    b_tile[k * STRIDE_N + vector] = vec4<TileElement>(values);
   }
 }
 
@@ -88,10 +88,10 @@ fn multiply(tile: u32, local: u32) {
     for (var k = 0u; k < bound(TILE_K); k++) {
       var right: array<vec4<f32>, VECTORS_N>;
       for (var j = 0u; j < VECTORS_N; j++) {
-        right[j] = b_tile[k * STRIDE_N + lane_n + j * LANES_N];
+        right[j] = vec4<f32>(b_tile[k * STRIDE_N + lane_n + j * LANES_N]);
       }
       for (var i = 0u; i < VECTORS_M; i++) {
-        let left = a_tile[k * STRIDE_M + lane_m + i * LANES_M];
+        let left = vec4<f32>(a_tile[k * STRIDE_M + lane_m + i * LANES_M]);
         for (var j = 0u; j < VECTORS_N; j++) {
           sums[4u * i][j] += left.x * right[j];
           sums[4u * i + 1u][j] += left.y * right[j];

@@ -39,6 +39,8 @@ export const CHAINS = 48
 export const MATMUL_COLUMNS = 16
 /** The formats of 16 bits by their number in a kernel's `format`. */
 export const HALF_FORMATS = ['f16', 'bf16'] as const
+/** Stands in a `format` for numbers that are f32. */
+export const FLOAT_FORMAT = HALF_FORMATS.length
 /** Rows of c that one unit of matmul_int8 computes where there are no fewer rows than columns. */
 export const INT8_ROWS = 4
 /** Columns of a matrix in 8 bits at most: what the sums of a product hold in i32, and the wasm kernel's scratch. */
@@ -80,6 +82,17 @@ export const kernels = {
     },
     units: (p: Params) => (at(p, 'M') < at(p, 'N') ? Math.ceil(at(p, 'N') / MATMUL_COLUMNS) : at(p, 'M')),
     flops: (p: Params) => 2 * at(p, 'M') * at(p, 'N') * at(p, 'K'),
+  },
+  // The same with both factors narrowed to f16, sums in f32: WebGPU with shader-f16 only. b is f32 (format FLOAT_FORMAT) or of 16 bits a number as above.
+  matmul_f16: {
+    tensors: { a: read, b: spec('read', 'u32'), bias: optional.read, c: update },
+    params: {
+      ...{ M: u32, N: u32, K: u32, transposeA: u32, transposeB: u32, accumulate: u32, hasBias: u32, alpha: f32 },
+      format: u32,
+    },
+    units: (p: Params) => at(p, 'M'),
+    flops: (p: Params) => 2 * at(p, 'M') * at(p, 'N') * at(p, 'K'),
+    needs: 'shader-f16',
   },
   // scales[row] = max |x| / 127; values (rows, int8Words(columns)) = x / scale, to the nearest whole number (ties to even), as x · (127 / max) in f32.
   // Rows whose max is below 1e-30 are zeros with scale 0; where it is not finite, so is the scale, and the values are zeros.
@@ -245,6 +258,11 @@ export const kernels = {
 export type KernelName = keyof typeof kernels
 export const kernelNames = Object.keys(kernels) as KernelName[]
 export const kernelSpec = (name: KernelName): KernelSpec => kernels[name]
+/** Those that need no feature of a device: every backend has them. */
+export type CommonKernelName = {
+  [K in KernelName]: (typeof kernels)[K] extends { needs: string } ? never : K
+}[KernelName]
+export const commonKernelNames = kernelNames.filter((name): name is CommonKernelName => !kernelSpec(name).needs)
 
 /** The tensors that a call of K takes; optional ones may be left out. */
 export type TensorArguments<K extends KernelName, T> = {

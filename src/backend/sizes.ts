@@ -2,6 +2,7 @@
 // tensor that is too small corrupts its neighbour in silence, so every call is checked before it runs; tensors whose length only the
 // data tell (gathered tables, pooled rows) are left out.
 import {
+  FLOAT_FORMAT,
   int8Words,
   type KernelName,
   kernelSpec,
@@ -41,6 +42,12 @@ const maxsim = (p: { readonly queryTokens: number; readonly documentTokens: numb
 const sizes: Sizes = {
   matmul: p => ({ a: p.M * p.K, b: p.K * p.N, bias: p.hasBias ? p.N : 0, c: p.M * p.N }),
   matmul_half: p => ({ a: p.M * p.K, b: Math.ceil((p.K * p.N) / 2), bias: p.hasBias ? p.N : 0, c: p.M * p.N }),
+  matmul_f16: p => ({
+    a: p.M * p.K,
+    b: Math.ceil((p.K * p.N) / (p.format === FLOAT_FORMAT ? 1 : 2)),
+    bias: p.hasBias ? p.N : 0,
+    c: p.M * p.N,
+  }),
   quantize_rows: p => ({ x: matrix(p), values: p.rows * int8Words(p.columns), scales: p.rows }),
   matmul_int8: p => ({
     a: p.M * int8Words(p.K),

@@ -1,5 +1,5 @@
 // Products of matrices, rows that are gathered, scattered, copied and summed, columns that are moved and turned.
-import { CHAINS, HALF_FORMATS } from '../../src/backend/kernels.js'
+import { CHAINS, FLOAT_FORMAT, HALF_FORMATS } from '../../src/backend/kernels.js'
 import type { Reference } from './types.js'
 
 export const matmul: Reference<'matmul'> = ({ a, b, bias, c }, p) => {
@@ -45,6 +45,12 @@ const widened = (words: Uint32Array, format: number) =>
 
 export const matmul_half: Reference<'matmul_half'> = ({ b, ...tensors }, { format, ...p }) =>
   matmul({ ...tensors, b: widened(b, format) }, p)
+
+/** Of the factors as they are: what narrowing them loses is the kernel's error. */
+export const matmul_f16: Reference<'matmul_f16'> = ({ b, ...tensors }, { format, ...p }) => {
+  const whole = new Float32Array(b.buffer, b.byteOffset, b.length)
+  matmul({ ...tensors, b: format === FLOAT_FORMAT ? Float64Array.from(whole) : widened(b, format) }, p)
+}
 
 export const gather_rows_half: Reference<'gather_rows_half'> = ({ table, ...tensors }, { format, ...p }) =>
   gather_rows({ ...tensors, table: widened(table, format) }, p)

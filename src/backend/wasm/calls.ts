@@ -31,6 +31,10 @@ export function prepareCalls(calls: readonly BoundCall[]): PreparedCall[] {
 function checkedSpec(call: BoundCall): KernelSpec {
   const spec: KernelSpec | undefined = kernelSpec(call.kernel)
   if (!spec) throw new Error(`unknown kernel ${call.kernel}: it is not in the kernel table`)
+  if (spec.needs)
+    throw new Error(
+      `${call.kernel} needs ${spec.needs} of a WebGPU device, the wasm backend computes in f32; use precision f32`,
+    )
   const tensors = Object.entries(spec.tensors)
   if (call.views.length !== tensors.length) {
     throw new Error(

@@ -78,7 +78,7 @@ const PLAIN = 'matmul_32x32'
 function backendOn(opened: Device, { profile, ...options }: WebGpuOptions): WebGpuBackend {
   const { device, info, features } = opened
   const buffers = new Map<Memory, GPUBuffer>()
-  const pipelines = createPipelineCache(device, info, options)
+  const pipelines = createPipelineCache(device, opened.target, options)
   let scratch: GPUBuffer | undefined
   const scratchBuffer = () => {
     scratch ??= device.createBuffer({ label: 'scratch', size: SCRATCH_BYTES, usage: STORAGE })

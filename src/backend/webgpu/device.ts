@@ -1,6 +1,7 @@
 // A device and its failures. WebGPU reports errors late and elsewhere; here they are collected and thrown where the
 // caller waits anyway.
 import { type AdapterInfo, type OpenAdapter, requestAdapter } from '../../runtime/gpu.js'
+import type { Target } from './variants.js'
 
 export interface DeviceOptions {
   /** A part of the adapter's name; default: the runtime's choice. */
@@ -9,6 +10,8 @@ export interface DeviceOptions {
   readonly fast?: boolean | undefined
   /** With time stamps, which most adapters have. */
   readonly timed?: boolean | undefined
+  /** With shader-f16, which must be there, and matrix units where the adapter has them. */
+  readonly mixed?: boolean | undefined
   /** Exactly the specification's default limits, for tests. */
   readonly defaultLimits?: boolean | undefined
 }
@@ -17,6 +20,8 @@ export interface Device {
   readonly device: GPUDevice
   readonly info: AdapterInfo
   readonly features: readonly string[]
+  /** What its kernels' variants may depend on. */
+  readonly target: Target
   /** Throws once the device is closed or lost. */
   checkOpen(): void
   /** Throws what failed since the last check. To be called when `settle` has passed. */
@@ -39,16 +44,52 @@ const LIMITS = [
   'maxComputeWorkgroupSizeX',
 ] as const
 
-const FAST_FLAGS = ['enable-dawn-features=skip_validation,disable_robustness']
+const FAST = ['skip_validation', 'disable_robustness']
+
+// Without the first NVIDIA offers no f16, without the second nobody offers matrix units.
+const MIXED = ['vulkan_enable_f16_on_nvidia', 'allow_unsafe_apis']
 
 // Rounded to 0.1 ms otherwise.
 const TIMED_FLAGS = ['disable-dawn-features=timestamp_quantization']
+
+const MATRICES = 'chromium-experimental-subgroup-matrix' as GPUFeatureName
+
+// One list for all that are enabled: of two Dawn takes the last.
+function dawnFlags({ fast, mixed, timed }: DeviceOptions): string[] {
+  const enabled = [...(fast ? FAST : []), ...(mixed ? MIXED : [])]
+  return [...(enabled.length > 0 ? [`enable-dawn-features=${enabled}`] : []), ...(timed ? TIMED_FLAGS : [])]
+}
+
+/** Whether an adapter multiplies matrices as common/subgroup_matrix.wgsl takes them. */
+function hasMatrices({ features, info }: GPUAdapter): boolean {
+  const { subgroupMatrixConfigs = [], subgroupMinSize, subgroupMaxSize } = info as GPUAdapterInfo & MatrixInfo
+  return (
+    features.has(MATRICES) &&
+    features.has('subgroups' as GPUFeatureName) &&
+    subgroupMinSize === 32 &&
+    subgroupMaxSize === 32 &&
+    [...subgroupMatrixConfigs].some(
+      ({ componentType, resultComponentType, M, N, K }) =>
+        componentType === 'f16' && resultComponentType === 'f32' && M === 16 && N === 16 && K === 16,
+    )
+  )
+}
+
+interface MatrixInfo {
+  readonly subgroupMatrixConfigs?: Iterable<{
+    readonly componentType: string
+    readonly resultComponentType: string
+    readonly M: number
+    readonly N: number
+    readonly K: number
+  }>
+}
 
 /** Rejects where there is no such adapter, or where it gives no device. */
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   const opened = await requestAdapter({
     ...(options.adapter !== undefined && { adapter: options.adapter }),
-    flags: [...(options.fast ? FAST_FLAGS : []), ...(options.timed ? TIMED_FLAGS : [])],
+    flags: dawnFlags(options),
   })
   try {
     return watchDevice(opened, await requestDevice(opened, options))
@@ -60,16 +101,25 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
 
 async function requestDevice(
   { adapter, info, limits }: OpenAdapter,
-  { defaultLimits, timed }: DeviceOptions,
+  { defaultLimits, mixed, timed }: DeviceOptions,
 ): Promise<GPUDevice> {
   if (timed && !adapter.features.has('timestamp-query'))
     throw new Error(
       `the WebGPU adapter ${info.name} has no timestamp-query, which a profile needs; leave --profile out`,
     )
+  if (mixed && !adapter.features.has('shader-f16'))
+    throw new Error(
+      `the WebGPU adapter ${info.name} has no shader-f16, which precision mixed needs; use precision f32, or another adapter`,
+    )
+  const requiredFeatures: GPUFeatureName[] = [
+    ...(timed ? ['timestamp-query' as const] : []),
+    ...(mixed ? ['shader-f16' as const] : []),
+    ...(mixed && hasMatrices(adapter) ? ['subgroups' as GPUFeatureName, MATRICES] : []),
+  ]
   const requiredLimits: Record<string, number> = { ...limits }
   if (!defaultLimits) for (const name of LIMITS) requiredLimits[name] = adapter.limits[name]
   try {
-    return await adapter.requestDevice({ requiredLimits, requiredFeatures: timed ? ['timestamp-query'] : [] })
+    return await adapter.requestDevice({ requiredLimits, requiredFeatures })
   } catch (error) {
     throw new Error(`the WebGPU adapter ${info.name} gives no device: ${(error as Error).message}`, { cause: error })
   }
@@ -106,6 +156,12 @@ function watchDevice(opened: OpenAdapter, device: GPUDevice): Device {
     device,
     info: opened.info,
     features: [...device.features].sort(),
+    target: {
+      software: opened.info.software,
+      features: [...device.features],
+      matrices: device.features.has(MATRICES),
+      workgroupMemory: device.limits.maxComputeWorkgroupStorageSize,
+    },
     checkOpen,
     check,
     async explain(error) {

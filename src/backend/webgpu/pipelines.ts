@@ -2,7 +2,16 @@
 // from the table, so that a call's bind group serves whichever variant is picked.
 import { shaders as builtShaders } from '../../../build/shaders.js'
 import { type KernelName, kernelSpec, type Params } from '../kernels.js'
-import { headerLines, type Shader, shaderText, type Target, type Variant, variants } from './variants.js'
+import {
+  isWanted,
+  type Shader,
+  shaderFiles,
+  shaderHeader,
+  shaderText,
+  type Target,
+  type Variant,
+  variants,
+} from './variants.js'
 
 const COMPUTE_STAGE = 4 // GPUShaderStage.COMPUTE
 
@@ -65,12 +74,13 @@ async function compileKernel(
   options: PipelineOptions,
 ): Promise<KernelPipelines> {
   const { shaders = builtShaders, variants: which = 'default', choose = () => undefined, refused = () => [] } = options
-  const wanted = variants[kernel].filter(({ hardware }) => which === 'all' || !hardware || !target.software)
+  const wanted = variants[kernel].filter(variant => isWanted(variant, target, which === 'all'))
+  if (wanted.length === 0)
+    throw new Error(`${kernel}: this WebGPU device has no shader-f16; use precision f32, or another adapter`)
   const scratch = wanted.some(({ second }) => second)
   const layout = device.createBindGroupLayout({ label: kernel, entries: layoutEntries(kernel, scratch) })
   const pipelineLayout = device.createPipelineLayout({ label: kernel, bindGroupLayouts: [layout] })
-  const compile = (shader: Shader) =>
-    compileVariant(device, shader, pipelineLayout, shaderText(shader, target, shaders), shaders)
+  const compile = (shader: Shader) => compileVariant(device, shader, target, pipelineLayout, shaders)
   const made = wanted.map(async (variant): Promise<CompiledVariant> => {
     const [pipeline, second] = await Promise.all([compile(variant), variant.second && compile(variant.second)])
     return { variant, pipeline, ...(second && { second }) }
@@ -93,10 +103,11 @@ function layoutEntries(kernel: KernelName, scratch: boolean): GPUBindGroupLayout
 async function compileVariant(
   device: GPUDevice,
   variant: Shader,
+  target: Target,
   layout: GPUPipelineLayout,
-  code: string,
   shaders: Shaders,
 ): Promise<GPUComputePipeline> {
+  const code = shaderText(variant, target, shaders)
   // The scope keeps a shader's error out of the uncaptured ones; the messages below say more.
   device.pushErrorScope('validation')
   const module = device.createShaderModule({ label: variant.name, code })
@@ -113,7 +124,7 @@ async function compileVariant(
   const errors = messages.filter(message => message.type === 'error')
   if (errors.length > 0 || failure) {
     await settled
-    const found = errors.map(error => describe(error, code, variant, shaders)).join('\n')
+    const found = errors.map(error => describe(error, code, variant, target, shaders)).join('\n')
     throw new Error(`shader ${variant.name} does not compile: ${found || failure?.message}`)
   }
   try {
@@ -126,22 +137,29 @@ async function compileVariant(
 }
 
 // Lines are those of the whole text; the file's own are what a reader looks for.
-function describe(message: GPUCompilationMessage, code: string, variant: Shader, shaders: Shaders): string {
+function describe(
+  message: GPUCompilationMessage,
+  code: string,
+  variant: Shader,
+  target: Target,
+  shaders: Shaders,
+): string {
   const source = code.split('\n')[message.lineNum - 1] ?? ''
-  const { file, line } = locate(message.lineNum, variant, shaders)
+  const { file, line } = locate(message.lineNum, variant, target, shaders)
   const pointer = `${' '.repeat(Math.max(0, message.linePos - 1))}^`
   return `${file}:${line}:${message.linePos}: ${message.message}\n${source}\n${pointer}`
 }
 
-function locate(lineNum: number, variant: Shader, shaders: Shaders): { file: string; line: number } {
-  let line = lineNum - headerLines(variant)
+function locate(lineNum: number, variant: Shader, target: Target, shaders: Shaders): { file: string; line: number } {
+  const files = shaderFiles(variant, target)
+  let line = lineNum - (shaderHeader(variant, target).split('\n').length - 1)
   if (line < 1) return { file: 'header', line: lineNum }
-  for (const name of variant.files) {
+  for (const name of files) {
     const lines = shaders[name]!.split('\n').length - 1
     if (line <= lines) return { file: `${name}.wgsl`, line }
     line -= lines
   }
-  return { file: `${variant.files.at(-1)}.wgsl`, line }
+  return { file: `${files.at(-1)}.wgsl`, line }
 }
 
 /** The variant chosen for such a call where it can do it, else the first that does. */

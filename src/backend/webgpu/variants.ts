@@ -2,6 +2,7 @@
 // The first one whose `when` holds is taken, at every call: a function of the adapter and the call's parameters alone,
 // so that the same call gives the same bits.
 import { type KernelName, NORM_CHUNK, type Params } from '../kernels.js'
+import { products } from './products.js'
 
 /** Of the buffer that variants with a second dispatch leave partial results in. */
 export const SCRATCH_BYTES = 8 * 2 ** 20
@@ -10,14 +11,20 @@ export const SCRATCH_BYTES = 8 * 2 ** 20
 export interface Target {
   /** Runs on the processor. Shaders know it as ROLLED: unrolled loops take a processor's compiler seconds. */
   readonly software: boolean
+  /** Of the device. */
+  readonly features: readonly string[]
+  /** Matrix units for 16 × 16 × 16, f16 into f32, by subgroups of 32. */
+  readonly matrices: boolean
+  /** Bytes of workgroup memory. */
+  readonly workgroupMemory: number
 }
 
 export interface Variant {
   readonly name: string
   /** Files of shaders/ put one after the other, without `.wgsl`; the last holds the entry point `main`. */
   readonly files: readonly string[]
-  /** `const` lines before the shader, for what `override` cannot be: sizes of function-scope arrays. */
-  readonly header?: Readonly<Record<string, number>>
+  /** `const` lines before the shader, for what `override` cannot be: sizes of function-scope arrays; `alias` lines for types. */
+  readonly header?: Readonly<Record<string, number | string>>
   /** Values of the shader's `override`s. */
   readonly constants?: Readonly<Record<string, number>>
   /** Which calls it can do; all where absent. */
@@ -26,6 +33,12 @@ export interface Variant {
   readonly when?: (p: Params, target: Target) => boolean
   /** Not worth a processor's compiling: software adapters get it where it is asked for by name only. */
   readonly hardware?: true
+  /** Needs shader-f16. */
+  readonly f16?: true
+  /** Takes matrix units. Without them it is compiled where all variants are asked for, emulated. */
+  readonly matrices?: true
+  /** Bytes that it needs where those are more than the specification's default, 16 KiB. */
+  readonly workgroupMemory?: number
   /** A second dispatch, over what the first left in scratch (the binding after the parameters, at most SCRATCH_BYTES). */
   readonly second?: Pick<Variant, 'name' | 'files' | 'header' | 'constants' | 'workgroups'>
   /** Workgroups of a call; beyond the limit of one dimension they are spread over two. */
@@ -87,93 +100,16 @@ const attention = (shader: string, heads = 'heads'): Variant[] =>
     workgroups: (p: Params) => at(p, 'tiles') * at(p, heads),
   }))
 
-const tiles = (p: Params, tileM: number, tileN: number) => Math.ceil(at(p, 'M') / tileM) * Math.ceil(at(p, 'N') / tileN)
-
-/** A workgroup computes a tile of c, an invocation some rows and columns of it. */
-const matmul = (
-  tile: readonly [number, number],
-  thread: readonly [number, number],
-  when?: Variant['when'],
-  files: readonly string[] = ['common/matmul', 'matmul'],
-): Variant => ({
-  name: `${files.at(-1)}_${tile[0]}x${tile[1]}`,
-  files,
-  header: { TILE_M: tile[0], TILE_N: tile[1], TILE_K: 16, THREAD_M: thread[0], THREAD_N: thread[1] },
-  ...(when && { when }),
-  workgroups: p => tiles(p, tile[0], tile[1]),
-})
-
-/** Whole vectors of four in every row of a, b and c. */
-const inVectors = (p: Params): boolean =>
-  at(p, 'N') % 4 === 0 && at(p, p.transposeA ? 'M' : 'K') % 4 === 0 && (!p.transposeB || at(p, 'K') % 4 === 0)
-
-/** The terms of each tile are shared among so many workgroups. */
-const SPLITS = 16
-
-/** A tile in vectors, the next one read meanwhile. `split`: with a second dispatch that adds partial sums. */
-function matmulVec4(
-  tile: readonly [number, number, number],
-  thread: readonly [number, number],
-  split: boolean,
-  when: Variant['when'],
-): Variant {
-  const [TILE_M, TILE_N, TILE_K] = tile
-  const splits = split ? SPLITS : 1
-  const name = `matmul_vec4_${TILE_M}x${TILE_N}${split ? '_split' : ''}`
-  return {
-    name,
-    files: ['matmul_vec4'],
-    header: { TILE_M, TILE_N, TILE_K, THREAD_M: thread[0], THREAD_N: thread[1], SPLITS: splits },
-    can: p => inVectors(p) && (!split || 4 * SPLITS * at(p, 'M') * at(p, 'N') <= SCRATCH_BYTES),
-    ...(when && { when }),
-    hardware: true,
-    workgroups: p => splits * tiles(p, TILE_M, TILE_N),
-    ...(split && {
-      second: {
-        name: `${name}_sum`,
-        files: ['matmul_sum'],
-        header: { SPLITS },
-        constants: { WORKGROUP_SIZE: 64 },
-        workgroups: (p: Params) => Math.ceil((at(p, 'M') * at(p, 'N')) / 256),
-      },
-    }),
-  }
-}
-
-const many = (p: Params, tileM: number, tileN: number) => tiles(p, tileM, tileN) >= 128
-/** So few tiles and so many terms that most of a GPU would have nothing to do. */
-const deep = (p: Params, tileM: number, tileN: number) => tiles(p, tileM, tileN) < 64 && at(p, 'K') >= 1024
-
-/** So many workgroups keep a large GPU busy; a processor needs one a core. */
-const enough = (target: Target) => (target.software ? 2 : 128)
-
-const halfFiles = ['common/half', 'common/matmul', 'matmul_half']
-
 export const variants: Readonly<Record<KernelName, readonly Variant[]>> = {
-  // Large tiles reuse more; small ones make more workgroups and waste less at the edges.
-  matmul: [
-    matmulVec4([64, 64, 16], [8, 4], true, p => deep(p, 64, 64) && at(p, 'M') > 16 && at(p, 'N') > 16),
-    matmulVec4([16, 64, 16], [4, 4], true, p => deep(p, 16, 64) && at(p, 'M') <= 16),
-    matmulVec4([64, 16, 16], [4, 4], true, p => deep(p, 64, 16) && at(p, 'N') <= 16),
-    matmulVec4([16, 128, 8], [4, 4], false, p => at(p, 'M') <= 16),
-    matmulVec4([128, 16, 8], [4, 4], false, p => at(p, 'N') <= 16),
-    matmulVec4([128, 128, 8], [8, 8], false, p => many(p, 128, 128)),
-    matmulVec4([128, 64, 8], [8, 8], false, p => many(p, 128, 64)),
-    matmulVec4([64, 64, 16], [8, 4], false, p => many(p, 64, 64)),
-    matmulVec4([32, 64, 16], [4, 4], false, undefined),
-    matmul([64, 16], [8, 4], p => at(p, 'N') <= 16),
-    matmul([16, 64], [4, 8], p => at(p, 'M') <= 16),
-    matmul([64, 64], [8, 8], (p, target) => tiles(p, 64, 64) >= enough(target)),
-    matmul([32, 32], [4, 4]),
-  ],
-  matmul_half: [
-    matmul([64, 16], [8, 4], p => at(p, 'N') <= 16, halfFiles),
-    matmul([16, 64], [4, 8], p => at(p, 'M') <= 16, halfFiles),
-    matmul([64, 64], [8, 8], (p, target) => tiles(p, 64, 64) >= enough(target), halfFiles),
-    matmul([32, 32], [4, 4], undefined, halfFiles),
-  ],
+  ...products,
   quantize_rows: [{ name: 'quantize_rows', files: ['quantize_rows'], workgroups: p => at(p, 'rows') }],
-  matmul_int8: [{ name: 'matmul_int8', files: ['matmul_int8'], workgroups: p => tiles(p, 16, 16) }],
+  matmul_int8: [
+    {
+      name: 'matmul_int8',
+      files: ['matmul_int8'],
+      workgroups: p => Math.ceil(at(p, 'M') / 16) * Math.ceil(at(p, 'N') / 16),
+    },
+  ],
   column_sum: columns('column_sum'),
   gather_rows: elements('gather_rows', matrix),
   gather_rows_half: elements('gather_rows_half', matrix, 256, ['half']),
@@ -251,19 +187,37 @@ export const variants: Readonly<Record<KernelName, readonly Variant[]>> = {
 }
 
 /** What one dispatch compiles. */
-export type Shader = Pick<Variant, 'name' | 'files' | 'header' | 'constants'>
+export type Shader = Pick<Variant, 'name' | 'files' | 'header' | 'constants' | 'f16' | 'matrices'>
 
-/** Lines that `shaderHeader` puts before a shader. */
-export const headerLines = (variant: Shader): number => Object.keys(variant.header ?? {}).length + 1
+/** Whether a variant is compiled for a device; `all`: also what would be slow there. */
+export const isWanted = (variant: Variant, target: Target, all: boolean): boolean =>
+  (all || !variant.hardware || !target.software) &&
+  (all || !variant.matrices || target.matrices) &&
+  (!variant.f16 || target.features.includes('shader-f16')) &&
+  (variant.workgroupMemory ?? 0) <= target.workgroupMemory
 
-const shaderHeader = (variant: Shader, target: Target): string =>
-  [`const ROLLED = ${target.software};\n`]
-    .concat(Object.entries(variant.header ?? {}).map(([name, value]) => `const ${name} = ${value}u;\n`))
-    .join('')
+const MATRICES = 'common/subgroup_matrix'
+const MATRIX_LINES = `enable subgroups;
+enable chromium_experimental_subgroup_matrix;
+diagnostic(off, chromium.subgroup_matrix_uniformity);
+`
+
+/** The files of a shader for a device: matrix units are emulated where there are none. */
+export const shaderFiles = ({ files }: Shader, { matrices }: Target): readonly string[] =>
+  files.map(file => (file === MATRICES && !matrices ? `${MATRICES}_emulated` : file))
+
+/** What stands before a shader's files. */
+export function shaderHeader({ header = {}, f16, matrices }: Shader, target: Target): string {
+  const lines = Object.entries(header).map(([name, value]) =>
+    typeof value === 'string' ? `alias ${name} = ${value};\n` : `const ${name} = ${value}u;\n`,
+  )
+  const enabled = `${f16 ? 'enable f16;\n' : ''}${matrices && target.matrices ? MATRIX_LINES : ''}`
+  return `${enabled}const ROLLED = ${target.software};\n${lines.join('')}`
+}
 
 /** The whole text of a variant's shader: its header, then its files. Fails where a file is missing. */
 export function shaderText(variant: Shader, target: Target, shaders: Readonly<Record<string, string>>): string {
-  const files = variant.files.map(file => {
+  const files = shaderFiles(variant, target).map(file => {
     const text = shaders[file]
     if (text === undefined) throw new Error(`shader ${file}.wgsl is missing: run npm run assets`)
     return text

@@ -1,4 +1,5 @@
 // Products at sizes that are no multiples of a tile, single rows and columns, skinny ones as LoRA has them, and exact tiles.
+import { FLOAT_FORMAT } from '../../../src/backend/kernels.js'
 import { seededValues } from '../values.js'
 import { caseOf, type KernelCase } from './case.js'
 
@@ -121,5 +122,46 @@ export function matmulHalfCases(): KernelCase[] {
       [0, 1, 2, 3].map(form => product(size, form & 1, form >> 1, (i + form) & 3)),
     ),
     caseOf('matmul_half', 'no rows', nothing, none),
+  ]
+}
+
+/** f32 or 16 bits a number in b, all transposes and epilogues; with whole vectors of four and without; `whole`: small whole numbers, exact in f16. */
+export function matmulF16Cases(whole = false): KernelCase[] {
+  const product = ([M, N, K]: Size, form: number, format: number, epilogue: number): KernelCase => {
+    const [transposeA, transposeB] = [form & 1, form >> 1]
+    const [accumulate, hasBias] = [epilogue & 1, (epilogue >> 1) & 1]
+    const name = `M ${M}, N ${N}, K ${K}, transposes ${transposeA}${transposeB}, format ${format}, accumulate ${accumulate}, bias ${hasBias}`
+    const alpha = epilogue === 3 ? 0.375 : 1
+    const params = { M, N, K, transposeA, transposeB, accumulate, hasBias, alpha, format }
+    const numbers = (count: number) => (whole ? random.integers(count, 13).map(x => x - 6) : random.normal(count))
+    const floats = (count: number) => Float32Array.from(numbers(count))
+    const b = format === FLOAT_FORMAT ? new Uint32Array(floats(K * N).buffer) : halves(K * N, format)
+    const tensors = {
+      a: floats(M * K),
+      b,
+      bias: hasBias ? floats(N) : undefined,
+      c: accumulate ? floats(M * N) : M * N,
+    }
+    return caseOf('matmul_f16', name, params, tensors, { terms: K })
+  }
+  const formats = whole ? [FLOAT_FORMAT] : [FLOAT_FORMAT, 0, 1]
+  const large: readonly Size[] = [
+    [4, 4, 4],
+    [36, 68, 20],
+    [132, 140, 44],
+    [260, 12, 100],
+    [64, 128, 32],
+    [5, 33, 19],
+  ]
+  const terms: readonly Size[] = [
+    [132, 64, 77],
+    [64, 132, 1],
+  ]
+  return [
+    ...large.flatMap((size, i) =>
+      [0, 1, 2, 3].flatMap(form => formats.map((format, j) => product(size, form, format, (i + form + j) & 3))),
+    ),
+    // Terms of a weight's gradient are tokens: any number of them.
+    ...terms.map((size, i) => product(size, 1, FLOAT_FORMAT, i)),
   ]
 }

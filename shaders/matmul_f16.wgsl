@@ -1,0 +1,36 @@
+// The product of matmul.wgsl with its factors narrowed to f16 while they are read into workgroup memory, see common/matmul.wgsl: sums stay in f32. b has 32 or
+// 16 bits a number. Alias: TileElement, f16.
+
+struct Params {
+  M: u32,
+  N: u32,
+  K: u32,
+  transpose_a: u32,
+  transpose_b: u32,
+  accumulate: u32,
+  has_bias: u32,
+  alpha: f32,
+  format: u32,
+}
+
+@group(0) @binding(0) var<storage, read> a: array<f32>;
+@group(0) @binding(1) var<storage, read> b: array<u32>; // f32, or two numbers a word
+@group(0) @binding(2) var<storage, read> bias: array<f32>; // (N), optional
+@group(0) @binding(3) var<storage, read_write> c: array<f32>; // (M, N), = or +=
+@group(0) @binding(4) var<uniform> params: Params;
+
+fn element_b(at: u32) -> f32 {
+  if (params.format == FLOAT) {
+    return bitcast<f32>(b[at]);
+  }
+  return widen_at(b[at / 2u], at);
+}
+
+@compute @workgroup_size(LANES)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  multiply(group.y * groups.x + group.x, local);
+}

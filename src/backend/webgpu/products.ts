@@ -1,0 +1,113 @@
+// The variants of the products: see variants.ts.
+import type { KernelName, Params } from '../kernels.js'
+import { SCRATCH_BYTES, type Target, type Variant } from './variants.js'
+
+const at = (p: Params, name: string): number => p[name] ?? 0
+const tiles = (p: Params, tileM: number, tileN: number) => Math.ceil(at(p, 'M') / tileM) * Math.ceil(at(p, 'N') / tileN)
+
+/** A workgroup computes a tile of c, an invocation some rows and columns of it. */
+const matmul = (
+  tile: readonly [number, number],
+  thread: readonly [number, number],
+  when?: Variant['when'],
+  files: readonly string[] = ['common/matmul', 'matmul'],
+  f16?: true,
+): Variant => ({
+  name: `${files.at(-1)}_${tile[0]}x${tile[1]}`,
+  files,
+  header: {
+    ...{ TILE_M: tile[0], TILE_N: tile[1], TILE_K: 16, THREAD_M: thread[0], THREAD_N: thread[1] },
+    TileElement: f16 ? 'f16' : 'f32',
+  },
+  ...(f16 && { f16 }),
+  ...(when && { when }),
+  workgroups: p => tiles(p, tile[0], tile[1]),
+})
+
+/** Whole vectors of four in every row of a, b and c. */
+const inVectors = (p: Params): boolean =>
+  at(p, 'N') % 4 === 0 && at(p, p.transposeA ? 'M' : 'K') % 4 === 0 && (!p.transposeB || at(p, 'K') % 4 === 0)
+
+/** The terms of each tile are shared among so many workgroups. */
+const SPLITS = 16
+
+/** A tile in vectors, the next one read meanwhile. `split`: with a second dispatch that adds partial sums. */
+function matmulVec4(
+  tile: readonly [number, number, number],
+  thread: readonly [number, number],
+  split: boolean,
+  when: Variant['when'],
+): Variant {
+  const [TILE_M, TILE_N, TILE_K] = tile
+  const splits = split ? SPLITS : 1
+  const name = `matmul_vec4_${TILE_M}x${TILE_N}${split ? '_split' : ''}`
+  return {
+    name,
+    files: ['matmul_vec4'],
+    header: { TILE_M, TILE_N, TILE_K, THREAD_M: thread[0], THREAD_N: thread[1], SPLITS: splits },
+    can: p => inVectors(p) && (!split || 4 * SPLITS * at(p, 'M') * at(p, 'N') <= SCRATCH_BYTES),
+    ...(when && { when }),
+    hardware: true,
+    workgroups: p => splits * tiles(p, TILE_M, TILE_N),
+    ...(split && {
+      second: {
+        name: `${name}_sum`,
+        files: ['matmul_sum'],
+        header: { SPLITS },
+        constants: { WORKGROUP_SIZE: 64 },
+        workgroups: (p: Params) => Math.ceil((at(p, 'M') * at(p, 'N')) / 256),
+      },
+    }),
+  }
+}
+
+const many = (p: Params, tileM: number, tileN: number) => tiles(p, tileM, tileN) >= 128
+/** So few tiles and so many terms that most of a GPU would have nothing to do. */
+const deep = (p: Params, tileM: number, tileN: number) => tiles(p, tileM, tileN) < 64 && at(p, 'K') >= 1024
+
+/** So many workgroups keep a large GPU busy; a processor needs one a core. */
+const enough = (target: Target) => (target.software ? 2 : 128)
+
+/** In tiles of 32 × 32 and larger ones, by the sizes of c. */
+const tiled = (files: readonly string[], f16?: true): Variant[] => [
+  matmul([64, 16], [8, 4], p => at(p, 'N') <= 16, files, f16),
+  matmul([16, 64], [4, 8], p => at(p, 'M') <= 16, files, f16),
+  matmul([64, 64], [8, 8], (p, target) => tiles(p, 64, 64) >= enough(target), files, f16),
+  matmul([32, 32], [4, 4], undefined, files, f16),
+]
+
+/** By matrix units, four subgroups a workgroup. */
+const subgroupMatmul = (tile: number, when?: Variant['when']): Variant => ({
+  name: `matmul_subgroup_${tile}x${tile}`,
+  files: ['common/half', 'common/subgroup_matrix', 'matmul_subgroup'],
+  header: { TILE_M: tile, TILE_N: tile, WAVES_M: 2, WAVES_N: 2 },
+  f16: true,
+  matrices: true,
+  // Both tiles of f16, and a matrix of sums for each subgroup
+  workgroupMemory: 2 * 2 * tile * (32 + 8) + 4 * 4 * 16 * 20,
+  can: inVectors,
+  ...(when && { when }),
+  workgroups: p => tiles(p, tile, tile),
+})
+
+/** Of each product of the kernel table. Large tiles reuse more; small ones make more workgroups and waste less at the edges. */
+export const products = {
+  matmul: [
+    matmulVec4([64, 64, 16], [8, 4], true, p => deep(p, 64, 64) && at(p, 'M') > 16 && at(p, 'N') > 16),
+    matmulVec4([16, 64, 16], [4, 4], true, p => deep(p, 16, 64) && at(p, 'M') <= 16),
+    matmulVec4([64, 16, 16], [4, 4], true, p => deep(p, 64, 16) && at(p, 'N') <= 16),
+    matmulVec4([16, 128, 8], [4, 4], false, p => at(p, 'M') <= 16),
+    matmulVec4([128, 16, 8], [4, 4], false, p => at(p, 'N') <= 16),
+    matmulVec4([128, 128, 8], [8, 8], false, p => many(p, 128, 128)),
+    matmulVec4([128, 64, 8], [8, 8], false, p => many(p, 128, 64)),
+    matmulVec4([64, 64, 16], [8, 4], false, p => many(p, 64, 64)),
+    matmulVec4([32, 64, 16], [4, 4], false, undefined),
+    ...tiled(['common/matmul', 'matmul']),
+  ],
+  matmul_half: tiled(['common/half', 'common/matmul', 'matmul_half']),
+  matmul_f16: [
+    subgroupMatmul(128, (p, target) => target.matrices && many(p, 128, 128)),
+    subgroupMatmul(64, (p, target) => target.matrices && at(p, 'M') > 16 && at(p, 'N') > 16),
+    ...tiled(['common/half', 'common/matmul', 'matmul_f16'], true),
+  ],
+} satisfies Partial<Record<KernelName, readonly Variant[]>>

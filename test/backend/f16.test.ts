@@ -1,0 +1,92 @@
+// Kernels that need shader-f16, every variant by name: against f64 within what 11 bits of a factor allow, and exact on small whole numbers. Matrix
+// units are emulated where the adapter has none; the native text is compiled by a device without hardware.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { create } from 'webgpu'
+import { shaders } from '../../build/shaders.js'
+import { type KernelName, kernelNames, kernelSpec } from '../../src/backend/kernels.js'
+import { createWebGpuBackend } from '../../src/backend/webgpu/backend.js'
+import { shaderText, variants } from '../../src/backend/webgpu/variants.js'
+import { webgpuBackend } from '../support/adapter.js'
+import { matmulF16Cases } from '../support/cases/matmul.js'
+import { kernelCases } from '../support/kernel-cases.js'
+import { runCase } from './conformance.js'
+
+const TOLERANCE = 2e-3
+const present = await webgpuBackend()
+let chosen = ''
+const opened =
+  present &&
+  (await createWebGpuBackend({
+    adapter: present.adapterInfo.name,
+    mixed: true,
+    variants: 'all',
+    choose: () => chosen,
+  }).catch((error: Error) => error))
+if (opened instanceof Error) {
+  if (!/has no shader-f16, which precision mixed needs/.test(opened.message)) throw opened
+  console.log(`skipped: ${opened.message}`)
+}
+const backend = opened instanceof Error ? undefined : opened
+const needing = kernelNames.filter(name => kernelSpec(name).needs)
+
+const check = async (kernel: KernelName, cases: ReturnType<typeof matmulF16Cases>, tolerance: number) => {
+  let worst = 0
+  for (const each of cases) {
+    const { problems, error } = await runCase(backend!, kernel, each, tolerance)
+    assert.equal(problems, [], each.name)
+    worst = Math.max(worst, error)
+  }
+  return worst
+}
+
+for (const kernel of needing)
+  for (const { name, can } of variants[kernel]) {
+    const run = backend ? test : test.skip
+    run(name, async () => {
+      chosen = name
+      const able = kernelCases[kernel]().filter(({ params }) => can?.(params) ?? true)
+      assert.ok(able.length >= 8, `${able.length} cases`)
+      assert.is(await backend!.variantOf(kernel, able[0]!.params), name)
+      const worst = await check(kernel, able, TOLERANCE)
+      console.log(`${name}: ${able.length} cases, at most ${(100 * worst).toFixed(0)} % of the tolerance`)
+      // So narrow that f32 would pass and a tolerance too wide would not be noticed
+      assert.ok(worst * TOLERANCE > 1e-6, 'factors were not narrowed')
+    })
+  }
+
+for (const { name, can } of variants.matmul_f16) {
+  const run = backend ? test : test.skip
+  run(`${name}: whole numbers`, async () => {
+    chosen = name
+    await check(
+      'matmul_f16',
+      matmulF16Cases(true).filter(({ params }) => can?.(params) ?? true),
+      1e-12,
+    )
+  })
+}
+
+test('with matrix units the same shaders compile', async () => {
+  const gpu = create(['backend=null', 'enable-dawn-features=allow_unsafe_apis'])
+  const adapter = (await gpu.requestAdapter())!
+  const requiredFeatures = ['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix'] as GPUFeatureName[]
+  const device = await adapter.requestDevice({ requiredFeatures })
+  const target = { software: false, features: requiredFeatures, matrices: true, workgroupMemory: 49152 }
+  const native = Object.values(variants).flatMap(list => list.filter(({ matrices }) => matrices))
+  assert.ok(native.length >= 2)
+  for (const variant of native) {
+    const code = shaderText(variant, target, shaders)
+    assert.match(code, /subgroupMatrixMultiplyAccumulate/)
+    const module = device.createShaderModule({ code })
+    const { messages } = await module.getCompilationInfo()
+    assert.equal(
+      messages.filter(({ type }) => type === 'error').map(({ message, lineNum }) => `${lineNum}: ${message}`),
+      [],
+      variant.name,
+    )
+  }
+  device.destroy()
+})
+
+test.run()
