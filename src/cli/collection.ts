@@ -7,8 +7,9 @@ import type { Precision } from '../model/quantize.js'
 import type { Bm25Settings } from '../retrieve/bm25.js'
 import { type Bm25Progress, bm25Fingerprint, evaluateBm25 } from '../run/bm25.js'
 import { type CollectionScores, evaluateCollection, fingerprint, tokenizeCollection } from '../run/evaluate.js'
-import { type ModelSource, placeModel, promptFor } from '../run/model.js'
+import { type ModelSource, promptFor } from '../run/model.js'
 import { openNamedModel } from '../run/named-model.js'
+import { placeFrozen } from '../run/placed.js'
 import { isFolder } from '../runtime/files.js'
 import { usageError } from './errors.js'
 import {
@@ -159,9 +160,8 @@ async function searchByModel(options: SearchSettings): Promise<SearchedCollectio
     sayTruncated(tokenized.truncated, maxLength, progress)
     const { backend } = await openChosenBackend(options.backend, line => progress.say(line))
     try {
-      const { encoder } = await placeModel(backend, source, undefined, {
+      const { encoder, passage } = await placeFrozen(backend, source, {
         ...{ precision, dimensions: options.dimensions },
-        ...(settings.lateInteraction && { perToken: true }),
         onPlan: plan => isLarge(plan) && progress.say(`memory: ${describeMemory(plan)}`),
       })
       const onProgress = (each: { done: number; total: number; unit: string }) =>
@@ -171,7 +171,7 @@ async function searchByModel(options: SearchSettings): Promise<SearchedCollectio
         encoder,
         settings.similarity,
         tokenized,
-        { k, protocol, maxLength, ...(measures && { measures }) },
+        { k, protocol, maxLength, ...(measures && { measures }), ...(passage && { passage: passage.encoder }) },
         { onProgress, signal },
       )
       shown.end()

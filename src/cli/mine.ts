@@ -5,8 +5,8 @@ import { counted } from '../data/counted.js'
 import { loadPairs } from '../data/pairs.js'
 import { trainingLines, type WrittenForm, writtenForms } from '../data/training-writing.js'
 import { type MineCounts, type MiningSearch, minePairs, searchByEncoder, searchByWords } from '../run/mine.js'
-import { placeModel } from '../run/model.js'
 import { openNamedModel } from '../run/named-model.js'
+import { placeFrozen, rankingOf } from '../run/placed.js'
 import { isFolder } from '../runtime/files.js'
 import { checkWritable, writeFile } from '../runtime/write.js'
 import { sayTruncated, textLength } from './collection.js'
@@ -172,20 +172,13 @@ async function withSearch<T>(
     const length = textLength(maxLength, source)
     const { backend } = await openChosenBackend(options, line => progress.say(line))
     try {
-      const late = source.settings.lateInteraction !== undefined
-      const { encoder } = await placeModel(backend, source, undefined, late ? { perToken: true } : {})
-      const similarity = late ? 'maxsim' : source.settings.similarity
-      const search = searchByEncoder(
-        backend,
-        source,
-        { query: encoder, passage: encoder, similarity },
-        {
-          maxLength: length,
-          signal,
-          onTruncated: texts => sayTruncated(texts, length, progress),
-          onProgress: each => shown.show({ name: 'encoding', unit: 'tokens', ...each }),
-        },
-      )
+      const placed = await placeFrozen(backend, source)
+      const search = searchByEncoder(backend, source, rankingOf(placed, source), {
+        maxLength: length,
+        signal,
+        onTruncated: texts => sayTruncated(texts, length, progress),
+        onProgress: each => shown.show({ name: 'encoding', unit: 'tokens', ...each }),
+      })
       const result = await use(search)
       shown.end()
       return result

@@ -3,6 +3,7 @@ import { collectionFolder, isBuiltin } from '../data/builtin.js'
 import { holdsCorpus } from '../data/collection.js'
 import { nearest } from '../data/nearest.js'
 import type { Recipe } from '../recipe/schema.js'
+import { holdsTwo } from '../run/model.js'
 import { hubNameOf } from '../run/named-model.js'
 import { basename, dirname, exists, isFolder, join, listFolder, packageFolder } from '../runtime/files.js'
 import { usageError } from './errors.js'
@@ -59,7 +60,7 @@ export async function checkModelFolder(path: string, names: readonly string[] = 
     const meant = nearest(path, names) ?? (await nearestPath(path))
     throw new Error(`the model folder ${path} does not exist${clause(meant) || '; check the path'}`)
   }
-  if (!(await isFolder(path)) || (await isModel(path))) return
+  if (!(await isFolder(path)) || (await isModel(path)) || (await holdsTwo(path))) return
   if (await holdsCorpus(path))
     throw new Error(
       `${path} is no model folder: it has no config.json; it is a collection (it has corpus.jsonl), which --data takes (in a recipe, data.tests)`,

@@ -90,9 +90,10 @@ export async function trainEncoder(
       ...(signal && { signal }),
     })
     const normalize = trained.loaded.encoder.normalize
+    const similarity = settings.similarity === 'l2' ? 'dot' : settings.similarity
     const parts = {
       ...encoder.parts,
-      source: { ...source, settings: { ...source.settings, similarity: settings.similarity, normalize } },
+      source: { ...source, settings: { ...source.settings, similarity, normalize } },
       loaded: trained.loaded,
     }
     const { parameters, peakBytes } = trained

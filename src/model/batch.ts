@@ -24,6 +24,8 @@ export interface PackedBatch {
   readonly starts?: Int32Array
   /** (B): how many positions of each sequence may be attended to, 1 … its length; the others attend all the same. All where absent. */
   readonly keyLengths?: Int32Array
+  /** (T): 0 where a token takes no part in the score of late interaction; all take part where absent. */
+  readonly keep?: Uint8Array
 }
 
 /** What a batch's inputs depend on. */
@@ -254,14 +256,17 @@ export function selectSequences(batch: PackedBatch, chosen: ArrayLike<number>): 
   }
   const ids = new Int32Array(offsets[chosen.length]!)
   const typeIds = batch.typeIds && new Int32Array(ids.length)
+  const keep = batch.keep && new Uint8Array(ids.length)
   for (let i = 0; i < chosen.length; i++) {
     const [start, end] = [batch.offsets[chosen[i]!]!, batch.offsets[chosen[i]! + 1]!]
     ids.set(batch.ids.subarray(start, end), offsets[i])
     typeIds?.set(batch.typeIds!.subarray(start, end), offsets[i])
+    keep?.set(batch.keep!.subarray(start, end), offsets[i])
   }
   const starts = batch.starts && Int32Array.from(chosen, b => batch.starts![b]!)
   const keyLengths = batch.keyLengths && Int32Array.from(chosen, b => batch.keyLengths![b]!)
-  return { ids, offsets, ...(typeIds && { typeIds }), ...(starts && { starts }), ...(keyLengths && { keyLengths }) }
+  const more = { ...(starts && { starts }), ...(keyLengths && { keyLengths }), ...(keep && { keep }) }
+  return { ids, offsets, ...(typeIds && { typeIds }), ...more }
 }
 
 /** Batches one after another; rows are counted through. */
@@ -273,8 +278,10 @@ export function joinBatches(batches: readonly PackedBatch[]): PackedBatch {
   const offsets = new Int32Array(sequences + 1)
   const starts = batches.some(batch => batch.starts) ? new Int32Array(sequences) : undefined
   const keyLengths = batches.some(batch => batch.keyLengths) ? new Int32Array(sequences) : undefined
+  const keep = batches.some(batch => batch.keep) ? new Uint8Array(tokens).fill(1) : undefined
   let [token, sequence] = [0, 0]
   for (const batch of batches) {
+    if (batch.keep) keep!.set(batch.keep, token)
     ids.set(batch.ids, token)
     if (batch.typeIds) typeIds.set(batch.typeIds, token)
     if (batch.starts) starts!.set(batch.starts, sequence)
@@ -286,5 +293,6 @@ export function joinBatches(batches: readonly PackedBatch[]): PackedBatch {
     token += batch.ids.length
     sequence += batch.offsets.length - 1
   }
-  return { ids, offsets, typeIds, ...(starts && { starts }), ...(keyLengths && { keyLengths }) }
+  const more = { ...(starts && { starts }), ...(keyLengths && { keyLengths }), ...(keep && { keep }) }
+  return { ids, offsets, typeIds, ...more }
 }

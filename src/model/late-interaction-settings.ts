@@ -46,7 +46,7 @@ export interface LateInteractionSettings {
 }
 
 /** Python's string.punctuation. */
-const punctuation = [...'!"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}~']
+export const punctuation = [...'!"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}~']
 
 /** The marks of PyLate in config_sentence_transformers.json. */
 const pylateKeys = [

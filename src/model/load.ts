@@ -13,7 +13,7 @@ import type { Tensor } from '../tensor/tensor.js'
 import { adapterMatrices, adapterTensors, readBack } from './adapter-tensors.js'
 import type { ModelConfig } from './config.js'
 import type { Encoder } from './encoder.js'
-import { allRows, type HostTable, readHostTable } from './host-table.js'
+import { allRows, readHostTable } from './host-table.js'
 import { lowRankStart, type NamedTensor, randomWeight } from './initialize.js'
 import { type Adapter, type AdapterTarget, adaptedTensor, isAdapted, loraScale } from './peft.js'
 import { halfTypes, type MemoryPlan, planMemory } from './placement.js'
@@ -64,6 +64,10 @@ export interface LoadOptions {
   readonly widen?: boolean
   /** Keep the word embeddings on the host and upload the rows of each batch. Default: where the backend could not hold them. */
   readonly wordsOnHost?: boolean
+  /** An encoder of the same model in the same backend, which is released later: its frozen weights are used, not placed again. */
+  readonly base?: Encoder
+  /** Trained in full beside an adapter (modules_to_save): weights by name, such as those of a new projection. */
+  readonly alsoTrained?: (name: string) => boolean
   /** Told what will lie where, before anything is read. */
   readonly onPlan?: (plan: MemoryPlan) => void
 }
@@ -191,7 +195,8 @@ export async function loadEncoder(
   const plan = planMemory(backend, adapted, method.kind, { ...branches, ...(options.widen && { widen: true }) })
   options.onPlan?.(plan)
   const tensors = new Map<string, Tensor>()
-  let words: HostTable | undefined
+  const borrowed = new Set<string>()
+  let words = options.base?.words
   const place = async (): Promise<Trainable | undefined> => {
     const trained: ParameterSpec[] = []
     const freeze = ({ name, shape, data }: NamedTensor) => tensors.set(name, frozenTensor(backend, name, shape, data))
@@ -200,7 +205,11 @@ export async function loadEncoder(
       for (const each of [quantized, quantized.scales!]) tensors.set(each.name, each)
     }
     for (const { name, shape, place } of plan.tensors) {
-      if (place === 'trained') trained.push({ name, shape, decay: options.decayBiasAndNorm || decays(name) })
+      const decay = options.decayBiasAndNorm || decays(name)
+      if (place === 'trained') trained.push({ name, shape, decay })
+      else if (method.kind === 'lora' && options.alsoTrained?.(name))
+        trained.push({ name, shape, decay, data: await adapted.readTensor(name) })
+      else if (options.base) borrowed.add(name)
       else if (place === 'int8') await quantize({ name, shape, data: await adapted.readTensor(name) })
       else if (place === 'host') words = await readHostTable(adapted, name, shape)
       else {
@@ -229,7 +238,8 @@ export async function loadEncoder(
     throw error
   })
   const weights = (name: string): Tensor => {
-    const tensor = tensors.get(name) ?? trainable?.tensors.get(name)
+    const own = tensors.get(name) ?? trainable?.tensors.get(name)
+    const tensor = own ?? (borrowed.has(name) ? options.base!.weights(name) : undefined)
     if (!tensor) throw new Error(`the model has no weight ${name}`)
     return tensor
   }

@@ -4,6 +4,7 @@ import { isBuiltin } from '../data/builtin.js'
 import { parseMeasure } from '../evaluate/measures.js'
 import { baseName, resolve } from '../runtime/files.js'
 import { needsNegatives } from '../train/contrastive-loss.js'
+import { architectureProblems, withArchitecture } from './architecture.js'
 import { type Table, withTable } from './merge.js'
 import { mixtureProblems } from './mixture-problems.js'
 import { negativeProblems } from './negatives.js'
@@ -53,7 +54,7 @@ function mapAt(value: unknown, keys: readonly string[], change: (path: string) =
  */
 export function completeRecipe(input: unknown, options: CompleteOptions = {}): Recipe {
   const { folder = '.', name = 'run', source = 'recipe' } = options
-  const named = isTable(input) ? { name, ...input } : input
+  const named = withArchitecture(isTable(input) ? { name, ...input } : input)
   const result = v.safeParse(recipeSchema, named)
   const wrong = [...unknownKeys(recipeSchema, named), ...valueProblems(recipeSchema, result.issues ?? [])]
   if (!result.success || wrong.length > 0) throw recipeError(source, wrong)
@@ -147,6 +148,7 @@ function findContradictions(recipe: Recipe, given: ParsedRecipe): Problem[] {
   return [
     ...backendProblems(recipe),
     ...modelProblems(recipe),
+    ...architectureProblems(recipe),
     ...dataProblems(recipe, given),
     ...trainProblems(recipe),
     ...mixtureProblems(recipe),

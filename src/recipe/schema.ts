@@ -5,6 +5,7 @@
 import * as v from 'valibot'
 import { supportedPooling } from '../model/sentence-transformers.js'
 import { lossKinds } from '../train/contrastive-loss.js'
+import { architectures } from './architecture.js'
 import { above, between, choice, fileName, flag, integer, LARGEST, list, measure, probability, text } from './fields.js'
 import { nearDuplicates, tdro, trainSet, transfer } from './mixture.js'
 import { negatives } from './negatives.js'
@@ -37,6 +38,15 @@ const model = v.strictObject({
   random: v.optional(randomModel),
   /** Folder with the tokenizer's files, for a random model; default: a vocabulary made from the training texts. */
   tokenizer: v.optional(text('a folder with tokenizer files')),
+  /**
+   * asymmetric: two encoders, of queries and of documents; symmetric: one; late_interaction: one that makes a vector a token. Brings the settings
+   * that the study trains it by as defaults (architecture.ts). Absent: as the folder is, with this schema's defaults.
+   */
+  architecture: v.optional(choice(architectures)),
+  /** late_interaction: columns of a token's vector, and tokens of queries (which are filled up to it) and of documents. */
+  projection: v.optional(integer(1)),
+  query_length: v.optional(integer(3)),
+  document_length: v.optional(integer(3)),
   /** Default: as the model's folder says; mean for a random model. */
   pooling: v.optional(choice([...supportedPooling])),
   /** Of a decoder: every token sees those after it too, not only those before it; default: as its config.json says. */
@@ -148,8 +158,8 @@ const train = v.strictObject({
       weights: v.optional(list(above(0), 'a list of weights above 0, one for each of the dimensions')),
     }),
   ),
-  /** cosine: of vectors scaled to length 1; dot: of vectors as they are. */
-  similarity: v.optional(choice(['cosine', 'dot']), 'cosine'),
+  /** cosine: of vectors scaled to length 1; dot: of vectors as they are; l2: of late interaction, −‖q − d‖² of tokens. */
+  similarity: v.optional(choice(['cosine', 'dot', 'l2']), 'cosine'),
   /** The highest of the schedule; default 2e-4 with LoRA, 2e-5 for the full model. */
   learning_rate: v.optional(above(0)),
   /** After the warm-up: down to min_factor in a line or half a cosine, or constant. */

@@ -27,6 +27,8 @@ export interface EvaluateSettings {
   /** Tokens of a text at most. */
   readonly maxLength: number
   readonly batchTokens?: number
+  /** That of documents, where it is another one. */
+  readonly passage?: Encoder
   /** Vectors by the tokens of their documents, under one encoder: those there are used, others added. */
   readonly encoded?: Map<PackedBatch, Float32Array>
 }
@@ -112,7 +114,7 @@ export async function evaluateCollection(
   const total = before + queries.ids.length
   const width = encoderWidth(encoder)
   const started = performance.now()
-  const vectors = async (sequences: PackedBatch, before: number) => {
+  const vectors = async (sequences: PackedBatch, before: number, encoder: Encoder) => {
     const report = ({ tokens }: { tokens: number }) => onProgress?.({ done: before + tokens, total, unit: 'tokens' })
     const encoded = await encodeSequences(backend, encoder, sequences, {
       onProgress: report,
@@ -123,9 +125,9 @@ export async function evaluateCollection(
   }
   let encodedAt = 0
   const search = async (): Promise<SearchResult> => {
-    const corpus = known ?? (await vectors(documents, 0))
+    const corpus = known ?? (await vectors(documents, 0, settings.passage ?? encoder))
     settings.encoded?.set(documents, corpus)
-    const asked = await vectors(queries, before)
+    const asked = await vectors(queries, before, encoder)
     encodedAt = performance.now()
     return searchSimilar(backend, similarity, asked, corpus, width, { k, ...(signal && { signal }) })
   }

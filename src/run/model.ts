@@ -6,6 +6,8 @@ import { asObject, type JsonObject, parseStrictJson } from '../data/json.js'
 import type { PackedBatch } from '../model/batch.js'
 import type { ModelConfig } from '../model/config.js'
 import { openModelFolder } from '../model/folder.js'
+import { createLateTokenizer } from '../model/late-interaction.js'
+import { writeLateFolder } from '../model/late-writing.js'
 import { type LoadedEncoder, type LoadOptions, loadEncoder, type Method, type WeightSource } from '../model/load.js'
 import { type Adapter, adaptedTensor, readAdapter } from '../model/peft.js'
 import { writeAdapter } from '../model/peft-writing.js'
@@ -26,6 +28,8 @@ export interface ModelSource {
   readonly adapter?: Adapter
   /** The base model's folder; absent for a random start. */
   readonly folder?: string
+  /** Of a model with two encoders, that of documents; itself where both begin as the same. */
+  readonly passage?: ModelSource
   /** What an adapter names as its base; default: the folder's path. */
   readonly base?: { readonly name: string; readonly revision: string }
   /** The config is not the folder's: an adapter alone would load onto another model than it was trained on. */
@@ -58,7 +62,34 @@ export async function openModel(path: string, options: OpenModelOptions = {}): P
   }
 }
 
+/** Where the two encoders of a model lie in its folder. */
+const QUERIES = 'query'
+const DOCUMENTS = 'document'
+
+const isModel = async (path: string) =>
+  (await exists(join(path, 'config.json'))) || (await exists(join(path, 'adapter_config.json')))
+
+/** Whether a folder holds an encoder of queries and one of documents. */
+export const holdsTwo = async (path: string): Promise<boolean> =>
+  !(await isModel(path)) && (await isModel(join(path, QUERIES))) && (await isModel(join(path, DOCUMENTS)))
+
+async function openTwo(path: string, options: OpenModelOptions): Promise<UnhashedSource> {
+  const passage = await openModel(join(path, DOCUMENTS), options)
+  const query = await openModelUnhashed(join(path, QUERIES), options).catch(async error => {
+    await passage.close()
+    throw error
+  })
+  return {
+    ...query,
+    name: path,
+    passage,
+    hash: async () => hashLines([await query.hash(), passage.hash]),
+    close: async () => void (await Promise.all([query.close(), passage.close()])),
+  }
+}
+
 export async function openModelUnhashed(path: string, options: OpenModelOptions = {}): Promise<UnhashedSource> {
+  if (await holdsTwo(path)) return openTwo(path, options)
   const adapterConfig = join(path, 'adapter_config.json')
   const hasAdapter = (await exists(adapterConfig)) && !(await exists(join(path, 'config.json')))
   const base = hasAdapter
@@ -142,11 +173,26 @@ export function placeModel(
 export async function saveModel(
   path: string,
   source: ModelSource,
-  loaded: LoadedEncoder,
+  loaded: LoadedEncoder & { readonly passage?: LoadedEncoder },
 ): Promise<'peft' | 'sentence-transformers'> {
+  if (loaded.passage) {
+    // Each of the two is a model of its own, as DPR's are.
+    await saveModel(join(path, DOCUMENTS), source.passage ?? source, loaded.passage)
+    const { passage: _, ...query } = loaded
+    return saveModel(join(path, QUERIES), source, query)
+  }
   const adapter = await loaded.readAdapter()
   const { encoder } = loaded
   const settings: SentenceSettings = { ...source.settings, pooling: encoder.pooling, normalize: encoder.normalize }
+  if (source.settings.lateInteraction) {
+    await writeLateFolder(path, {
+      ...{ config: source.weights.config, settings: source.settings },
+      tokenizer: source.tokenizer ? await source.tokenizer.files() : {},
+      readTensor: name =>
+        adapter ? adaptedTensor(name, adapter, each => loaded.readWeight(each)) : loaded.readWeight(name),
+    })
+    return 'sentence-transformers'
+  }
   if (adapter && source.folder && !source.altered) {
     const { name: baseModel, revision } = source.base ?? { name: resolve(source.folder), revision: null }
     const base = { ...adapter, baseModel, raw: { ...adapter.raw, revision } }
@@ -193,6 +239,10 @@ export function packTexts(
   maxLength: number,
   prompt = promptFor(settings, kind),
 ): PackedBatch & { readonly truncated: number } {
+  if (settings.lateInteraction) {
+    const limit = maxLength < settings.maxLength ? maxLength : undefined
+    return createLateTokenizer(tokenizer, settings).encode(kind, texts, limit)
+  }
   const packed = tokenizer.encode(inputTexts(settings, kind, texts, prompt), { maxLength })
   return { ...packed, ...startsOf(tokenizer, settings, packed, () => prompt) }
 }

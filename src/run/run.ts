@@ -12,8 +12,9 @@ import { checkSameRecipe, letGo, newRunFolder, type RunFolder, unfinishedRunFold
 import type { RunHooks } from './hooks.js'
 import { measureMachine } from './machine.js'
 import { mixtureCard } from './mixture.js'
-import { type ModelSource, placeModel } from './model.js'
+import type { ModelSource } from './model.js'
 import { openPairs, type RunPairs, writeRemoved } from './pairs.js'
+import { placeFrozen } from './placed.js'
 import { metricsRecord, type Outcome, type System, type TestScores, testScores } from './record.js'
 import { renderComparison } from './report/page.js'
 import type { Score } from './report/record.js'
@@ -165,10 +166,10 @@ async function scoreUntrained(
   }
   if (recipe.eval.before || !trains) {
     const results = await keptResults(folder, 'before', recipe, tests, async () => {
-      const loaded = await placeModel(backend, source)
+      const loaded = await placeFrozen(backend, source)
       try {
         const phase = trains ? 'before training' : 'scoring'
-        return await scoreTests(backend, loaded.encoder, source, recipe, tests, phase, hooks)
+        return await scoreTests(backend, loaded, source, recipe, tests, phase, hooks)
       } finally {
         loaded.release()
       }

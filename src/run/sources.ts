@@ -16,6 +16,7 @@ import { makeVocabulary } from '../text/vocabulary.js'
 import { setNames, type TrainSet } from './mixture.js'
 import { endedTokenizer, type ModelSource } from './model.js'
 import { openNamedModel } from './named-model.js'
+import { asArchitecture } from './placed.js'
 
 export interface RecipeData {
   readonly train: readonly TrainSet[]
@@ -85,12 +86,13 @@ export async function openRecipeModel(
   const { tokenizer, folder } = source
   const { config } = source.weights
   const ended = tokenizer && folder ? await endedTokenizer(tokenizer, settings, folder, config) : tokenizer
-  return {
+  const whole: ModelSource = {
     ...source,
     settings,
     ...(model.bidirectional && (await bidirectional(source))),
     ...(ended && { tokenizer: ended }),
   }
+  return asArchitecture(whole, model, recipe.seed)
 }
 
 const bidirectional = async ({ weights, hash }: ModelSource) => ({
@@ -100,7 +102,10 @@ const bidirectional = async ({ weights, hash }: ModelSource) => ({
 })
 
 /** What is trained is also what is scored and saved. */
-const trainedSimilarity = (similarity: Similarity) => ({ similarity, normalize: similarity === 'cosine' })
+const trainedSimilarity = (similarity: Similarity | 'l2') => ({
+  similarity: similarity === 'l2' ? ('dot' as const) : similarity,
+  normalize: similarity === 'cosine',
+})
 
 function lengthProblems({ model, train, eval: evaluation }: Recipe, positions: number): Problem[] {
   const lengths = { 'model.max_length': model.max_length, 'eval.max_length': evaluation.max_length }

@@ -4,7 +4,6 @@ import { loadCollection } from '../data/collection.js'
 import { hashCollection } from '../data/fingerprint.js'
 import { type Run, readRun, writeRun } from '../data/trec.js'
 import type { PackedBatch } from '../model/batch.js'
-import type { Encoder } from '../model/encoder.js'
 import type { Recipe } from '../recipe/schema.js'
 import { exists } from '../runtime/files.js'
 import {
@@ -18,6 +17,7 @@ import { type RunFolder, trecFile } from './folder.js'
 import type { RunHooks } from './hooks.js'
 import { instruction } from './mixture.js'
 import type { ModelSource } from './model.js'
+import type { PlacedModel } from './placed.js'
 
 /** A collection to score on, tokenized. */
 export interface Test {
@@ -76,7 +76,7 @@ export async function openTests(
 /** Every test under one encoder; documents that tests share are encoded once. */
 export async function scoreTests(
   backend: Backend,
-  encoder: Encoder,
+  { encoder, passage }: Pick<PlacedModel, 'encoder' | 'passage'>,
   source: ModelSource,
   { eval: settings }: Recipe,
   tests: readonly Test[],
@@ -99,7 +99,7 @@ export async function scoreTests(
       encoder,
       source.settings.similarity,
       tokenized,
-      { k, protocol, measures, maxLength, batchTokens, encoded },
+      { k, protocol, measures, maxLength, batchTokens, encoded, ...(passage && { passage: passage.encoder }) },
       {
         onProgress: ({ done, unit }) => progress?.({ name, done: before + done, total, unit }),
         ...(signal && { signal }),

@@ -3,7 +3,6 @@ import type { Backend } from '../backend/backend.js'
 import type { ExampleOrder } from '../data/example-batches.js'
 import { hashLines } from '../data/fingerprint.js'
 import { checkSequences } from '../model/batch.js'
-import { type LoadedEncoder, type Method, newAdapter } from '../model/load.js'
 import type { MemoryPlan } from '../model/placement.js'
 import { minesItself } from '../recipe/negatives.js'
 import type { LoraSettings, TrainSettings } from '../recipe/schema.js'
@@ -17,27 +16,11 @@ import type { Weighting } from '../train/weighting.js'
 import { orderOf, stepsIn } from './batches.js'
 import { checkLoss, lossSettings } from './loss.js'
 import { type TokenizedPairs, tokenizePairs } from './mixture.js'
-import { type ModelSource, placeModel } from './model.js'
+import type { ModelSource } from './model.js'
+import { methodOf, type PlacedModel, placeTrained, rankingOf } from './placed.js'
 import { mineItself, passagesOf, type SelfMined } from './self-mining.js'
 
 export { type TokenizedPairs, tokenizePairs }
-
-/** What is trained of a model. A model that comes with an adapter goes on training that one. */
-export function methodOf(
-  source: ModelSource,
-  train: TrainSettings,
-  lora: LoraSettings | undefined,
-  seed: number,
-): Method {
-  if (train.method === 'full') {
-    if (source.adapter)
-      throw new Error(
-        `${source.name} is an adapter; train.method = "full" needs the base model's folder, or use train.method = "lora"`,
-      )
-    return { kind: 'full' }
-  }
-  return { kind: 'lora', adapter: source.adapter ?? newAdapter(source.weights.config, lora!, seed) }
-}
 
 /** The loop's settings for `examples` examples. Fails where not a single batch can be drawn, or one without negatives. */
 export function loopSettings(
@@ -116,7 +99,7 @@ export function checkTraining(
 }
 
 export interface Trained extends LoopResult {
-  readonly loaded: LoadedEncoder
+  readonly loaded: PlacedModel
   readonly parameters: number
   /** Activations, weights, gradients and moments on the backend, in bytes. */
   readonly peakBytes: number
@@ -124,7 +107,7 @@ export interface Trained extends LoopResult {
 
 export interface TrainHooks extends Pick<LoopHooks, 'onStep' | 'signal'> {
   /** The score of the dev split under the encoder as it is now. */
-  readonly evaluate?: (loaded: LoadedEncoder) => Promise<number>
+  readonly evaluate?: (loaded: PlacedModel) => Promise<number>
   /** Where checkpoints lie; absent: none are written. */
   readonly checkpoint?: string
   /** What the sets count in the loss, and the words that tell it from another one. */
@@ -184,18 +167,19 @@ export async function trainModel(
   const order = orderOf(train, pairs)
   const { weighting } = hooks.weighting ?? {}
   const settings = { ...loopSettings(train, pairs.examples.length, seed, order), ...(weighting && { weighting }) }
-  const method = methodOf(source, train, lora, seed)
   const normalize = train.similarity === 'cosine'
-  const loaded = await placeModel(backend, source, method, {
+  const loaded = await placeTrained(backend, source, train, lora, seed, {
     decayBiasAndNorm: train.decay_bias_and_norm,
     normalize,
     ...(train.recompute && { recompute: true }),
     ...(hooks.onPlan && { onPlan: hooks.onPlan }),
   })
   const trainable = loaded.trainable!
+  const late = source.settings.lateInteraction !== undefined
   const step: ContrastiveSettings = {
     query: loaded.encoder,
-    passage: loaded.encoder,
+    passage: loaded.passage?.encoder ?? loaded.encoder,
+    ...(late && { late: { similarity: train.similarity === 'l2' ? 'l2' : 'dot' } }),
     trainable,
     temperature: train.temperature,
     loss: lossSettings(train),
@@ -231,8 +215,7 @@ export async function trainModel(
     const resume = hooks.resume && checkpoint ? await readCheckpoint(checkpoint, trainable, fingerprint) : undefined
     const start = resume ? (resume.state as { step: number }).step : 0
     await hooks.onStart?.({ step: start, steps: settings.steps, parameters: trainable.count, bytes })
-    const ranking: RankingModel = { query: loaded.encoder, passage: loaded.encoder, similarity: train.similarity }
-    const mine = selfMiner(backend, ranking, pairs, train, hooks)
+    const mine = selfMiner(backend, rankingOf(loaded, source), pairs, train, hooks)
     const loopHooks: LoopHooks = {
       ...(mine && { mine }),
       ...(hooks.onStep && { onStep: hooks.onStep }),

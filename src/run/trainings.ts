@@ -98,7 +98,7 @@ export async function runTraining(training: Training, context: TrainingContext):
     const form = await saveModel(files.model, source, trained.loaded)
     hooks.say?.(`model: ${files.model} (${form})`)
     const phase = `scoring, ${label === 'after' ? 'after training' : label}`
-    const results = await kept(() => scoreTests(backend, trained.loaded.encoder, source, recipe, tests, phase, hooks))
+    const results = await kept(() => scoreTests(backend, trained.loaded, source, recipe, tests, phase, hooks))
     const summary = trainingSummary({ ...trained, ...totals(steps) }, steps)
     const saved: SavedSummary = { ...summary, warnings }
     // In this order: without the summary a resumed run goes back to the checkpoint.
@@ -136,10 +136,10 @@ async function train(
       ...(hooks.signal && { signal: hooks.signal }),
       ...(dev.length > 0 &&
         settings.eval_every && {
-          evaluate: async ({ encoder }) => {
+          evaluate: async loaded => {
             const asked = { ...recipe, eval: { ...recipe.eval, measures: [metric] } }
             // Without a signal: training saves a checkpoint when it is interrupted.
-            const all = await scoreTests(backend, encoder, source, asked, dev, 'dev', {})
+            const all = await scoreTests(backend, loaded, source, asked, dev, 'dev', {})
             return all.reduce((sum, { scores }) => sum + scores[metric]!, 0) / all.length
           },
         }),

@@ -111,6 +111,14 @@ export function createTrainable(backend: Backend, specs: readonly ParameterSpec[
   }
 }
 
+/** Two of them as one, for one update with one gradient norm; `tensors` are the first's. */
+export const joinTrainables = (a: Trainable, b: Trainable): Trainable => ({
+  tensors: a.tensors,
+  segments: [...a.segments, ...b.segments],
+  count: a.count + b.count,
+  bytes: a.bytes + b.bytes,
+})
+
 interface Member {
   readonly spec: ParameterSpec
   readonly offset: number

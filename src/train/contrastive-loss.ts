@@ -65,7 +65,8 @@ export function lossShape(
   return { values: { Q, P, 'tile.P': tileWidth(P, tiles), 'tile.Q': tileWidth(Q, tiles) }, tiles }
 }
 
-const onOwn = ({ loss, maskDuplicates }: LossOptions): boolean =>
+/** Whether a loss looks at each query's own passages alone. */
+export const onOwn = ({ loss, maskDuplicates }: LossOptions): boolean =>
   loss !== undefined && (needsNegatives(loss.kind) || (loss.kind === 'infonce' && !loss.inBatch && !maskDuplicates))
 
 const scales = ({ loss }: LossOptions): readonly number[] => {

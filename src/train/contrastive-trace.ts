@@ -1,11 +1,12 @@
 // What a contrastive step records: one encoder's chunk forward and backward, and the loss, on a whole batch or on cached representations.
 import { batchInputs, joinBatches, type PackedBatch, selectSequences } from '../model/batch.js'
-import { type Encoder, encode, trainingRates } from '../model/encoder.js'
+import { type Encoder, encode, encodeTokenVectors, isPerToken, trainingRates } from '../model/encoder.js'
 import { splitRows } from '../ops/pooling.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { backward, call, runTape, type Trace, temporary } from '../tensor/trace.js'
 import type { ContrastiveBatch, ContrastiveSettings } from './contrastive.js'
 import { recordLoss } from './contrastive-loss.js'
+import { recordLateLoss } from './late-loss.js'
 
 /** One encoder's part of a batch: both sides where it is shared. `first` is its first row among all representations. */
 export interface Side {
@@ -18,7 +19,7 @@ export interface Side {
 export function sidesOf({ query, passage }: ContrastiveBatch, settings: ContrastiveSettings): Side[] {
   if (settings.query === settings.passage)
     return [{ prefix: '', encoder: settings.query, batch: joinBatches([query, passage]), first: 0 }]
-  const queries = query.offsets.length - 1
+  const queries = rowsOf({ encoder: settings.query, batch: query })
   return [
     { prefix: 'q.', encoder: settings.query, batch: query, first: 0 },
     { prefix: 'p.', encoder: settings.passage, batch: passage, first: queries },
@@ -30,7 +31,31 @@ const PASSAGE_SITE = 1 << 20
 
 function recordSide(trace: Trace, prefix: string, encoder: Encoder, dropout: number | undefined): Tensor {
   const batch = batchInputs(trace, prefix, encoder)
-  return encode(trace, encoder, batch, trainingRates(encoder, dropout, prefix === 'p.' ? PASSAGE_SITE : 0))
+  const record = isPerToken(encoder) ? encodeTokenVectors : encode
+  return record(trace, encoder, batch, trainingRates(encoder, dropout, prefix === 'p.' ? PASSAGE_SITE : 0))
+}
+
+/** Representations of a side: one a text, or one a token. */
+export const rowsOf = ({ encoder, batch }: Pick<Side, 'encoder' | 'batch'>): number =>
+  isPerToken(encoder) ? batch.ids.length : batch.offsets.length - 1
+
+/** A sequence's first row among all representations. */
+export const firstRowOf = ({ encoder, batch, first }: Side, sequence: number): number =>
+  first + (isPerToken(encoder) ? batch.offsets[sequence]! : sequence)
+
+const sideDims = ({ late }: ContrastiveSettings): readonly [string, string] => (late ? ['TQ', 'TP'] : ['Q', 'P'])
+
+function recordEitherLoss(
+  trace: Trace,
+  q: Tensor,
+  p: Tensor,
+  settings: ContrastiveSettings,
+  loss: Tensor,
+  tiles: number,
+): void {
+  const { late } = settings
+  if (late) recordLateLoss(trace, q, p, { ...settings, late }, loss)
+  else recordLoss(trace, q, p, lossOptions(settings, tiles), loss)
 }
 
 /** What the loss is recorded with; `tiles` as lossShape gives them. */
@@ -42,15 +67,14 @@ const lossOptions = (settings: ContrastiveSettings, tiles: number) => ({
 
 export function recordForwardAndLoss(trace: Trace, settings: ContrastiveSettings, loss: Tensor, tiles: number): void {
   const { query, passage, dropout } = settings
-  const options = lossOptions(settings, tiles)
   if (query !== passage) {
     const q = recordSide(trace, 'q.', query, dropout)
     const p = recordSide(trace, 'p.', passage, dropout)
-    recordLoss(trace, q, p, options, loss)
+    recordEitherLoss(trace, q, p, settings, loss, tiles)
   } else {
     const reps = recordSide(trace, '', query, dropout)
-    const [q, p] = splitRows(trace, reps, ['Q', 'P'], ['query', 'passage'])
-    recordLoss(trace, q!, p!, options, loss)
+    const [q, p] = splitRows(trace, reps, sideDims(settings), ['query', 'passage'])
+    recordEitherLoss(trace, q!, p!, settings, loss, tiles)
   }
 }
 
@@ -86,8 +110,8 @@ export function recordLossAlone(
   loss: Tensor,
   tiles: number,
 ): void {
-  const [q, p] = splitRows(trace, reps, ['Q', 'P'], ['query', 'passage'])
-  recordLoss(trace, q!, p!, lossOptions(settings, tiles), loss)
+  const [q, p] = splitRows(trace, reps, sideDims(settings), ['query', 'passage'])
+  recordEitherLoss(trace, q!, p!, settings, loss, tiles)
 }
 
 /** The loss on all representations, and its gradient into `dreps`. */
@@ -100,8 +124,8 @@ export function recordCachedLoss(
   tiles: number,
 ): void {
   const all: Tensor = { ...reps, needsGradient: true, gradient: dreps }
-  const [q, p] = splitRows(trace, all, ['Q', 'P'], ['query', 'passage'])
-  recordLoss(trace, q!, p!, lossOptions(settings, tiles), loss)
+  const [q, p] = splitRows(trace, all, sideDims(settings), ['query', 'passage'])
+  recordEitherLoss(trace, q!, p!, settings, loss, tiles)
   runTape(trace)
 }
 

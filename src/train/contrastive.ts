@@ -12,14 +12,17 @@ import { createTrace, runTape, type Trace } from '../tensor/trace.js'
 import { type LossOptions, lossInputs, lossShape } from './contrastive-loss.js'
 import {
   chunksOf,
+  firstRowOf,
   recordCachedLoss,
   recordChunk,
   recordChunkBackward,
   recordForwardAndLoss,
   recordLossAlone,
+  rowsOf,
   type Side,
   sidesOf,
 } from './contrastive-trace.js'
+import { type LateSettings, lateInputs, lateValues } from './late-loss.js'
 import {
   createStatus,
   type OptimizerSettings,
@@ -49,6 +52,8 @@ export interface ContrastiveSettings extends LossOptions {
   readonly passage: Encoder
   readonly trainable: Trainable
   readonly optimizer: OptimizerSettings
+  /** Of late interaction: one encoder, placed for one vector a token. */
+  readonly late?: LateSettings
   /** Sequences of a chunk; absent: the whole batch at once. */
   readonly chunkSize?: number
   /** Overrides the model's own dropout (hidden states and attention). */
@@ -92,6 +97,14 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
   const programs = new Map<string, Program>()
   let cache: { rows: number; reps: Tensor; dreps: Tensor } | undefined
 
+  const shapeOf = (batch: ContrastiveBatch) => {
+    if (!settings.late) return lossShape(batch, settings)
+    return { values: { ...lossShape(batch).values, ...lateValues(batch) }, tiles: 1 }
+  }
+  const inputsOf = (batch: ContrastiveBatch) => ({
+    ...lossInputs(batch, settings),
+    ...(settings.late && lateInputs(batch)),
+  })
   const program = (name: string, record: (trace: Trace) => void, training = true): Program => {
     const present = programs.get(name)
     if (present) return present
@@ -117,7 +130,7 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
     const sides = sidesOf(batch, settings)
     const sequences = batch.query.offsets.length + batch.passage.offsets.length - 2
     if (fits(sequences)) return runWhole(tiles => wholeStep(withUpdate, tiles), batch, sides, at)
-    const lossProgram = await cachedGradients(batch, sides, sequences, at)
+    const lossProgram = await cachedGradients(batch, sides, at)
     if (withUpdate) await program('update', update).run(at)
     return lossProgram
   }
@@ -129,17 +142,17 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
     at: Values,
   ): Promise<Program> => {
     const arrays = sides.map(side => batchArrays(side.batch, side.prefix, side.encoder))
-    const { values, tiles } = lossShape(batch, settings)
+    const { values, tiles } = shapeOf(batch)
     const whole = made(tiles)
-    const inputs = Object.assign(lossInputs(batch, settings), ...arrays.map(a => a.inputs))
+    const inputs = Object.assign(inputsOf(batch), ...arrays.map(a => a.inputs))
     await whole.run(Object.assign({ ...at, ...values }, ...arrays.map(a => a.values)), inputs)
     return whole
   }
 
   const runCachedLoss = async (made: (tiles: number) => Program, batch: ContrastiveBatch, at: Values) => {
-    const { values, tiles } = lossShape(batch, settings)
+    const { values, tiles } = shapeOf(batch)
     const lossProgram = made(tiles)
-    await lossProgram.run({ ...at, ...values }, lossInputs(batch, settings))
+    await lossProgram.run({ ...at, ...values }, inputsOf(batch))
     return lossProgram
   }
 
@@ -152,7 +165,7 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
       const whole = measuring('measure', (trace, tiles) => recordForwardAndLoss(trace, settings, status.loss, tiles))
       return (await runWhole(whole, batch, sides, at)).read('losses')
     }
-    const { reps } = await cachedForward(sides, sequences, at)
+    const { reps } = await cachedForward(sides, at)
     const alone = measuring('cache.measure', (trace, tiles) =>
       recordLossAlone(trace, settings, reps, status.loss, tiles),
     )
@@ -175,17 +188,18 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
     for (const side of sides)
       for (const { part, first } of chunksOf(side.batch, chunkSize!)) {
         const { values, inputs } = batchArrays(part, side.prefix, side.encoder)
-        await made(side).run({ ...at, ...values, first: side.first + first }, inputs)
+        await made(side).run({ ...at, ...values, first: firstRowOf(side, first) }, inputs)
       }
   }
 
-  const cachedForward = async (sides: Side[], sequences: number, at: Values) => {
-    if (!cache || cache.rows < sequences) {
+  const cachedForward = async (sides: Side[], at: Values) => {
+    const rows = sides.reduce((sum, side) => sum + rowsOf(side), 0)
+    if (!cache || cache.rows < rows) {
       releaseCache()
       cache = {
-        rows: sequences,
-        reps: stateTensor(backend, 'cache', [sequences, width]),
-        dreps: stateTensor(backend, 'dcache', [sequences, width]),
+        rows,
+        reps: stateTensor(backend, 'cache', [rows, width]),
+        dreps: stateTensor(backend, 'dcache', [rows, width]),
       }
     }
     const { reps, dreps } = cache
@@ -195,13 +209,8 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
     return { reps, dreps }
   }
 
-  const cachedGradients = async (
-    batch: ContrastiveBatch,
-    sides: Side[],
-    sequences: number,
-    at: Values,
-  ): Promise<Program> => {
-    const { reps, dreps } = await cachedForward(sides, sequences, at)
+  const cachedGradients = async (batch: ContrastiveBatch, sides: Side[], at: Values): Promise<Program> => {
+    const { reps, dreps } = await cachedForward(sides, at)
     const withGradient = (tiles: number) =>
       program(`cache.loss.${tiles}`, trace => recordCachedLoss(trace, settings, reps, dreps, status.loss, tiles))
     const lossProgram = await runCachedLoss(withGradient, batch, at)

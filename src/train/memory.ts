@@ -8,7 +8,15 @@ import type { Tensor, Values } from '../tensor/tensor.js'
 import { createTrace, runTape, type Trace } from '../tensor/trace.js'
 import { type ContrastiveBatch, type ContrastiveSettings, candidatesOf } from './contrastive.js'
 import { lossShape } from './contrastive-loss.js'
-import { chunksOf, recordCachedLoss, recordChunkBackward, recordForwardAndLoss, sidesOf } from './contrastive-trace.js'
+import {
+  chunksOf,
+  recordCachedLoss,
+  recordChunkBackward,
+  recordForwardAndLoss,
+  rowsOf,
+  sidesOf,
+} from './contrastive-trace.js'
+import { lateValues } from './late-loss.js'
 import type { Example } from './loop.js'
 
 /**
@@ -25,7 +33,9 @@ export function stepMemory(backend: Backend, settings: ContrastiveSettings, batc
     return planBytes(createPlan(name, trace), values, backend)
   }
   const loss = placeholder('loss', [1])
-  const shape = lossShape(batch, settings)
+  const shape = settings.late
+    ? { values: { ...lossShape(batch).values, ...lateValues(batch) }, tiles: 1 }
+    : lossShape(batch, settings)
   const valuesOf = (part: PackedBatch, side: (typeof sides)[number]) =>
     batchArrays(part, side.prefix, side.encoder).values
   if (chunkSize === undefined || sequences <= chunkSize) {
@@ -35,7 +45,8 @@ export function stepMemory(backend: Backend, settings: ContrastiveSettings, batc
       runTape(trace)
     })
   }
-  const cached = [sequences, encoderWidth(query)]
+  const rows = sides.reduce((sum, side) => sum + rowsOf(side), 0)
+  const cached = [rows, encoderWidth(query)]
   const [reps, dreps] = [placeholder('cache', cached), placeholder('dcache', cached)]
   const chunks = sides.flatMap(side =>
     chunksOf(side.batch, chunkSize).map(({ part }) =>
@@ -45,7 +56,7 @@ export function stepMemory(backend: Backend, settings: ContrastiveSettings, batc
   const onLoss = bytesOf('loss', shape.values, trace =>
     recordCachedLoss(trace, settings, reps, dreps, loss, shape.tiles),
   )
-  return Math.max(onLoss, ...chunks) + 2 * 4 * sequences * encoderWidth(query)
+  return Math.max(onLoss, ...chunks) + 2 * 4 * rows * encoderWidth(query)
 }
 
 /** Batches of which no batch that is drawn needs more than one of these. */

@@ -1,0 +1,69 @@
+// A model of late interaction written as PyLate's folder: the transformer, its projection in 1_Dense, and what queries and documents are in
+// config_sentence_transformers.json. Source: https://lightonai.github.io/pylate
+import { jsonText } from '../data/json.js'
+import { writeSafetensors } from '../data/safetensors.js'
+import { join } from '../runtime/files.js'
+import { writeFile, writeFolderWith } from '../runtime/write.js'
+import { toConfigJson } from './config.js'
+import { denseTensors, writeDense } from './dense.js'
+import type { LateInteractionSettings } from './late-interaction-settings.js'
+import { expectedTensors } from './tensors.js'
+import { checkTokenizerFiles, type ModelToWrite, type ReadTensor, writeTokenizer } from './writing.js'
+
+/** The folder appears when it is complete and replaces one of that name. */
+export async function writeLateFolder(
+  path: string,
+  { config, settings, readTensor, tokenizer }: ModelToWrite,
+): Promise<void> {
+  const late = settings.lateInteraction!
+  checkTokenizerFiles(tokenizer, path)
+  const tensor = ({ name, shape }: { name: string; shape: readonly number[] }, stored = name) => ({
+    ...{ name: stored, dtype: 'F32' as const, shape },
+    data: values(readTensor, name),
+  })
+  const modules = ['Transformer', ...late.projection.map(() => 'Dense')].map((kind, idx) => ({
+    ...{ idx, name: String(idx), path: idx === 0 ? '' : `${idx}_Dense` },
+    type: kind === 'Dense' ? 'pylate.models.Dense.Dense' : 'sentence_transformers.models.Transformer',
+  }))
+  await writeFolderWith(path, async folder => {
+    await writeSafetensors(
+      join(folder, 'model.safetensors'),
+      expectedTensors(config).map(each => tensor(each)),
+      {
+        format: 'pt',
+      },
+    )
+    await writeFile(join(folder, 'config.json'), jsonText(toConfigJson(config)))
+    await writeFile(join(folder, 'modules.json'), jsonText(modules))
+    for (const [i, layer] of late.projection.entries()) {
+      const own = denseTensors(late.projection).filter(({ name }) => name.startsWith(`dense.${i}.`))
+      const stored = own.map(each => tensor(each, each.name.replace(`dense.${i}`, 'linear')))
+      await writeDense(folder, `${i + 1}_Dense`, layer, stored, 'token_embeddings')
+    }
+    await writeFile(
+      join(folder, 'sentence_bert_config.json'),
+      jsonText({ max_seq_length: settings.maxLength, do_lower_case: settings.doLowerCase }),
+    )
+    await writeFile(join(folder, 'config_sentence_transformers.json'), jsonText(pylateJson(late)))
+    await writeTokenizer(folder, tokenizer)
+  })
+}
+
+async function* values(readTensor: ReadTensor, name: string) {
+  yield await readTensor(name)
+}
+
+const pylateJson = (late: LateInteractionSettings) => ({
+  model_type: 'ColBERT',
+  __version__: { sentence_transformers: '3.0.0' },
+  prompts: {},
+  default_prompt_name: null,
+  similarity_fn_name: 'MaxSim',
+  query_prefix: late.queryMarker,
+  document_prefix: late.documentMarker,
+  query_length: late.queryLength,
+  document_length: late.documentLength,
+  do_query_expansion: late.expansion !== undefined,
+  attend_to_expansion_tokens: late.expansion?.attend ?? false,
+  skiplist_words: late.skipWords,
+})
