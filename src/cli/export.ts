@@ -61,7 +61,11 @@ async function exportModel(options: ExportOptions): Promise<void> {
   const progress = openProgress(options.quiet)
   const signal = interruptSignal('interrupted; nothing was written', progress)
   const tokenizer = options.trim !== undefined
-  const source = await openNamedModelUnhashed(model, { tokenizer: true, ...fetching(progress, signal) })
+  // A tokenizer is carried over where there is one; only trimming needs it.
+  const source = await openNamedModelUnhashed(model, {
+    tokenizer: tokenizer || 'optional',
+    ...fetching(progress, signal),
+  })
   try {
     if ((await isFolder(out)) && resolve(out) === resolve(source.folder ?? ''))
       throw usageError(`--out is the model's own folder ${out}; give another one`)
@@ -93,7 +97,7 @@ async function changed(source: UnhashedSource, options: ExportOptions, progress:
     notes.push(`Layers ${chosen.join(', ')} of the ${weights.config.layers} that it had.`)
     weights = withLayers(weights, chosen)
   }
-  if (!options.trim) return { weights, tokenizer: await source.tokenizer!.files(), notes }
+  if (!options.trim) return { weights, tokenizer: (await source.tokenizer?.files()) ?? {}, notes }
   const texts: string[] = []
   for (const path of options.trim)
     for await (const window of readWindows(await inputFile(path, 'corpus.jsonl'))) texts.push(...window.texts)

@@ -125,6 +125,26 @@ export function describe(value: unknown): string {
 /** A value as a file of JSON. */
 export const jsonText = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
 
+/** Under this key an object keeps the names of its numbers that were written as 2.0 and not as 2; copies by spreading keep it too. */
+const FLOATS = Symbol('floats')
+
+/** Marks what `text` says of an object, so that `jsonTextWithFloats` writes it again: Python tells 2.0 from 2, and some readers insist on it. */
+export function markFloats(object: JsonObject, text: string): JsonObject {
+  const names = Array.from(
+    text.matchAll(/"([^"\\]+)"\s*:\s*-?\d+(?:\.0+|\.?\d*[eE][+-]?\d+)\s*[,}\]]/g),
+    ([, name]) => name!,
+  )
+  return Object.assign(object, { [FLOATS]: new Set(names) })
+}
+
+/** As `jsonText`, whole numbers of marked names with `.0`. */
+export function jsonTextWithFloats(object: JsonObject): string {
+  const names = (object as { [FLOATS]?: ReadonlySet<string> })[FLOATS] ?? new Set()
+  return jsonText(object).replace(/^( *"([^"\\]+)": -?\d+)(?=,?$)/gm, (line, number, name) =>
+    names.has(name) ? `${number}.0` : line,
+  )
+}
+
 /** Checked reading of one object. Problems are collected; `finish` throws one error that names them all. */
 export interface Fields {
   /** An integer ≥ 1. */

@@ -1,6 +1,6 @@
 // A model's config.json as data: its sizes, and the form of its family, which is all by which one transformer differs from another. Every value that
 // the computation uses is checked here, once; what else the file holds is kept and written again.
-import { asObject, type JsonObject, parseStrictJson, readFields } from '../data/json.js'
+import { asObject, isObject, type JsonObject, markFloats, parseStrictJson, readFields } from '../data/json.js'
 import { join, readText } from '../runtime/files.js'
 import { families } from './families.js'
 import { activationNames } from './reading.js'
@@ -138,7 +138,9 @@ export function parseConfig(content: unknown, where: string): ModelConfig {
 /** Reads the config.json of a model folder. */
 export async function readConfig(folder: string): Promise<ModelConfig> {
   const path = join(folder, 'config.json')
-  return parseConfig(parseStrictJson(await readText(path), path), path)
+  const text = await readText(path)
+  const content = parseStrictJson(text, path)
+  return parseConfig(isObject(content) ? markFloats(content, text) : content, path)
 }
 
 /** The config.json of a model whose weights are written as f32 and without heads: what was read, overwritten by what is so now. */

@@ -143,6 +143,13 @@ export const tokenizerFiles: readonly string[] = [
   'added_tokens.json',
 ]
 
+/** Whether a folder has a file that says what its tokens are. */
+export async function hasTokenizer(folder: string): Promise<boolean> {
+  for (const name of ['tokenizer.json', 'tokenizer.json.gz', 'vocab.txt', 'vocab.json'])
+    if (await exists(join(folder, name))) return true
+  return false
+}
+
 /** The bytes of a folder's tokenizer files by name, to be written beside what was trained with them. */
 export async function readTokenizerFiles(folder: string): Promise<Record<string, Uint8Array>> {
   const files: Record<string, Uint8Array> = {}

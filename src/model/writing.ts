@@ -1,7 +1,7 @@
 // A model written: a sentence-transformers folder, in the files, keys and dtypes of that library and of transformers; large files in shards. The folder
 // appears when it is complete.
 import { narrowed, type StoredFloat } from '../data/dtype.js'
-import { jsonText } from '../data/json.js'
+import { jsonText, jsonTextWithFloats } from '../data/json.js'
 import { type TensorToWrite, writeSafetensors } from '../data/safetensors.js'
 import { baseName, join } from '../runtime/files.js'
 import { writeFile, writeFolderWith } from '../runtime/write.js'
@@ -121,7 +121,7 @@ export async function writeModelFolder(path: string, model: ModelToWrite): Promi
   const dtypeKey = 'torch_dtype' in json ? 'torch_dtype' : 'dtype' // the old name, the new one
   await writeFolderWith(path, async folder => {
     await writeWeights(folder, tensors, shardBytes)
-    await writeFile(join(folder, 'config.json'), jsonText({ ...json, [dtypeKey]: configNames[dtype] }))
+    await writeFile(join(folder, 'config.json'), jsonTextWithFloats({ ...json, [dtypeKey]: configNames[dtype] }))
     await writeSentenceSettings(folder, settings, config.hidden)
     await writeDenseModules(folder, settings, readTensor, dtype)
     await writeTokenizer(folder, tokenizer)

@@ -5,7 +5,7 @@ import { hashLines } from '../data/fingerprint.js'
 import { asObject, type JsonObject, parseStrictJson } from '../data/json.js'
 import type { PackedBatch } from '../model/batch.js'
 import type { ModelConfig } from '../model/config.js'
-import { openModelFolder } from '../model/folder.js'
+import { hasTokenizer, openModelFolder } from '../model/folder.js'
 import { createLateTokenizer } from '../model/late-interaction.js'
 import { writeLateFolder } from '../model/late-writing.js'
 import { type LoadedEncoder, type LoadOptions, loadEncoder, type Method, type WeightSource } from '../model/load.js'
@@ -45,8 +45,8 @@ export interface UnhashedSource extends Omit<ModelSource, 'hash'> {
 }
 
 export interface OpenModelOptions {
-  /** False for callers that bring ids. */
-  readonly tokenizer?: boolean
+  /** False for callers that bring ids; optional for those that only pass it on. */
+  readonly tokenizer?: boolean | 'optional'
   /** Where the base model of an adapter is sought that no folder has the name of; undefined where it is not there either. */
   readonly findBase?: (base: string, revision?: string) => Promise<string | undefined>
 }
@@ -109,8 +109,9 @@ export async function openModelUnhashed(path: string, options: OpenModelOptions 
       return adapter ? hashLines([weights, await hashFile(join(path, 'adapter_model.safetensors'))]) : weights
     }
     const { settings, config } = folder
-    const tokenizer =
-      options.tokenizer === false ? undefined : await endedTokenizer(await loadTokenizer(base), settings, base, config)
+    const { tokenizer: wanted = true } = options
+    const without = wanted === 'optional' ? !(await hasTokenizer(base)) : !wanted
+    const tokenizer = without ? undefined : await endedTokenizer(await loadTokenizer(base), settings, base, config)
     return {
       name: path,
       weights: folder,

@@ -24,7 +24,7 @@ export async function modelFolder(name: string, options: FetchOptions = {}): Pro
 }
 
 interface OpenOptions extends FetchOptions {
-  readonly tokenizer?: boolean
+  readonly tokenizer?: boolean | 'optional'
 }
 
 const basesOf = (options: OpenOptions) => ({

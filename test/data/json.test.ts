@@ -1,7 +1,7 @@
 // Strict JSON: duplicate keys and absurd nesting are refused, everything else is what JSON.parse says.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { parseStrictJson, readFields } from '../../src/data/json.js'
+import { jsonText, jsonTextWithFloats, markFloats, parseStrictJson, readFields } from '../../src/data/json.js'
 
 test('agrees with JSON.parse where no key is repeated', () => {
   for (const text of [
@@ -53,6 +53,17 @@ test('fields: every problem in one error, null is absent, inherited names are no
       'x.json: a is 0, expected an integer >= 1; b is missing, expected an integer >= 1; ' +
         'd is 1.5, expected an integer in [0, 9); constructor is missing, expected a string; and more',
   )
+})
+
+test('whole numbers that were written as floats are again', () => {
+  const text = '{"a": 2.0, "b": 2, "c": 1e-05, "d": {"e": 10000.0, "f": 3}, "g": -4.00}'
+  const object = markFloats(parseStrictJson(text, 'x') as Record<string, unknown>, text)
+  const written = jsonTextWithFloats({ ...object, b: 5, h: 7, c: 1 })
+  assert.is(
+    written.replace(/\s+/g, ' ').trim(),
+    '{ "a": 2.0, "b": 5, "c": 1.0, "d": { "e": 10000.0, "f": 3 }, "g": -4.0, "h": 7 }',
+  )
+  assert.is(jsonTextWithFloats({ a: 2 }), jsonText({ a: 2 }))
 })
 
 test.run()
