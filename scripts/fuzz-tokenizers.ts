@@ -1,7 +1,8 @@
-// npm run fuzz:tokenizers [-- --count N --seed S --python python3 --tokenizers folder --only text]: random and mutated strings through our tokenizers and
+// npm run fuzz:tokenizers [-- --count N --seed S --python python3 --tokenizers folder --only text --offsets]: random and mutated strings through our tokenizers and
 // through Hugging Face's, in JavaScript (bench/peers) and, with --python, in Rust. Each difference is put down to a reason (fuzz/reasons.ts); one
 // without a reason, or one in which the Rust library is against us, makes the exit code 1. Where both libraries are there, Rust judges. The same seed
-// gives the same strings, family by family, so that one is repeated with --only.
+// gives the same strings, family by family, so that one is repeated with --only. --offsets: also where in its text each token begins and ends, which only
+// the Rust library says.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -19,6 +20,7 @@ const { values: options } = parseArgs({
     python: { type: 'string' },
     tokenizers: { type: 'string', multiple: true, default: ['../shared/tokenizers', '../shared/models'] },
     only: { type: 'string' },
+    offsets: { type: 'boolean', default: false },
   },
 })
 
@@ -61,7 +63,8 @@ async function startReference(script: string): Promise<Reference | undefined> {
   return {
     name: String(opened.name),
     async encode() {
-      const request = { do: 'prepare', model: folder, texts: join(folder, 'texts.json'), out }
+      const texts = join(folder, 'texts.json')
+      const request = { do: 'prepare', model: folder, texts, out, offsets: options.offsets }
       const answer = await child.ask(request).catch((error: Error) => error)
       if (answer instanceof Error) {
         process.stderr.write(`${opened.name}: ${answer.message.slice(-300)}\n`)
@@ -102,6 +105,34 @@ function record(library: string, family: Family, text: string, reason: string | 
     process.stderr.write(`${library}: ${family.name}: ${JSON.stringify(text)}\n${ids}\n`)
 }
 
+/** As the references give them: of each text its ids, and with --offsets where each begins and ends, in code points. */
+async function rowsOfOurs(own: Tokenizer, texts: readonly string[]): Promise<(i: number) => Int32Array> {
+  if (!options.offsets) {
+    const { ids, offsets } = own.encode(texts)
+    return i => ids.subarray(offsets[i]!, offsets[i + 1]!)
+  }
+  const { ids, offsets, spans } = await own.encodeWithSpans(texts)
+  return i => {
+    const [first, last] = [offsets[i]!, offsets[i + 1]!]
+    const characters = charactersBefore(texts[i]!)
+    return Int32Array.from([
+      ...ids.subarray(first, last),
+      ...spans.subarray(2 * first, 2 * last).map(at => characters[at]!),
+    ])
+  }
+}
+
+/** Code points before each UTF-16 unit and before the end. */
+function charactersBefore(text: string): number[] {
+  const before: number[] = []
+  let count = 0
+  for (const character of text) {
+    for (const _ of character.split('')) before.push(count)
+    count++
+  }
+  return [...before, count]
+}
+
 async function fuzzFamily(family: Family, count: number, references: readonly Reference[]): Promise<void> {
   const bytes = new TextEncoder().encode(JSON.stringify(family.json))
   const own = await tokenizerFromFiles({ 'tokenizer.json': bytes }, family.name).catch((error: Error) => error)
@@ -118,13 +149,13 @@ async function fuzzFamily(family: Family, count: number, references: readonly Re
     join(folder, 'texts.json'),
     JSON.stringify(texts.map(text => text.replace(/\p{Surrogate}/gu, '\ufffd'))),
   )
-  const { ids, offsets } = own.encode(texts)
+  const rowOf = await rowsOfOurs(own, texts)
   tally.texts += count
   tally.tokenizers.add(family.name)
   const found = await Promise.all(references.map(reference => reference.encode()))
   const judge = found[references.findIndex(({ name }) => name.startsWith('tokenizers '))]
   for (const [i, text] of texts.entries()) {
-    const ours = ids.subarray(offsets[i]!, offsets[i + 1]!)
+    const ours = rowOf(i)
     for (const [r, rows] of found.entries()) {
       if (!rows || same(ours, rows[i])) continue
       const judged = rows === judge ? false : judge && same(ours, judge[i])
@@ -149,7 +180,7 @@ function nameOf(tokenizer: Tokenizer, id: number): string {
   }
 }
 
-const javaScript = await startReference('tokenizers_js.mjs')
+const javaScript = options.offsets ? undefined : await startReference('tokenizers_js.mjs')
 const rust = await startReference('tokenizers_rust.py')
 const real = await realFamilies()
 const wanted = ({ name }: Family) => !options.only || name.includes(options.only)

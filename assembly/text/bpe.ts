@@ -44,6 +44,11 @@ function find(left: u32, right: u32): usize {
   return cell
 }
 
+/** The slot of a pair, empty (its first number is 0) where the two are not merged. */
+export function pairAt(left: u32, right: u32): usize {
+  return find(left, right)
+}
+
 /**
  * Room for that many merges: left ids, right ids, ids of the results (count each), by rank. Returns their address, 0
  * where the memory cannot grow; they are not needed after setUpBpe.

@@ -20,6 +20,19 @@ export { addNormalizer } from './normalizers'
 export { addPreTokenizer } from './pretokenize'
 export { setUpForms } from './normal-forms'
 export { setUpPrecompiled } from './precompiled'
+export {
+  classOf,
+  clusterEnd,
+  composedOf,
+  decomposedAt,
+  firstPlace,
+  flagsOf,
+  mappedAt,
+  pairAt,
+  replacementOf,
+  stepPiece,
+  steppedTo,
+} from './questions'
 export { buildUnigram, setUpUnigram, stageUnigram } from './unigram'
 
 const MAXIMUM_SPECIALS: u32 = 16

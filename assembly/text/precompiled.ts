@@ -38,7 +38,7 @@ function offsetOf(unit: u32): u32 {
 
 /** What replaces a text of which a beginning is a key, or 0. */
 @inline
-function replacementOf(p: usize, end: usize): usize {
+export function replacementOf(p: usize, end: usize): usize {
   let node = offsetOf(load<u32>(units))
   while (p < end) {
     const byte = <u32>load<u8>(p++)

@@ -16,8 +16,12 @@ def prepare(request):
     tokenizer.no_padding()
     tokenizer.no_truncation()
     encode = getattr(tokenizer, "encode_batch_fast", tokenizer.encode_batch)
-    # Of each text how many ids it has, then its ids.
-    write_floats(request["out"], [value for text in encode(texts) for value in (len(text.ids), *text.ids)])
+    # Of each text how many numbers follow, then its ids; or its ids, then where each begins and ends, in code points.
+    if request.get("offsets"):
+        rows = ((*text.ids, *(place for span in text.offsets for place in span)) for text in tokenizer.encode_batch(texts))
+    else:
+        rows = (text.ids for text in encode(texts))
+    write_floats(request["out"], [value for row in rows for value in (len(row), *row)])
     return lambda: encode(texts)
 
 

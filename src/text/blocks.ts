@@ -52,6 +52,18 @@ export interface TextModule {
   lastTextWasCut(): number
   cutTexts(): number
   encode(count: number, limit: number, special: boolean, used: number, opened: boolean, closed: boolean): number
+  // assembly/text/questions.ts
+  flagsOf(code: number): number
+  mappedAt(code: number): number
+  classOf(code: number): number
+  decomposedAt(code: number, compatible: boolean): number
+  composedOf(first: number, second: number): number
+  clusterEnd(start: number, end: number): number
+  replacementOf(start: number, end: number): number
+  pairAt(left: number, right: number): number
+  firstPlace(): number
+  stepPiece(place: number, byte: number): number
+  steppedTo(): number
 }
 
 /** The module with a vocabulary in it. */

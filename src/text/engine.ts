@@ -16,6 +16,9 @@ export interface Engine {
   readonly tokens: readonly (string | undefined)[]
   /** `limit`: ids of a text at most, special ones not counted. */
   encode(texts: readonly string[], limit: number, special: boolean): PackedIds
+  /** What the added tokens look like in the texts that they are looked for in. (definition.added) */
+  readonly addedTexts: readonly string[]
+  readonly host: Host
   /** Has many texts encoded on so many threads, the calling one included, from now on; 1 ends the others. */
   setThreads(size: number): Promise<void>
 }
@@ -55,6 +58,8 @@ export async function startEngine(definition: Definition, source: string): Promi
   let crew: Crew | undefined
   return {
     tokens: tokensOf(definition, added),
+    addedTexts: added,
+    host,
     encode: (texts, limit, special) => (crew && isMany(texts) ? crew.encode : here)(texts, limit, special),
     async setThreads(size) {
       crew?.close()
@@ -260,13 +265,8 @@ function normalized({ module, memory }: Host, text: string): string {
   )
 }
 
-function describeDuplicate({ root, value, text }: Entry, { model, added }: Definition): string {
+function describeDuplicate({ root, value, text }: Entry, { model }: Definition): string {
   const shown = typeof text === 'string' ? text : new TextDecoder().decode(text)
-  if (root === ADDED)
-    return `the added token ${JSON.stringify(shown)} is listed twice (ids ${added
-      .filter(token => token.content === shown)
-      .map(token => token.id)
-      .join(' and ')})`
   const token = root === CONTINUATIONS && model.kind === 'wordpiece' ? model.continuingPrefix + shown : shown
   return `the vocabulary has ${JSON.stringify(token)} twice, with ids ${model.vocabulary.indexOf(token)} and ${value}; remove one`
 }

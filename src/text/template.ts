@@ -10,6 +10,13 @@ export type TemplatePiece =
 export interface Template {
   readonly single: readonly TemplatePiece[]
   readonly pair: readonly TemplatePiece[]
+  /** White space at both ends of a token is no part of its place in the text; once for each processor that says so. */
+  readonly trims?: readonly Trim[]
+}
+
+/** `prefixed`: one space at the beginning of a text was put there, and is not taken off. */
+export interface Trim {
+  readonly prefixed: boolean
 }
 
 export interface Named {
@@ -46,6 +53,10 @@ export function specialsAround(pieces: readonly TemplatePiece[]): { before: numb
 
 const IdPair = v.tuple([v.string(), v.pipe(v.number(), v.integer(), v.minValue(0))])
 const Around = v.looseObject({ sep: IdPair, cls: IdPair })
+const Trimming = v.looseObject({
+  trim_offsets: v.optional(v.boolean(), true),
+  add_prefix_space: v.optional(v.boolean(), true),
+})
 
 const Piece = v.union([
   v.strictObject({ Sequence: v.looseObject({ id: v.picklist(['A', 'B']), type_id: v.number() }) }),
@@ -63,6 +74,7 @@ const supported =
 
 export function readTemplate(json: unknown, source: string): Template {
   const templates: Template[] = []
+  const trims: Trim[] = []
   for (const { json: part, place } of componentsOf(json, 'processors', source, 'post_processor')) {
     if (part.type === 'TemplateProcessing') templates.push(readPieces(part, source, place))
     else if (part.type === 'BertProcessing' || part.type === 'RobertaProcessing') {
@@ -70,13 +82,16 @@ export function readTemplate(json: unknown, source: string): Template {
       const [before, behind] = [cls, sep].map(([content, id]) => ({ content, id }))
       templates.push(part.type === 'BertProcessing' ? bertTemplate(before, behind) : robertaTemplate(before!, behind!))
     } else if (part.type !== 'ByteLevel') throw unsupported(source, place, part.type, supported)
-    // ByteLevel changes offsets, no ids.
+    if (part.type === 'ByteLevel' || part.type === 'RobertaProcessing') {
+      const { trim_offsets, add_prefix_space: prefixed } = parsePart(Trimming, part, source, place)
+      if (trim_offsets) trims.push({ prefixed })
+    }
   }
   if (templates.length > 1)
     throw new Error(
       `${source}: post_processor adds special tokens ${templates.length} times; one template is supported`,
     )
-  return templates[0] ?? plainTemplate
+  return { ...(templates[0] ?? plainTemplate), ...(trims.length > 0 && { trims }) }
 }
 
 function readPieces(json: unknown, source: string, place: string): Template {

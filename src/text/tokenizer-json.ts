@@ -47,7 +47,10 @@ export function readTokenizerJson(json: unknown, source: string, lists?: Lists):
     preTokenizers: stages,
     form,
     model,
-    added: parts.added_tokens.map((token, i) => readAdded(token, model.vocabulary, source, `added_tokens.${i}`)),
+    added: settled(
+      parts.added_tokens.map((token, i) => readAdded(token, source, `added_tokens.${i}`)),
+      model.vocabulary,
+    ),
     template,
     decoders,
   }
@@ -75,19 +78,31 @@ function kindOf(json: object): string | undefined {
   return 'unk_id' in json ? 'Unigram' : undefined
 }
 
-function readAdded(
-  json: unknown,
-  vocabulary: readonly (string | undefined)[],
-  source: string,
-  place: string,
-): AddedToken {
-  const token = parsePart(Added, json, source, place)
-  const known = vocabulary[token.id] === token.content ? token.id : vocabulary.indexOf(token.content)
-  if (known >= 0 && known !== token.id) {
-    throw new Error(
-      `${source}: ${place}: ${JSON.stringify(token.content)} has id ${token.id}, but ${known} in the vocabulary`,
-    )
-  }
-  const { id, content, single_word, lstrip, rstrip, normalized, special } = token
+function readAdded(json: unknown, source: string, place: string): AddedToken {
+  const { id, content, single_word, lstrip, rstrip, normalized, special } = parsePart(Added, json, source, place)
   return { id, content, singleWord: single_word, leftStrip: lstrip, rightStrip: rstrip, normalized, special }
+}
+
+/**
+ * The added tokens with the ids that the reference gives them, whatever the file says: that of the vocabulary, or the next one behind all that there are.
+ * One that is listed twice is as it is listed last.
+ */
+function settled(tokens: readonly AddedToken[], vocabulary: readonly (string | undefined)[]): AddedToken[] {
+  const wanted = new Set(tokens.map(({ content }) => content))
+  const known = new Map<string, number>()
+  let size = 0
+  for (const [id, token] of vocabulary.entries()) {
+    if (token === undefined) continue
+    size++
+    if (wanted.has(token)) known.set(token, id)
+  }
+  const added = new Map<string, AddedToken>()
+  let most = -1
+  for (const token of tokens) {
+    const { content } = token
+    const id = added.get(content)?.id ?? known.get(content) ?? Math.max(most + 1, size)
+    most = Math.max(most, id)
+    added.set(content, { ...token, id })
+  }
+  return [...added.values()]
 }

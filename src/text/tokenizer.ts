@@ -5,9 +5,10 @@ import { exists, isFolder, readBytes } from '../runtime/files.js'
 import type { PackedIds } from './blocks.js'
 import { decodeTokens } from './decode.js'
 import { allTokens, type Definition, type SpecialIds } from './definition.js'
-import { startEngine } from './engine.js'
+import { type Engine, startEngine } from './engine.js'
 import { type LargeJson, parseLargeJson } from './large-json.js'
 import { joinPairs, type PackedPairs } from './pairs.js'
+import type { PackedSpans, SpansOf } from './spans/encode.js'
 import { specialsAround, type TemplatePiece } from './template.js'
 import { type Config, readConfig, specialKeys, specialName, specialToken } from './tokenizer-config.js'
 import { writeTokenizerFiles } from './tokenizer-files.js'
@@ -32,6 +33,15 @@ export interface Tokenizer {
   encode(texts: readonly string[], options?: EncodeOptions): PackedIds
   /** Pair i is (first[i], second[i]); the longer text is cut first. */
   encodePairs(first: readonly string[], second: readonly string[], options?: EncodeOptions): PackedPairs
+  /**
+   * As encode, and where in its text each token comes from: as the Hugging Face tokenizers' offsets, which count code points. Slower; for few texts.
+   */
+  encodeWithSpans(texts: readonly string[], options?: EncodeOptions): Promise<PackedSpans>
+  encodePairsWithSpans(
+    first: readonly string[],
+    second: readonly string[],
+    options?: EncodeOptions,
+  ): Promise<PackedSpans>
   /**
    * Has large amounts of text encoded on so many threads from now on, this one included; 1 ends the others. The result is the same for any number.
    * Nothing changes where memory cannot be shared with threads.
@@ -198,6 +208,40 @@ function roomFor(maxLength: number | undefined, specials: number): number {
   return maxLength - specials
 }
 
+const countIn = (pieces: readonly TemplatePiece[]) =>
+  pieces.reduce((sum, piece) => sum + (piece.kind === 'special' ? piece.ids.length : 0), 0)
+
+/** The pieces that are wanted, and how many ids remain for the texts. */
+function piecesFor(template: readonly TemplatePiece[], { maxLength, addSpecialTokens = true }: EncodeOptions) {
+  const pieces = addSpecialTokens ? template : template.filter(piece => piece.kind === 'text')
+  return { pieces, limit: roomFor(maxLength, countIn(pieces)) }
+}
+
+function checkPaired(first: readonly string[], second: readonly string[]): void {
+  if (first.length !== second.length)
+    throw new Error(`${first.length} first texts and ${second.length} second ones: a pair needs one of each`)
+}
+
+/** What keeps track of places is loaded when it is asked for. */
+function spansOf(definition: Definition, engine: Engine) {
+  let started: Promise<SpansOf> | undefined
+  return async (
+    first: readonly string[],
+    second: readonly string[] | undefined,
+    { pieces, limit }: ReturnType<typeof piecesFor>,
+  ): Promise<PackedSpans> => {
+    const { startSpans, checkSame, joinSpans, nothing } = await import('./spans/encode.js')
+    started ??= startSpans(definition, engine)
+    const tracked = await started
+    const spanned = (texts: readonly string[]) => {
+      const slow = tracked(texts)
+      checkSame(slow, engine.encode(texts, Number.POSITIVE_INFINITY, false), texts)
+      return slow
+    }
+    return joinSpans(spanned(first), second ? spanned(second) : nothing(first.length), pieces, limit)
+  }
+}
+
 /** `json`: what tokenizer.json says, read anew where it is wanted. */
 async function makeTokenizer(
   definition: Definition,
@@ -208,8 +252,7 @@ async function makeTokenizer(
   const engine = await startEngine(definition, source)
   const { tokens } = engine
   const { single, pair } = definition.template
-  const countIn = (pieces: readonly TemplatePiece[]) =>
-    pieces.reduce((sum, piece) => sum + (piece.kind === 'special' ? piece.ids.length : 0), 0)
+  const spans = spansOf(definition, engine)
   return {
     model: definition.model.kind,
     vocabularySize: tokens.length,
@@ -217,14 +260,17 @@ async function makeTokenizer(
     encode(texts, { maxLength, addSpecialTokens = true } = {}) {
       return engine.encode(texts, roomFor(maxLength, addSpecialTokens ? countIn(single) : 0), addSpecialTokens)
     },
-    encodePairs(first, second, { maxLength, addSpecialTokens = true } = {}) {
-      if (first.length !== second.length)
-        throw new Error(`${first.length} first texts and ${second.length} second ones: a pair needs one of each`)
-      const pieces = addSpecialTokens ? pair : pair.filter(piece => piece.kind === 'text')
-      const limit = roomFor(maxLength, countIn(pieces))
+    encodePairs(first, second, options = {}) {
+      const { pieces, limit } = piecesFor(pair, options)
+      checkPaired(first, second)
       // Both as a whole: which of two long texts is the longer decides where an odd id goes.
       const whole = (texts: readonly string[]) => engine.encode(texts, Number.POSITIVE_INFINITY, false)
       return joinPairs(whole(first), whole(second), pieces, limit)
+    },
+    encodeWithSpans: (texts, options = {}) => spans(texts, undefined, piecesFor(single, options)),
+    async encodePairsWithSpans(first, second, options = {}) {
+      checkPaired(first, second)
+      return spans(first, second, piecesFor(pair, options))
     },
     async setThreads(threads) {
       if (!Number.isInteger(threads) || threads < 1)

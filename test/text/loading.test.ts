@@ -64,28 +64,51 @@ test('tokenizer.json: a template with several tokens on a side', async () => {
 
 test('added tokens: as written, normalised, the longest, only as single words', async () => {
   const added_tokens = [
-    added(20, 'new york', { normalized: true }),
-    added(21, 'new yorker', { normalized: true }),
-    added(22, 'Hello W'),
-    added(23, 'ld', { single_word: true }),
-    added(24, '<e>', { lstrip: true, rstrip: true }),
-    added(25, 'dx'),
-    added(26, ' of ', { normalized: true }),
+    added(10, 'new york', { normalized: true }),
+    added(11, 'new yorker', { normalized: true }),
+    added(12, 'Hello W'),
+    added(13, 'ld', { single_word: true }),
+    added(14, '<e>', { lstrip: true, rstrip: true }),
+    added(15, 'dx'),
+    added(16, ' of ', { normalized: true }),
   ]
   const json = { ...complete, added_tokens, post_processor: null }
-  assert.equal(await idsOf(json, 'hello NEW YÖRK! New Yorkers hello'), [5, 20, 9, 21, 1, 5])
-  assert.equal(await idsOf(json, 'Hello World hello W'), [22, 1, 5, 1])
-  assert.equal(await idsOf(json, 'ld!ld world _ld'), [23, 9, 23, 6, 7, 1, 1])
-  assert.equal(await idsOf(json, 'hello <e>  <e>hello'), [5, 24, 24, 5])
+  assert.equal(await idsOf(json, 'hello NEW YÖRK! New Yorkers hello'), [5, 10, 9, 11, 1, 5])
+  assert.equal(await idsOf(json, 'Hello World hello W'), [12, 1, 5, 1])
+  assert.equal(await idsOf(json, 'ld!ld world _ld'), [13, 9, 13, 6, 7, 1, 1])
+  assert.equal(await idsOf(json, 'hello <e>  <e>hello'), [5, 14, 14, 5])
   // Within a token that does not stand alone no other is looked for.
-  assert.equal(await idsOf(json, 'ldx dx'), [1, 25])
-  assert.equal(await idsOf(json, 'hello  OF hello of'), [5, 26, 5, 1])
+  assert.equal(await idsOf(json, 'ldx dx'), [1, 15])
+  assert.equal(await idsOf(json, 'hello  OF hello of'), [5, 16, 5, 1])
   const tokenizer = await load(json)
-  assert.is(tokenizer.vocabularySize, 27)
-  assert.is(tokenizer.tokenOf(21), 'new yorker')
+  assert.is(tokenizer.vocabularySize, 17)
+  assert.is(tokenizer.tokenOf(11), 'new yorker')
   // Cut at white space, a long text would lose the token that contains some.
   const long = tokenizer.encode([`hello${'new york '.repeat(60_000)}`])
-  assert.equal([long.ids.length, ...new Set(long.ids)], [60_001, 5, 20])
+  assert.equal([long.ids.length, ...new Set(long.ids)], [60_001, 5, 10])
+})
+
+test('added tokens have the ids that the reference gives them, whatever the file says: known ones, then one behind the other', async () => {
+  const added_tokens = [added(50, 'X'), added(5, 'Y', { special: true }), added(7, 'hello'), added(40, 'Z')]
+  const json = { ...complete, added_tokens, post_processor: null }
+  assert.equal(await idsOf(json, 'X Y Z hello'), [10, 11, 12, 5])
+  // As it is listed last.
+  const twice = [added(10, 'X'), added(30, 'X', { rstrip: true }), added(31, 'Y')]
+  assert.equal(await idsOf({ ...json, added_tokens: twice }, 'X  Y'), [10, 11])
+  const { ids, spans } = await (await load({ ...json, added_tokens: twice })).encodeWithSpans(['X  Y'])
+  assert.equal(
+    [[...ids], [...spans]],
+    [
+      [10, 11],
+      [0, 3, 3, 4],
+    ],
+  )
+  // Entries of the vocabulary are counted, not its ids.
+  const model = { type: 'WordLevel', unk_token: '?', vocab: { '?': 0, a: 5 } }
+  assert.equal(
+    await idsOf({ ...json, normalizer: null, model, added_tokens: [added(9, 'X'), added(6, 'Y')] }, 'X Y a'),
+    [2, 3, 5],
+  )
 })
 
 test('vocab.txt: alone it is uncased; tokenizer_config.json decides otherwise', async () => {
@@ -110,10 +133,10 @@ test('vocab.txt: alone it is uncased; tokenizer_config.json decides otherwise', 
     folderWith({
       'vocab.txt': vocabulary,
       'tokenizer_config.json': JSON.stringify(more),
-      'added_tokens.json': '{"bar": 12}',
+      'added_tokens.json': '{"bar": 11}',
     }),
   )
-  assert.equal([...extended.encode(['Foobarfoo']).ids], [2, 10, 12, 1, 3])
+  assert.equal([...extended.encode(['Foobarfoo']).ids], [2, 10, 11, 1, 3])
 })
 
 test('files: those it came from byte by byte, and generated ones that load as the same tokenizer', async () => {
@@ -182,9 +205,10 @@ test('what is not supported is refused by name', async () => {
     [{ model: undefined }, /x\/tokenizer\.json: model: /],
     [{ model: { ...complete.model, vocab: [['a', 0]] } }, /model\.vocab: /],
     [{ model: { ...complete.model, vocab: { a: -1 } } }, /model\.vocab: "a" has id -1/],
-    [{ added_tokens: [added(5, ' x ', { normalized: true })] }, /id 5, which belongs to "hello"/],
-    [{ added_tokens: [added(7, 'hello')] }, /"hello" has id 7, but 5 in the vocabulary/],
-    [{ added_tokens: [added(50, 'x'), added(51, 'x')] }, /"x" is listed twice \(ids 50 and 51\)/],
+    [
+      { model: { type: 'WordLevel', unk_token: '?', vocab: { '?': 0, a: 2 } }, added_tokens: [added(3, 'x')] },
+      /"x" has id 2, which belongs to "a"/,
+    ],
   ]
   for (const [change, message] of refused) assert.match(await failure(load({ ...complete, ...change })), message)
   const japanese = { 'vocab.txt': vocabulary, 'tokenizer_config.json': '{"tokenizer_class": "BertJapaneseTokenizer"}' }

@@ -57,7 +57,7 @@ test('spaces as ▁: a literal one is the same, also in added tokens', async () 
   // Before a normalised token stands no white space, only ▁.
   assert.equal(piecesOf(tokenizer, 'a ▁<n>'), ['▁a', '▁', '▁<n>'])
   assert.equal(piecesOf(tokenizer, 'b New x'), ['▁', 'b', '▁New▁x'])
-  assert.is(tokenizer.decode([20]), '▁New▁x')
+  assert.is(tokenizer.decode(tokenizer.encode(['New x']).ids.slice(-1)), '▁New▁x')
 })
 
 test('Metaspace before the first word: what became of the first character counts', async () => {
