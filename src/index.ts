@@ -37,6 +37,7 @@ export {
   trainEncoder,
 } from './library/train.js'
 export { type Bm25Settings, createBm25Index, searchBm25 } from './retrieve/bm25.js'
+export type { PackedSpans } from './text/spans/encode.js'
 export { loadTokenizer, type Tokenizer } from './text/tokenizer.js'
 export { type TokenizerTraining, type TrainedTokenizer, trainTokenizer } from './text/trained-tokenizer.js'
 export { version } from './version.js'
