@@ -1,7 +1,7 @@
 // The wasm module of kernels: one export a kernel, under its name in src/backend/kernels.ts, and the few that the host needs to set it up.
 export { setScratch, scratchBytes, heapBase } from './memory'
 export { maxHeadSize } from './attention_tiles'
-export { matmul, matmul_half } from './matmul'
+export { matmul, matmul_half, matmul_quantized } from './matmul'
 export { gather_rows_half } from './half'
 export { gather_rows, scatter_rows, copy_rows, copy_columns, place_columns, fill, scale } from './rows'
 export { column_sum, layer_norm_parameters, rms_norm_parameters } from './sums'

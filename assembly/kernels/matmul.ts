@@ -5,6 +5,7 @@
 import { at, rowAt, bytes, scratchAt } from './memory'
 import { dots, FEW_ROWS } from './dots'
 import { F32, halfAt, packColumns8Half, packRows8Half, widenRow } from './half'
+import { groupsOf, packColumns8Quantized, packRows8Quantized, widenGroups } from './quantized'
 import { isShort, shortSums } from './short'
 import { packColumns4, packColumns8, packRows4, packRows8 } from './pack'
 import { tile4, tile1 } from './tile'
@@ -18,6 +19,8 @@ const UNIT_COLUMNS: u32 = 16
 const DOTS_COLUMNS: u32 = 32768
 const PACKED_A: u32 = K_BLOCK * N_BLOCK * 4
 const EDGE: u32 = PACKED_A + M_BLOCK * K_BLOCK * 4
+/** Rows of b that are widened before they are packed. */
+const ROOM: u32 = EDGE + 4 * 8 * 4
 
 export function matmul(
   a: usize, b: usize, bias: usize, c: usize,
@@ -37,12 +40,30 @@ export function matmul(
     shortSums(a, b, c, M, N, K, accumulate != 0, alpha, row, lastRow, column, lastColumn)
     return
   }
-  blocks(a, b, bias, c, M, N, K, transposeA, transposeB, accumulate, hasBias, alpha, F32, row, lastRow, column, lastColumn)
+  blocks(a, b, 0, bias, c, M, N, K, transposeA, transposeB, accumulate, hasBias, alpha, F32, row, lastRow, column, lastColumn)
 }
 
 /** The same product of a factor b of 16 bits a number, widened while it is copied. */
 export function matmul_half(
   a: usize, b: usize, bias: usize, c: usize,
+  M: u32, N: u32, K: u32, transposeA: u32, transposeB: u32, accumulate: u32, hasBias: u32, alpha: f32, format: u32,
+  begin: u32, end: u32,
+): void {
+  widened(a, b, 0, bias, c, M, N, K, transposeA, transposeB, accumulate, hasBias, alpha, format, begin, end)
+}
+
+/** The same of one of 8 or 4 bits, in groups. */
+export function matmul_quantized(
+  a: usize, b: usize, groups: usize, bias: usize, c: usize,
+  M: u32, N: u32, K: u32, transposeA: u32, transposeB: u32, accumulate: u32, hasBias: u32, alpha: f32, bits: u32,
+  begin: u32, end: u32,
+): void {
+  widened(a, b, groups, bias, c, M, N, K, transposeA, transposeB, accumulate, hasBias, alpha, bits, begin, end)
+}
+
+/** `groups` 0: format is one of 16 bits; else it is the number of bits. */
+function widened(
+  a: usize, b: usize, groups: usize, bias: usize, c: usize,
   M: u32, N: u32, K: u32, transposeA: u32, transposeB: u32, accumulate: u32, hasBias: u32, alpha: f32, format: u32,
   begin: u32, end: u32,
 ): void {
@@ -52,30 +73,41 @@ export function matmul_half(
   const column: u32 = byRows ? 0 : begin * UNIT_COLUMNS
   const lastColumn = byRows ? N : min(N, end * UNIT_COLUMNS)
   if (transposeA || !transposeB || M > FEW_ROWS || K > DOTS_COLUMNS) {
-    blocks(a, b, bias, c, M, N, K, transposeA, transposeB, accumulate, hasBias, alpha, format, row, lastRow, column, lastColumn)
+    blocks(a, b, groups, bias, c, M, N, K, transposeA, transposeB, accumulate, hasBias, alpha, format, row, lastRow, column, lastColumn)
     return
   }
+  const rowGroups = groupsOf(K)
   for (let n = column; n < lastColumn; n += 4) {
     const columns = min<u32>(4, lastColumn - n)
-    for (let j: u32 = 0; j < columns; j++) widenRow(halfAt(b, <u64>(n + j) * K), rowAt(scratchAt(0), j, K), K, format, false)
+    for (let j: u32 = 0; j < columns; j++) {
+      const to = rowAt(scratchAt(0), j, K)
+      if (groups) widenGroups(b, groups, n + j, rowGroups, 0, K, to, format)
+      else widenRow(halfAt(b, <u64>(n + j) * K), to, K, format, false)
+    }
     dots(a, scratchAt(0), at(bias, n), at(c, n), N, K, accumulate != 0, hasBias != 0, alpha, row, lastRow, 0, columns)
   }
 }
 
 function blocks(
-  a: usize, b: usize, bias: usize, c: usize,
+  a: usize, b: usize, groups: usize, bias: usize, c: usize,
   M: u32, N: u32, K: u32, transposeA: u32, transposeB: u32, accumulate: u32, hasBias: u32, alpha: f32, format: u32,
   row: u32, lastRow: u32, column: u32, lastColumn: u32,
 ): void {
   // Blocks of equal length: 400 is 200 + 200, not 384 + 16
   const kBlocks = max<u32>(1, (K + K_BLOCK - 1) / K_BLOCK)
-  const kBlock = (K + kBlocks - 1) / kBlocks
+  let kBlock = (K + kBlocks - 1) / kBlocks
+  // Whole groups
+  if (groups) kBlock = (kBlock + 31) & ~31
+  const rowGroups = groupsOf(transposeB ? K : N)
   for (let n = column; n < lastColumn; n += N_BLOCK) {
     const columns = min(N_BLOCK, lastColumn - n)
     let k: u32 = 0
     do {
       const depth = min(kBlock, K - k)
-      if (format != F32) {
+      if (groups) {
+        if (transposeB) packRows8Quantized(b, groups, rowGroups, n, columns, k, depth, scratchAt(0), scratchAt(ROOM), format)
+        else packColumns8Quantized(b, groups, rowGroups, k, n, columns, depth, scratchAt(0), scratchAt(ROOM), format)
+      } else if (format != F32) {
         if (transposeB) packRows8Half(halfAt(b, <u64>n * K + k), K, columns, depth, scratchAt(0), format)
         else packColumns8Half(halfAt(b, <u64>k * N + n), N, columns, depth, scratchAt(0), format)
       } else if (transposeB) packRows8(rowAt(b, n, K) + bytes(k), K, columns, depth, scratchAt(0))

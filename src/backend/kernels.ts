@@ -39,6 +39,8 @@ export const CHAINS = 48
 export const MATMUL_COLUMNS = 16
 /** The formats of 16 bits by their number in a kernel's `format`. */
 export const HALF_FORMATS = ['f16', 'bf16'] as const
+/** Neighbours of a row that share a step and a least value where weights have 8 or 4 bits. */
+export const QUANTIZED_GROUP = 32
 /** Stands in a `format` for numbers that are f32. */
 export const FLOAT_FORMAT = HALF_FORMATS.length
 /** Rows of c that one unit of matmul_int8 computes where there are no fewer rows than columns. */
@@ -79,6 +81,17 @@ export const kernels = {
     params: {
       ...{ M: u32, N: u32, K: u32, transposeA: u32, transposeB: u32, accumulate: u32, hasBias: u32, alpha: f32 },
       format: u32,
+    },
+    units: (p: Params) => (at(p, 'M') < at(p, 'N') ? Math.ceil(at(p, 'N') / MATMUL_COLUMNS) : at(p, 'M')),
+    flops: (p: Params) => 2 * at(p, 'M') * at(p, 'N') * at(p, 'K'),
+  },
+  // The same with b of `bits` 8 or 4 a number, in groups of QUANTIZED_GROUP neighbours of a row, rows filled up to whole groups: least + step · code.
+  // A group's word has step and least as bf16, step in the lower half; codes are whole numbers, the first of a word in its lowest bits.
+  matmul_quantized: {
+    tensors: { a: read, b: spec('read', 'u32'), groups: spec('read', 'u32'), bias: optional.read, c: update },
+    params: {
+      ...{ M: u32, N: u32, K: u32, transposeA: u32, transposeB: u32, accumulate: u32, hasBias: u32, alpha: f32 },
+      bits: u32,
     },
     units: (p: Params) => (at(p, 'M') < at(p, 'N') ? Math.ceil(at(p, 'N') / MATMUL_COLUMNS) : at(p, 'M')),
     flops: (p: Params) => 2 * at(p, 'M') * at(p, 'N') * at(p, 'K'),

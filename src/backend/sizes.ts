@@ -9,6 +9,7 @@ import {
   type kernels,
   NORM_CHUNK,
   type Params,
+  QUANTIZED_GROUP,
   TILE_STRIDE,
 } from './kernels.js'
 
@@ -42,6 +43,10 @@ const maxsim = (p: { readonly queryTokens: number; readonly documentTokens: numb
 const sizes: Sizes = {
   matmul: p => ({ a: p.M * p.K, b: p.K * p.N, bias: p.hasBias ? p.N : 0, c: p.M * p.N }),
   matmul_half: p => ({ a: p.M * p.K, b: Math.ceil((p.K * p.N) / 2), bias: p.hasBias ? p.N : 0, c: p.M * p.N }),
+  matmul_quantized: p => {
+    const groups = p.transposeB ? p.N * Math.ceil(p.K / QUANTIZED_GROUP) : p.K * Math.ceil(p.N / QUANTIZED_GROUP)
+    return { a: p.M * p.K, b: groups * p.bits, groups, bias: p.hasBias ? p.N : 0, c: p.M * p.N }
+  },
   matmul_f16: p => ({
     a: p.M * p.K,
     b: Math.ceil((p.K * p.N) / (p.format === FLOAT_FORMAT ? 1 : 2)),

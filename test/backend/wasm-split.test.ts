@@ -16,7 +16,7 @@ import { tensorSizes } from '../../src/backend/sizes.js'
 import { instantiateKernels } from '../../src/backend/wasm/module.js'
 import { runReference } from '../reference/reference.js'
 import type { ReferenceArray } from '../reference/types.js'
-import { halves } from '../support/cases/matmul.js'
+import { halves, quantizedFactor } from '../support/cases/matmul.js'
 import { offsetsOf, seededValues } from '../support/values.js'
 
 type Data = Float32Array | Int32Array | Uint32Array
@@ -157,6 +157,19 @@ const cases: { readonly [K in CommonKernelName]: readonly Case[] } = {
     .map(({ params, tensors }, i) => ({
       params: { ...params, format: i % 2 },
       tensors: { ...tensors, b: halves(params.N! * params.K!, i % 2) },
+    })),
+  matmul_quantized: matmuls
+    .filter(({ params }) => !params.transposeA)
+    .map(({ params, tensors }, i) => ({
+      params: { ...params, bits: i % 2 ? 4 : 8 },
+      tensors: {
+        ...tensors,
+        ...quantizedFactor(
+          params.transposeB ? params.N! : params.K!,
+          params.transposeB ? params.K! : params.N!,
+          i % 2 ? 4 : 8,
+        ),
+      },
     })),
   gather_rows_half: [0, 1].map(format => ({
     params: { ...rowsOf, accumulate: format, format },

@@ -1,5 +1,5 @@
 // Products of matrices, rows that are gathered, scattered, copied and summed, columns that are moved and turned.
-import { CHAINS, FLOAT_FORMAT, HALF_FORMATS } from '../../src/backend/kernels.js'
+import { CHAINS, FLOAT_FORMAT, HALF_FORMATS, QUANTIZED_GROUP } from '../../src/backend/kernels.js'
 import type { Reference } from './types.js'
 
 export const matmul: Reference<'matmul'> = ({ a, b, bias, c }, p) => {
@@ -45,6 +45,20 @@ const widened = (words: Uint32Array, format: number) =>
 
 export const matmul_half: Reference<'matmul_half'> = ({ b, ...tensors }, { format, ...p }) =>
   matmul({ ...tensors, b: widened(b, format) }, p)
+
+/** Row by row of the stored matrix: least + step · code. */
+export const matmul_quantized: Reference<'matmul_quantized'> = ({ b, groups, ...tensors }, { bits, ...p }) => {
+  const [rows, columns] = p.transposeB ? [p.N, p.K] : [p.K, p.N]
+  const rowGroups = Math.ceil(columns / QUANTIZED_GROUP)
+  const values = Float64Array.from({ length: rows * columns }, (_, i) => {
+    const group = Math.floor(i / columns) * rowGroups + Math.floor((i % columns) / QUANTIZED_GROUP)
+    const bit = ((i % columns) % QUANTIZED_GROUP) * bits
+    const code = (b[group * bits + Math.floor(bit / 32)]! >>> (bit % 32)) & (2 ** bits - 1)
+    const [step, least] = [halfOf(groups, 2 * group, 1), halfOf(groups, 2 * group + 1, 1)]
+    return least + step * code
+  })
+  matmul({ ...tensors, b: values }, p)
+}
 
 /** Of the factors as they are: what narrowing them loses is the kernel's error. */
 export const matmul_f16: Reference<'matmul_f16'> = ({ b, ...tensors }, { format, ...p }) => {

@@ -6,7 +6,7 @@ import * as attention from './cases/attention.js'
 import type { KernelCase } from './cases/case.js'
 import { matmulInt8Cases, quantizeRowsCases } from './cases/int8.js'
 import * as layers from './cases/layers.js'
-import { matmulCases, matmulF16Cases, matmulHalfCases } from './cases/matmul.js'
+import { matmulCases, matmulF16Cases, matmulHalfCases, matmulQuantizedCases } from './cases/matmul.js'
 import * as maxsim from './cases/maxsim.js'
 import * as pooling from './cases/pooling.js'
 import * as rowLosses from './cases/row-losses.js'
@@ -18,6 +18,7 @@ export const kernelCases: Readonly<Record<KernelName, () => KernelCase[]>> = {
   matmul: matmulCases,
   matmul_half: matmulHalfCases,
   matmul_f16: matmulF16Cases,
+  matmul_quantized: matmulQuantizedCases,
   quantize_rows: quantizeRowsCases,
   matmul_int8: matmulInt8Cases,
   column_sum: rows.columnSumCases,

@@ -105,6 +105,7 @@ export const products = {
     ...tiled(['common/matmul', 'matmul']),
   ],
   matmul_half: tiled(['common/half', 'common/matmul', 'matmul_half']),
+  matmul_quantized: tiled(['common/matmul', 'matmul_quantized']),
   matmul_f16: [
     subgroupMatmul(128, (p, target) => target.matrices && many(p, 128, 128)),
     subgroupMatmul(64, (p, target) => target.matrices && at(p, 'M') > 16 && at(p, 'N') > 16),

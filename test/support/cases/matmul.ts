@@ -1,5 +1,5 @@
 // Products at sizes that are no multiples of a tile, single rows and columns, skinny ones as LoRA has them, and exact tiles.
-import { FLOAT_FORMAT } from '../../../src/backend/kernels.js'
+import { FLOAT_FORMAT, QUANTIZED_GROUP } from '../../../src/backend/kernels.js'
 import { seededValues } from '../values.js'
 import { caseOf, type KernelCase } from './case.js'
 
@@ -164,4 +164,43 @@ export function matmulF16Cases(whole = false): KernelCase[] {
     // Terms of a weight's gradient are tokens: any number of them.
     ...terms.map((size, i) => product(size, 1, FLOAT_FORMAT, i)),
   ]
+}
+
+/** Random codes, steps and least values of (rows, columns) in 8 or 4 bits; numbers of both signs near 1. */
+export function quantizedFactor(rows: number, columns: number, bits: number): { b: Uint32Array; groups: Uint32Array } {
+  const groups = rows * Math.ceil(columns / QUANTIZED_GROUP)
+  const bf16 = (value: number) => new Uint32Array(Float32Array.of(value).buffer)[0]! >>> 16
+  const words = Uint32Array.from(random.uniform(groups, 0.5, 2), size => {
+    const step = (2 * size) / (2 ** bits - 1)
+    return ((bf16(-size) << 16) | bf16(step)) >>> 0
+  })
+  return { b: random.words(groups * bits), groups: words }
+}
+
+/** What a frozen layer needs, as for 16 bits: rows of whole groups and others. */
+export function matmulQuantizedCases(): KernelCase[] {
+  const product = ([M, N, K]: Size, form: number, bits: number, epilogue: number): KernelCase => {
+    const [transposeA, transposeB] = [form >> 1, form & 1]
+    const [accumulate, hasBias] = [epilogue & 1, (epilogue >> 1) & 1]
+    const name = `M ${M}, N ${N}, K ${K}, transposes ${transposeA}${transposeB}, bits ${bits}, accumulate ${accumulate}, bias ${hasBias}`
+    const alpha = epilogue === 3 ? 0.375 : 1
+    const params = { M, N, K, transposeA, transposeB, accumulate, hasBias, alpha, bits }
+    const tensors = {
+      a: random.normal(M * K),
+      ...(transposeB ? quantizedFactor(N, K, bits) : quantizedFactor(K, N, bits)),
+      bias: hasBias ? random.normal(N, 3) : undefined,
+      c: accumulate ? random.normal(M * N, 2) : M * N,
+    }
+    return caseOf('matmul_quantized', name, params, tensors, { terms: K })
+  }
+  const few: Size[] = [
+    [12, 401, 66],
+    [2, 6, 4096],
+    [40, 416, 800],
+  ]
+  return [...sizes, ...largeSizes, ...few].flatMap((size, i) =>
+    [0, 1].flatMap(form =>
+      [8, 4].map((bits, j) => product(size, form + (i % 5 === 4 ? 2 : 0), bits, (i + form + j) & 3)),
+    ),
+  )
 }
