@@ -210,6 +210,8 @@ function* dataProblems({ data, train }: Recipe, given: ParsedRecipe): Generator<
   if (!train && data.train === undefined && data.tests.length === 0) {
     yield problem('data', 'has nothing to do: give tests to score, or train (with [train]) to train on')
   }
+  if (data.dev_share !== undefined && (data.dev ?? []).length > 0)
+    yield problem('data.dev_share', 'splits training queries off, but data.dev is given; leave one of them out')
   const names = data.tests.map(test => test.name)
   for (const [i, name] of names.entries()) {
     const first = names.indexOf(name)
@@ -255,7 +257,7 @@ function* trainProblems({ train, data, model }: Recipe): Generator<Problem> {
   if (train.min_factor > 0 && train.schedule !== 'cosine') {
     yield problem('train.min_factor', `is for schedule = "cosine", found schedule = ${display(train.schedule)}`)
   }
-  const hasDev = (data.dev ?? []).length > 0
+  const hasDev = (data.dev ?? []).length > 0 || data.dev_share !== undefined
   const dev = 'add [data] dev = [{ path = "…", split = "dev" }], or leave it out'
   if (!hasDev && early_stopping) yield problem('train.early_stopping', `needs a dev split; ${dev}`)
   if (!hasDev && eval_every !== undefined) yield problem('train.eval_every', `needs a dev split; ${dev}`)

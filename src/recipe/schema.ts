@@ -80,6 +80,11 @@ const data = v.strictObject({
   sample: v.optional(integer(1)),
   /** Whether each sentence of a training document is a further query for it (inverse cloze task, Lee et al. 2019). */
   sentence_queries: v.optional(flag(), false),
+  /** A share of the training queries that is held out by the seed to be scored during training, where there is no dev. */
+  dev_share: v.optional(between(0.001, 0.9)),
+  /** Of each collection that is scored: the judged documents and so many others, and so many queries at most; absent: all. */
+  corpus_sample: v.optional(integer(0)),
+  query_sample: v.optional(integer(1)),
   /** Scored during training (eval_every, early_stopping): the mean over all of them. */
   dev: v.optional(v.array(v.strictObject(collection('dev')), 'a list of { path, split }')),
   /** Scored before and after training. */

@@ -1,6 +1,9 @@
 // Training sets as a run uses them: read, sampled, freed of near-duplicates, tokenized with their prompts and lengths; and what is in them, a line
 // each, for people.
+
+import type { Collection } from '../data/collection.js'
 import { counted } from '../data/counted.js'
+import { devCollection, heldOut } from '../data/dev-split.js'
 import { hashLines } from '../data/fingerprint.js'
 import { findNearDuplicates, type NearDuplicateSettings } from '../data/near-duplicates.js'
 import { expandPairs, loadPairs, sentencePairs, type TrainingPair } from '../data/pairs.js'
@@ -61,6 +64,8 @@ export interface TokenizedPairs extends BatchedPairs {
   /** (sets) */
   readonly cards: readonly SetCard[]
   readonly removed: readonly RemovedPair[]
+  /** What was held out of training, to be searched for in the passages of all pairs. */
+  readonly heldOut?: Collection
 }
 
 /** Pairs kept of each set, and the seed that draws them. */
@@ -76,6 +81,8 @@ export interface MixtureOptions {
   readonly queryMaxLength?: number
   /** Absent: near-duplicates stay. */
   readonly nearDuplicates?: NearDuplicateSettings
+  /** Queries held out of training for a dev split. */
+  readonly held?: { readonly share: number; readonly seed: number }
   /** Hard negatives by BM25 in place of the sets' own. */
   readonly byWords?: NegativeSettings
   /** Hard negatives of a pair that has fewer; absent: none are mined. */
@@ -105,8 +112,8 @@ export function setNames(sets: readonly (string | TrainSet)[]): string[] {
 async function readSets(
   sets: readonly (string | TrainSet)[],
   names: readonly string[],
-  { sentenceQueries = false, sample, nearDuplicates, minedNegatives, byWords }: MixtureOptions,
-): Promise<{ pairs: ReadPair[]; warnings: string[]; removed: RemovedPair[] }> {
+  { sentenceQueries = false, sample, nearDuplicates, minedNegatives, byWords, held }: MixtureOptions,
+): Promise<{ pairs: ReadPair[]; warnings: string[]; removed: RemovedPair[]; heldOut?: Collection }> {
   const all: ReadPair[] = []
   const warnings: string[] = []
   const hashes: string[] = []
@@ -129,10 +136,29 @@ async function readSets(
     throw new Error(
       `no pair of the training set ${empty} is left: all of them are near-duplicates of earlier ones; leave the set out, or lower data.near_duplicates.threshold`,
     )
-  const filled = minedNegatives === undefined ? pairs : mineInSets(pairs, minedNegatives)
+  const dev =
+    held &&
+    heldOut(
+      pairs.map(({ pair }) => pair),
+      held.share,
+      held.seed,
+    )
+  const trained = dev ? pairs.filter((_, i) => !dev[i]) : pairs
+  const filled = minedNegatives === undefined ? trained : mineInSets(trained, minedNegatives)
   const complete = byWords ? await mineByWords(filled, byWords) : filled
-  return { pairs: sentenceQueries ? [...complete, ...sentencesOf(complete)] : complete, warnings, removed }
+  return {
+    pairs: sentenceQueries ? [...complete, ...sentencesOf(complete)] : complete,
+    warnings,
+    removed,
+    ...(dev && { heldOut: split(pairs, dev) }),
+  }
 }
+
+const split = (pairs: readonly ReadPair[], dev: readonly boolean[]): Collection =>
+  devCollection(
+    pairs.filter((_, i) => dev[i]).map(({ pair }) => pair),
+    pairs.map(({ pair }) => pair),
+  )
 
 /** Each set by itself, for its documents are of one kind. */
 function mineInSets(pairs: readonly ReadPair[], count: number): ReadPair[] {
@@ -251,7 +277,7 @@ export async function tokenizePairs(
 ): Promise<TokenizedPairs> {
   const names = setNames(sets)
   const settings = sets.map((set): TrainSet => (typeof set === 'string' ? { path: set } : set))
-  const { pairs, warnings, removed } = await readSets(sets, names, options)
+  const { pairs, warnings, removed, heldOut: dev } = await readSets(sets, names, options)
   const store = createStore(source)
   const plain = { query: promptFor(source.settings, 'query'), document: promptFor(source.settings, 'document') }
   const kept = pairs.flatMap(({ pair, set }) => {
@@ -282,6 +308,7 @@ export async function tokenizePairs(
     Boolean(prompts?.length || symmetric || query_max_length || max_length),
   )
   return {
+    ...(dev && { heldOut: dev }),
     ...{ texts, examples, sets: names, setOf, pairs: pairs.length, truncated, warnings, removed },
     hash: await hashLines([
       await hashPairs(pairs.map(({ pair }) => pair)),

@@ -1,5 +1,6 @@
 // What a run leaves for programs to read: scores with what they depend on, and metrics.json.
 import type { Backend } from '../backend/backend.js'
+import { sampleText } from '../data/collection-sample.js'
 import type { Adapter } from '../model/peft.js'
 import type { Recipe } from '../recipe/schema.js'
 import type { StepRecord } from '../train/loop.js'
@@ -25,6 +26,8 @@ export interface TestScores {
   /** Those of the model as it was, and after the recipe's own training. */
   readonly before?: Scores
   readonly after?: Scores
+  /** Documents searched beside the judged ones, where the corpus was sampled. */
+  readonly corpus_sample?: number
   readonly fingerprint: string
 }
 
@@ -108,6 +111,7 @@ export function testScores(
     similarity: settings.similarity,
     modelHash: source.hash,
   }
+  const sampled = sampleText({ documents: recipe.data.corpus_sample, queries: recipe.data.query_sample })
   return tests.map(({ name, domain, tokenized, dataHash, prompt }, i) => {
     const all = Object.fromEntries(systems.map(({ key, results }) => [key, results[i]!.scores]))
     return {
@@ -119,7 +123,11 @@ export function testScores(
       systems: all,
       ...(all.before && { before: all.before }),
       ...(all.after && { after: all.after }),
-      fingerprint: fingerprint({ ...common, ...(prompt !== undefined && { queryPrompt: prompt }), dataHash }),
+      ...(recipe.data.corpus_sample !== undefined && { corpus_sample: recipe.data.corpus_sample }),
+      fingerprint: [
+        fingerprint({ ...common, ...(prompt !== undefined && { queryPrompt: prompt }), dataHash }),
+        ...(sampled === '' ? [] : [sampled]),
+      ].join(' '),
     }
   })
 }

@@ -21,7 +21,7 @@ import type { Score } from './report/record.js'
 import { openRecipeData, openRecipeModel } from './sources.js'
 import type { TdroOutcome } from './tdro/stage.js'
 import { readWeights, trainAll } from './tdro/trainings.js'
-import { keptResults, openTests, scoreTests, type Test } from './tests.js'
+import { heldOutTest, keptResults, openTests, scoreTests, type Test } from './tests.js'
 import { type Training, type TrainingOutcome, trainingFolder, trainingsOf } from './trainings.js'
 
 export interface RunResult {
@@ -58,8 +58,11 @@ export async function runExperiment(recipe: Recipe, hooks: RunHooks = {}): Promi
     const untested = hooks.trainOnly || hooks.weightsOnly
     const tests = await openTests(source, recipe, untested ? [] : data.tests, warn)
     const watched = trainings.some(({ recipe: { train } }) => train?.eval_every)
-    const dev = await openTests(source, recipe, watched ? data.dev : [], warn)
+    const given = await openTests(source, recipe, watched ? data.dev : [], warn)
     const pairs = await openPairs(recipe, trainings, source, data, warn)
+    const held = watched ? pairs.any?.heldOut : undefined
+    const dev = held ? [await heldOutTest(source, recipe, held)] : given
+    if (held) hooks.say?.(`dev: ${held.queries.ids.length} training queries held out by the seed`)
     const files = await readWeights(trainings, pairs)
     sayMixture(pairs, hooks)
     hooks.signal?.throwIfAborted()

@@ -24,6 +24,8 @@ export interface RecipeData {
   /** Of a pair that has fewer. */
   readonly minedNegatives?: number
   readonly sentenceQueries: boolean
+  /** Of the training queries, held out to be scored during training. */
+  readonly devShare?: number
   /** Pairs kept of each training set. */
   readonly sample?: number
   readonly dev: readonly { readonly path: string; readonly split: string }[]
@@ -47,6 +49,7 @@ export async function openRecipeData({ data }: Recipe): Promise<RecipeData> {
   return {
     sentenceQueries: data.sentence_queries,
     ...(data.sample !== undefined && { sample: data.sample }),
+    ...(data.dev_share !== undefined && { devShare: data.dev_share }),
     train: await Promise.all(trainSetsOf(data.train ?? []).map(found)),
     ...(data.near_duplicates && { nearDuplicates: data.near_duplicates }),
     ...(data.mined_negatives !== undefined && { minedNegatives: data.mined_negatives }),

@@ -1,6 +1,7 @@
 // The collections a run scores on: loaded, tokenized, and what a system found of them kept as TREC runs, so that a resumed run need not search again.
 import type { Backend } from '../backend/backend.js'
-import { loadCollection } from '../data/collection.js'
+import { type Collection, loadCollection } from '../data/collection.js'
+import { sampleCollection } from '../data/collection-sample.js'
 import { hashCollection } from '../data/fingerprint.js'
 import { type Run, readRun, writeRun } from '../data/trec.js'
 import type { PackedBatch } from '../model/batch.js'
@@ -54,13 +55,16 @@ export async function openTests(
   const opened: Test[] = []
   const shared = new Map<string, TokenizedCollection>()
   for (const { path, split, name = 'dev', domain = 'in', prompt, queries, group } of tests) {
-    const collection = await loadCollection(path, { split, ...(queries !== undefined && { queries }) })
-    for (const line of collection.warnings) warn(line)
+    const whole = await loadCollection(path, { split, ...(queries !== undefined && { queries }) })
+    for (const line of whole.warnings) warn(line)
+    const sample = { documents: recipe.data.corpus_sample, queries: recipe.data.query_sample }
+    const collection = sampleCollection(whole, sample)
     const { tokenizer, settings } = source
     const before = prompt === undefined ? undefined : instruction(prompt)
     const { max_length: length } = recipe.eval
     const tokenized = tokenizeCollection(tokenizer!, settings, collection, length, shared.get(path), before)
-    shared.set(path, tokenized)
+    // A sample's documents depend on the split's judgements.
+    if (sample.documents === undefined) shared.set(path, tokenized)
     opened.push({
       name,
       domain,
@@ -141,4 +145,10 @@ async function scoreFile(path: string, { eval: settings }: Recipe, { tokenized }
   // A query without results has no lines.
   const run: Run = new Map(collection.queries.ids.map(id => [id, found.get(id) ?? []]))
   return { run, ...scoreRun(collection, run, settings) }
+}
+
+/** Training queries that were held out, as a collection to score on during training. */
+export async function heldOutTest(source: ModelSource, recipe: Recipe, collection: Collection): Promise<Test> {
+  const tokenized = tokenizeCollection(source.tokenizer!, source.settings, collection, recipe.eval.max_length)
+  return { name: 'dev', domain: 'in', tokenized, dataHash: await hashCollection(collection) }
 }

@@ -113,11 +113,12 @@ async function trainReference(recipe: Recipe, context: TrainingContext & TdroCon
 }
 
 export const mixtureOptions = (
-  { sentenceQueries, sample: size, nearDuplicates, minedNegatives }: RecipeData,
+  { sentenceQueries, sample: size, nearDuplicates, minedNegatives, devShare }: RecipeData,
   seed: number,
 ) => ({
   sentenceQueries,
   ...(size !== undefined && { sample: { size, seed } }),
+  ...(devShare !== undefined && { held: { share: devShare, seed } }),
   ...(nearDuplicates && { nearDuplicates }),
   ...(minedNegatives !== undefined && { minedNegatives }),
 })
