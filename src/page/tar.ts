@@ -25,7 +25,9 @@ export function packTar(files: Readonly<Record<string, Uint8Array<ArrayBuffer>>>
 export function unpackTar(bytes: Uint8Array<ArrayBuffer>): Record<string, Uint8Array<ArrayBuffer>> {
   const files: Record<string, Uint8Array<ArrayBuffer>> = {}
   const text = (at: number, length: number) => new TextDecoder().decode(bytes.subarray(at, at + length)).split('\0')[0]!
-  for (let at = 0; at + BLOCK <= bytes.length && bytes[at] !== 0; ) {
+  // Two empty blocks end it.
+  let at = 0
+  while (bytes[at] !== 0) {
     const size = Number.parseInt(text(at + 124, 12), 8)
     if (text(at + 257, 5) !== 'ustar' || !(size >= 0) || at + BLOCK + size > bytes.length)
       throw new Error(

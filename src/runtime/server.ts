@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { dirname, extname, join, normalize } from 'node:path'
+import { dirname, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { exists } from './files.js'
 
@@ -109,7 +109,8 @@ async function answer(
 function pathOf(url: string): string | undefined {
   try {
     const path = decodeURIComponent(new URL(url, 'http://localhost').pathname)
-    return path.includes('\0') || normalize(path).includes('..') || path.includes('\\') ? undefined : path
+    const leads = path.includes('\0') || path.includes('\\') || path.split('/').includes('..')
+    return leads ? undefined : path
   } catch {
     return undefined
   }
