@@ -6,12 +6,20 @@ import { drop, word0, word1, wordsOfRow } from './random'
 const FEW: u32 = 0
 
 /** y (columns) = [residual +] x · mask · scale; residual is 0 for none. y may be x. */
+@inline
 export function dropRow(x: usize, residual: usize, y: usize, columns: u32, key: u32, threshold: u32, scale: f32, key0: u32, key1: u32): void {
+  dropColumns(x, residual, y, 0, columns, key, threshold, scale, key0, key1)
+}
+
+/** The same of `columns` columns of a row from column `first` on, a multiple of 8: x, residual and y point at it. */
+export function dropColumns(
+  x: usize, residual: usize, y: usize, first: u32, columns: u32, key: u32, threshold: u32, scale: f32, key0: u32, key1: u32,
+): void {
   const thresholds = i32x4.splat(threshold)
   const scales = f32x4.splat(scale)
   let j: u32 = 0
   for (; j + 8 <= columns; j += 8) {
-    if (threshold) wordsOfRow(key, j >> 1, key0, key1)
+    if (threshold) wordsOfRow(key, (first + j) >> 1, key0, key1)
     let low = v128.load(at(x, j))
     let high = v128.load(at(x, j), 16)
     low = threshold ? drop(low, word0, thresholds, scales) : f32x4.mul(low, scales)
@@ -25,7 +33,7 @@ export function dropRow(x: usize, residual: usize, y: usize, columns: u32, key: 
   }
   if (j == columns) return
   const mask = scratchAt(FEW)
-  wordsOfRow(key, j >> 1, key0, key1)
+  wordsOfRow(key, (first + j) >> 1, key0, key1)
   v128.store(mask, word0)
   v128.store(mask, word1, 16)
   for (let i: u32 = 0; j < columns; i++, j++) {

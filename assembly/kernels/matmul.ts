@@ -19,8 +19,8 @@ const UNIT_COLUMNS: u32 = 16
 const DOTS_COLUMNS: u32 = 32768
 const PACKED_A: u32 = K_BLOCK * N_BLOCK * 4
 const EDGE: u32 = PACKED_A + M_BLOCK * K_BLOCK * 4
-/** Rows of b that are widened before they are packed. */
-const ROOM: u32 = EDGE + 4 * 8 * 4
+/** Of scratch: what `blocks` leaves free, but where it widens rows of b in groups before they are packed. */
+export const BEHIND_BLOCKS: u32 = EDGE + 4 * 8 * 4
 
 export function matmul(
   a: usize, b: usize, bias: usize, c: usize,
@@ -40,7 +40,7 @@ export function matmul(
     shortSums(a, b, c, M, N, K, accumulate != 0, alpha, row, lastRow, column, lastColumn)
     return
   }
-  blocks(a, b, 0, bias, c, M, N, K, transposeA, transposeB, accumulate, hasBias, alpha, F32, row, lastRow, column, lastColumn)
+  blocks(a, transposeA ? M : K, b, transposeB ? K : N, 0, bias, c, N, K, transposeA, transposeB, accumulate, hasBias, alpha, F32, row, lastRow, column, lastColumn)
 }
 
 /** The same product of a factor b of 16 bits a number, widened while it is copied. */
@@ -73,7 +73,7 @@ function widened(
   const column: u32 = byRows ? 0 : begin * UNIT_COLUMNS
   const lastColumn = byRows ? N : min(N, end * UNIT_COLUMNS)
   if (transposeA || !transposeB || M > FEW_ROWS || K > DOTS_COLUMNS) {
-    blocks(a, b, groups, bias, c, M, N, K, transposeA, transposeB, accumulate, hasBias, alpha, format, row, lastRow, column, lastColumn)
+    blocks(a, transposeA ? M : K, b, transposeB ? K : N, groups, bias, c, N, K, transposeA, transposeB, accumulate, hasBias, alpha, format, row, lastRow, column, lastColumn)
     return
   }
   const rowGroups = groupsOf(K)
@@ -88,9 +88,10 @@ function widened(
   }
 }
 
-function blocks(
-  a: usize, b: usize, groups: usize, bias: usize, c: usize,
-  M: u32, N: u32, K: u32, transposeA: u32, transposeB: u32, accumulate: u32, hasBias: u32, alpha: f32, format: u32,
+/** Rows `row` … `lastRow`, columns `column` … `lastColumn` of c; strides are those of stored rows. */
+export function blocks(
+  a: usize, strideA: u32, b: usize, strideB: u32, groups: usize, bias: usize, c: usize, strideC: u32, K: u32,
+  transposeA: u32, transposeB: u32, accumulate: u32, hasBias: u32, alpha: f32, format: u32,
   row: u32, lastRow: u32, column: u32, lastColumn: u32,
 ): void {
   // Blocks of equal length: 400 is 200 + 200, not 384 + 16
@@ -98,27 +99,27 @@ function blocks(
   let kBlock = (K + kBlocks - 1) / kBlocks
   // Whole groups
   if (groups) kBlock = (kBlock + 31) & ~31
-  const rowGroups = groupsOf(transposeB ? K : N)
+  const rowGroups = groupsOf(strideB)
   for (let n = column; n < lastColumn; n += N_BLOCK) {
     const columns = min(N_BLOCK, lastColumn - n)
     let k: u32 = 0
     do {
       const depth = min(kBlock, K - k)
       if (groups) {
-        if (transposeB) packRows8Quantized(b, groups, rowGroups, n, columns, k, depth, scratchAt(0), scratchAt(ROOM), format)
-        else packColumns8Quantized(b, groups, rowGroups, k, n, columns, depth, scratchAt(0), scratchAt(ROOM), format)
+        if (transposeB) packRows8Quantized(b, groups, rowGroups, n, columns, k, depth, scratchAt(0), scratchAt(BEHIND_BLOCKS), format)
+        else packColumns8Quantized(b, groups, rowGroups, k, n, columns, depth, scratchAt(0), scratchAt(BEHIND_BLOCKS), format)
       } else if (format != F32) {
-        if (transposeB) packRows8Half(halfAt(b, <u64>n * K + k), K, columns, depth, scratchAt(0), format)
-        else packColumns8Half(halfAt(b, <u64>k * N + n), N, columns, depth, scratchAt(0), format)
-      } else if (transposeB) packRows8(rowAt(b, n, K) + bytes(k), K, columns, depth, scratchAt(0))
-      else packColumns8(rowAt(b, k, N) + bytes(n), N, columns, depth, scratchAt(0))
+        if (transposeB) packRows8Half(halfAt(b, <u64>n * strideB + k), strideB, columns, depth, scratchAt(0), format)
+        else packColumns8Half(halfAt(b, <u64>k * strideB + n), strideB, columns, depth, scratchAt(0), format)
+      } else if (transposeB) packRows8(rowAt(b, n, strideB) + bytes(k), strideB, columns, depth, scratchAt(0))
+      else packColumns8(rowAt(b, k, strideB) + bytes(n), strideB, columns, depth, scratchAt(0))
       const add = accumulate != 0 || k > 0
       const bias0 = hasBias && !k ? at(bias, n) : 0
       for (let m = row; m < lastRow; m += M_BLOCK) {
         const rows = min(M_BLOCK, lastRow - m)
-        if (transposeA) packColumns4(rowAt(a, k, M) + bytes(m), M, rows, depth, scratchAt(PACKED_A))
-        else packRows4(rowAt(a, m, K) + bytes(k), K, rows, depth, scratchAt(PACKED_A))
-        block(rowAt(c, m, N) + bytes(n), N, rows, columns, depth, alpha, add, bias0)
+        if (transposeA) packColumns4(rowAt(a, k, strideA) + bytes(m), strideA, rows, depth, scratchAt(PACKED_A))
+        else packRows4(rowAt(a, m, strideA) + bytes(k), strideA, rows, depth, scratchAt(PACKED_A))
+        block(rowAt(c, m, strideC) + bytes(n), strideC, rows, columns, depth, alpha, add, bias0)
       }
       k += kBlock
     } while (k < K)

@@ -25,6 +25,7 @@ import {
   write,
 } from './kernel-spec.js'
 import { layerKernels } from './layer-kernels.js'
+import { loraKernels } from './lora-kernels.js'
 import { lossKernels } from './loss-kernels.js'
 
 export type { Access, DType, KernelSpec, Params, TensorSpec } from './kernel-spec.js'
@@ -205,6 +206,7 @@ export const kernels = {
     units: (p: Params) => at(p, 'tiles') * at(p, 'keyValueHeads'),
   },
   ...layerKernels,
+  ...loraKernels,
   ...lossKernels,
   // out (1) = [out +] Σ x · weights
   weighted_sum: {

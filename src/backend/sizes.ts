@@ -126,6 +126,20 @@ const sizes: Sizes = {
   }),
   l2_normalize_forward: p => ({ x: matrix(p), y: matrix(p), norms: p.rows }),
   l2_normalize_backward: p => ({ y: matrix(p), norms: p.rows, dy: matrix(p), dx: matrix(p) }),
+  lora_down: p => ({
+    ...{ x: matrix(p), keys: p.threshold ? p.rows : 0 },
+    ...{ a0: p.rank0 * p.columns, a1: p.rank1 * p.columns, a2: p.rank2 * p.columns },
+    ...{ down0: p.rows * p.rank0, down1: p.rows * p.rank1, down2: p.rows * p.rank2 },
+  }),
+  lora_input: p => ({
+    ...{ keys: p.threshold ? p.rows : 0, dx: matrix(p) },
+    ...{ ddown0: p.rows * p.rank0, ddown1: p.rows * p.rank1, ddown2: p.rows * p.rank2 },
+    ...{ a0: p.rank0 * p.columns, a1: p.rank1 * p.columns, a2: p.rank2 * p.columns },
+  }),
+  lora_weights: p => ({
+    ...{ dy: p.rows * p.outputs, down: p.rows * p.rank, ddown: p.rows * p.rank, x: matrix(p) },
+    ...{ keys: p.threshold ? p.rows : 0, dA: p.rank * p.columns, dB: p.outputs * p.rank },
+  }),
   mask_duplicates: p => ({ targets: 3 * p.rows, labels: p.columns, scores: matrix(p) }),
   softmax_cross_entropy_forward: p => ({ scores: matrix(p), targets: 3 * p.rows, losses: p.rows, lse: p.rows }),
   softmax_cross_entropy_backward: p => ({ targets: 3 * p.rows, weights: p.rows, lse: p.rows, scores: matrix(p) }),

@@ -6,7 +6,7 @@ import { attention } from '../ops/attention.js'
 import { scale, splitColumns } from '../ops/columns.js'
 import { type Dropout, drop } from '../ops/dropout.js'
 import { embed } from '../ops/embedding.js'
-import { type LowRank, linear } from '../ops/linear.js'
+import { type LinearLayer, type LowRank, linears } from '../ops/linear.js'
 import { addNorm, layerNorm, residualLayerNorm, rmsNorm } from '../ops/normalization.js'
 import { recomputed } from '../ops/recompute.js'
 import { rope } from '../ops/rotary.js'
@@ -187,8 +187,11 @@ function norm({ trace, model }: Pass, x: Tensor, name: string, made: string, wid
 }
 
 /** A linear layer of layer i, with its low-rank update. x (T, in) → (T, out) */
-function dense(pass: Pass, i: number, x: Tensor, role: LinearRole): Tensor {
-  const { trace, model, rates, batch } = pass
+const dense = (pass: Pass, i: number, x: Tensor, role: LinearRole): Tensor =>
+  linears(pass.trace, x, [denseLayer(pass, i, role)])[0]!
+
+function denseLayer(pass: Pass, i: number, role: LinearRole): LinearLayer {
+  const { model, rates, batch } = pass
   const { form } = model.config
   const { name, bias } = form.linears[role]!
   const full = `${form.layer}.${i}.${name}`
@@ -201,11 +204,11 @@ function dense(pass: Pass, i: number, x: Tensor, role: LinearRole): Tensor {
   // Unless keys are turned or normed, their bias adds a constant to all scores of a query, which the softmax ignores: its gradient is exactly 0 and
   // not computed.
   const ignored = role === 'key' && !form.norms.key && !attentionOf(model.config, i).rope
-  const pair = {
+  const weights = {
     weight: model.weights(`${full}.weight`),
     ...(added && { bias: ignored ? withoutGradient(added) : added }),
   }
-  return linear(trace, x, pair, update, `${batch.prefix}${i}.${name}`)
+  return { name: `${batch.prefix}${i}.${name}`, weights, update }
 }
 
 /** x (T, C) → (T, C) */
@@ -219,7 +222,11 @@ function selfAttention(pass: Pass, i: number, x: Tensor): Tensor {
   const { queries, keys } = attentionWidths(config)
   const [q, k, v] = form.linears.qkv
     ? splitColumns(trace, dense(pass, i, x, 'qkv'), [queries, keys, keys], ['q', 'k', 'v'].map(part))
-    : (['query', 'key', 'value'] as const).map(role => dense(pass, i, x, role))
+    : linears(
+        trace,
+        x,
+        (['query', 'key', 'value'] as const).map(role => denseLayer(pass, i, role)),
+      )
   const placed = (y: Tensor, role: 'query' | 'key') => {
     const name = form.norms[role]
     const normed = name ? norm(pass, y, `${form.layer}.${i}.${name}`, part(`${role}.norm`), headSize) : y
@@ -266,7 +273,11 @@ function feedForward(pass: Pass, i: number, x: Tensor): Tensor {
       const [gate, up] = splitColumns(trace, both, [intermediate, intermediate], [part('gate'), part('up')])
       return gated(gate!, up!)
     }
-    if (form.linears.gate) return gated(dense(pass, i, x, 'gate'), dense(pass, i, x, 'up'))
+    if (form.linears.gate) {
+      const both = (['gate', 'up'] as const).map(role => denseLayer(pass, i, role))
+      const [gate, up] = linears(trace, x, both)
+      return gated(gate!, up!)
+    }
     return activate(trace, dense(pass, i, x, 'up'), activation, part('activation'))
   }
   const inner = drop(trace, wide(), dropoutOf(pass, rates.inner, SITES * (i + 1) + site.inner))

@@ -3,9 +3,10 @@
 // A weight in 8 bits (inference only): y = (q · Wq) · (scale of x's row · scale of W's row) + bias, q the row of x in 8 bits.
 // Backward: dx = dy W + scale · mask(dy B A);  dW += dyᵀ x;  dbias += Σ_T dy;  dB += scale · dyᵀ (xd Aᵀ);  dA += scale · (dy B)ᵀ xd.
 import { int8Words, type ParamArguments, type TensorArguments } from '../backend/kernels.js'
+import { LORA_PRODUCTS } from '../backend/lora-kernels.js'
 import { columnsOf, expectShape, halfFormat, type Tensor } from '../tensor/tensor.js'
-import { call, gradientTarget, onBackward, type Param, shareGradient, type Trace, temporary } from '../tensor/trace.js'
-import { applyMask, type Dropout } from './dropout.js'
+import { call, gradientOf, gradientTarget, type Param, type Trace, temporary } from '../tensor/trace.js'
+import { type Dropout, maskParams } from './dropout.js'
 
 export interface LinearWeights {
   readonly weight: Tensor // (out, in), in 16 bits where it is frozen; in 8 bits (out, int8Words(in)), with scales
@@ -22,14 +23,39 @@ export interface LowRank {
 
 const plain = { transposeA: 0, transposeB: 0, accumulate: 0, hasBias: 0, alpha: 1 }
 
+/** One of the linear layers that read the same x. */
+export interface LinearLayer {
+  readonly name: string
+  readonly weights: LinearWeights
+  readonly update?: LowRank | undefined
+}
+
 /** x (T, in) → (T, out) */
-export function linear(
+export const linear = (
   trace: Trace,
   x: Tensor,
-  { weight, bias }: LinearWeights,
+  weights: LinearWeights,
   update: LowRank | undefined,
   name: string,
-): Tensor {
+): Tensor => linears(trace, x, [{ name, weights, update }])[0]!
+
+/** Several layers of one x (T, in) → their (T, out): their low-rank updates read x together. */
+export function linears(trace: Trace, x: Tensor, layers: readonly LinearLayer[]): Tensor[] {
+  const made = layers.map(layer => ({ ...layer, y: product(trace, x, layer) }))
+  const updated = made.flatMap(({ y, update }) => (update ? [{ y, update, down: lowRankDown(y, x, update) }] : []))
+  for (const group of groupsOf(updated)) addLowRank(trace, x, group)
+  // One closure for all of them, before any that reads a result: by the time that it runs all their gradients are whole.
+  if (trace.training && made.some(({ y }) => y.needsGradient))
+    trace.tape.push(() => {
+      for (const { y, weights } of made) productGradients(trace, y, x, weights)
+      for (const group of groupsOf(updated)) lowRankGradients(trace, x, group)
+    })
+  return made.map(({ y }) => y)
+}
+
+/** x Wᵀ + bias */
+function product(trace: Trace, x: Tensor, { name, weights, update }: LinearLayer): Tensor {
+  const { weight, bias } = weights
   if (weight.scales) {
     if (trace.training || update)
       throw new Error(
@@ -42,17 +68,18 @@ export function linear(
   const outputs = weight.shape[0] as number
   const rows = x.shape[0]!
   const y = temporary(name, [rows, outputs], [x, weight, bias, update?.A, update?.B])
-  const product = { ...plain, M: rows, N: outputs, K: inputs, transposeB: 1, hasBias: bias ? 1 : 0 }
-  multiply(trace, { a: x, b: weight, bias, c: y }, product)
-  const down = update && addLowRank(trace, y, x, update)
-  onBackward(trace, y, dy => {
-    if (weight.needsGradient) weightGradient(trace, dy, x, weight, 1)
-    if (bias?.needsGradient)
-      call(trace, 'column_sum', { x: dy, out: gradientTarget(trace, bias).target }, { rows, columns: outputs })
-    if (x.needsGradient) inputGradient(trace, dy, weight, x)
-    if (update && down) lowRankGradients(trace, dy, x, down, update)
-  })
+  const params = { ...plain, M: rows, N: outputs, K: inputs, transposeB: 1, hasBias: bias ? 1 : 0 }
+  multiply(trace, { a: x, b: weight, bias, c: y }, params)
   return y
+}
+
+function productGradients(trace: Trace, y: Tensor, x: Tensor, { weight, bias }: LinearWeights): void {
+  const dy = y.needsGradient ? gradientOf(trace, y) : undefined
+  if (!dy) return
+  if (weight.needsGradient) weightGradient(trace, dy, x, weight, 1)
+  if (bias?.needsGradient)
+    call(trace, 'column_sum', { x: dy, out: gradientTarget(trace, bias).target }, { rows: dy.shape[0]!, columns: columnsOf(dy) })
+  if (x.needsGradient) inputGradient(trace, dy, weight, x)
 }
 
 function linearInt8(
@@ -85,45 +112,83 @@ function quantize(trace: Trace, x: Tensor): { readonly values: Tensor; readonly 
   return made
 }
 
-/** y += scale · (dropout(x) Aᵀ) Bᵀ; returns dropout(x) Aᵀ (T, r) */
-function addLowRank(trace: Trace, y: Tensor, x: Tensor, { A, B, scale, dropout }: LowRank): Tensor {
-  const [rows, inputs, outputs, rank] = [x.shape[0]!, columnsOf(x), columnsOf(y), columnsOf(B)]
-  expectShape(A, [rank, inputs], `low-rank update of ${y.name}`)
-  expectShape(B, [outputs, rank], `low-rank update of ${y.name}`)
-  const down = temporary(`${y.name}.down`, [rows, rank])
-  const dropped = dropout ? applyMask(trace, x, dropout) : x
-  call(
-    trace,
-    'matmul',
-    { a: dropped, b: A, bias: undefined, c: down },
-    { ...plain, M: rows, N: rank, K: inputs, transposeB: 1 },
-  )
-  const up = { ...plain, M: rows, N: outputs, K: rank, transposeB: 1, accumulate: 1, alpha: scale }
-  call(trace, 'matmul', { a: down, b: B, bias: undefined, c: y }, up)
-  return down
+/** A layer with a low-rank update, and dropout(x) Aᵀ (T, r). */
+interface Updated {
+  readonly y: Tensor
+  readonly update: LowRank
+  readonly down: Tensor
 }
 
-function lowRankGradients(trace: Trace, dy: Tensor, x: Tensor, down: Tensor, { A, B, scale, dropout }: LowRank): void {
-  if (B.needsGradient) weightGradient(trace, dy, down, B, scale)
-  const [rows, outputs, rank] = [x.shape[0]!, columnsOf(dy), columnsOf(B)]
-  const ddown = temporary(`d${down.name}`, down.shape)
-  call(
-    trace,
-    'matmul',
-    { a: dy, b: B, bias: undefined, c: ddown },
-    { ...plain, M: rows, N: rank, K: outputs, alpha: scale },
-  )
-  // The dropped input is made again from its counters rather than kept for the whole forward pass.
-  if (A.needsGradient) weightGradient(trace, ddown, dropout ? applyMask(trace, x, dropout) : x, A, 1)
-  if (!x.needsGradient) return
-  if (!dropout) {
-    inputGradient(trace, ddown, A, x)
-    return
+function lowRankDown(y: Tensor, x: Tensor, { A, B }: LowRank): Tensor {
+  const rank = columnsOf(B)
+  expectShape(A, [rank, columnsOf(x)], `low-rank update of ${y.name}`)
+  expectShape(B, [columnsOf(y), rank], `low-rank update of ${y.name}`)
+  return temporary(`${y.name}.down`, [x.shape[0]!, rank])
+}
+
+/** As many as one kernel call takes, of one rate of dropout. */
+function groupsOf(updated: readonly Updated[]): Updated[][] {
+  const groups: Updated[][] = []
+  for (const each of updated) {
+    const last = groups.at(-1)
+    const alike = last && last[0]!.update.dropout?.rate === each.update.dropout?.rate
+    if (alike && last.length < LORA_PRODUCTS) last.push(each)
+    else groups.push([each])
   }
-  const unmasked = temporary(`d${x.name}.unmasked`, x.shape)
-  const product = { ...plain, M: rows, N: columnsOf(x), K: rank }
-  call(trace, 'matmul', { a: ddown, b: A, bias: undefined, c: unmasked }, product)
-  shareGradient(trace, x, applyMask(trace, unmasked, dropout))
+  return groups
+}
+
+/** y += scale · (dropout(x) Aᵀ) Bᵀ, of each. */
+function addLowRank(trace: Trace, x: Tensor, group: readonly Updated[]): void {
+  const [a0, a1, a2] = group.map(({ update }) => update.A)
+  const [down0, down1, down2] = group.map(({ down }) => down)
+  const tensors = { x, keys: group[0]!.update.dropout?.keys, a0: a0!, a1, a2, down0: down0!, down1, down2 }
+  call(trace, 'lora_down', tensors, loraParams(x, group))
+  for (const { y, down, update } of group) {
+    const { B, scale } = update
+    const params = { ...plain, M: x.shape[0]!, N: columnsOf(y), K: columnsOf(B), transposeB: 1 }
+    call(trace, 'matmul', { a: down, b: B, bias: undefined, c: y }, { ...params, accumulate: 1, alpha: scale })
+  }
+}
+
+function lowRankGradients(trace: Trace, x: Tensor, group: readonly Updated[]): void {
+  const reached = group.flatMap(each => {
+    const dy = each.y.needsGradient ? gradientOf(trace, each.y) : undefined
+    return dy ? [{ ...each, ddown: factorGradients(trace, dy, x, each) }] : []
+  })
+  if (!x.needsGradient || reached.length === 0) return
+  const { target: dx, accumulate } = gradientTarget(trace, x)
+  const [a0, a1, a2] = reached.map(({ update }) => update.A)
+  const [ddown0, ddown1, ddown2] = reached.map(({ ddown }) => ddown)
+  const keys = reached[0]!.update.dropout?.keys
+  const tensors = { keys, ddown0: ddown0!, ddown1, ddown2, a0: a0!, a1, a2, dx }
+  call(trace, 'lora_input', tensors, { ...loraParams(x, reached), accumulate })
+}
+
+/** Of A and B; returns ddown = scale · dy B (T, r). The dropped input is made again from its counters, not kept. */
+function factorGradients(trace: Trace, dy: Tensor, x: Tensor, { y, down, update }: Updated): Tensor {
+  const { A, B, scale, dropout } = update
+  const [rows, columns, outputs, rank] = [x.shape[0]!, columnsOf(x), columnsOf(dy), columnsOf(B)]
+  const ddown = temporary(`d${down.name}`, down.shape)
+  const params = { ...plain, M: rows, N: rank, K: outputs, alpha: scale }
+  call(trace, 'matmul', { a: dy, b: B, bias: undefined, c: ddown }, params)
+  if (A.needsGradient !== B.needsGradient)
+    throw new Error(`low-rank update of ${y.name}: one of A and B is trained and the other is not; train both or neither`)
+  if (!A.needsGradient) return ddown
+  const [dA, dB] = [A, B].map(each => gradientTarget(trace, each).target)
+  const gradients = { rows, columns, outputs, rank, alpha: scale, ...maskParams(dropout) }
+  call(trace, 'lora_weights', { dy, down, ddown, x, keys: dropout?.keys, dA: dA!, dB: dB! }, gradients)
+  return ddown
+}
+
+const loraParams = (x: Tensor, group: readonly Updated[]) => {
+  const [rank0, rank1, rank2] = group.map(({ update }) => columnsOf(update.B))
+  const [first, second, third] = [0, 1, 2].map(i => maskParams(group[i]?.update.dropout))
+  return {
+    ...{ rows: x.shape[0]!, columns: columnsOf(x), rank0: rank0!, rank1: rank1 ?? 0, rank2: rank2 ?? 0 },
+    ...first!,
+    ...{ key2: second!.key0, key3: second!.key1, key4: third!.key0, key5: third!.key1 },
+  }
 }
 
 /** dx (T, in) += dy W */

@@ -150,6 +150,17 @@ const step = {
 }
 const state = (finite: number) => Float32Array.of(3, 0.5, finite, 4)
 
+/** Three products of 70 rows, of 100 columns, masked and not. */
+const loraCases = (more: Params): readonly Case[] =>
+  [dropping, keeping].map(drop => ({
+    params: {
+      ...{ rows: 70, columns: 100, rank0: 8, rank1: 3, rank2: 5 },
+      ...{ ...drop, key2: 5, key3: 6, key4: 7, key5: 8 },
+      ...more,
+    },
+    tensors: { keys: keys(70) },
+  }))
+
 const cases: { readonly [K in CommonKernelName]: readonly Case[] } = {
   matmul: matmuls,
   matmul_half: matmuls
@@ -202,6 +213,12 @@ const cases: { readonly [K in CommonKernelName]: readonly Case[] } = {
     params: { ...rowsOf, xColumns: 51, yColumns: 48, from: 3, to: 2, accumulate },
   })),
   dropout: [dropping, keeping].map(drop => ({ params: { ...rowsOf, ...drop }, tensors: { keys: keys(21) } })),
+  lora_down: loraCases({}),
+  lora_input: [0, 1].flatMap(accumulate => loraCases({ accumulate })),
+  lora_weights: [dropping, keeping].map(drop => ({
+    params: { rows: 70, columns: 100, outputs: 37, rank: 5, alpha: 0.5, ...drop },
+    tensors: { keys: keys(70) },
+  })),
   layer_norm_forward: [
     { params: { ...rowsOf, epsilon: 1e-5, hasResidual: 1, hasBeta: 1, ...dropping }, tensors: { keys: keys(21) } },
     {

@@ -4,6 +4,7 @@ import * as activations from './activations.js'
 import * as attention from './attention.js'
 import * as int8 from './int8.js'
 import * as layers from './layers.js'
+import * as lora from './lora.js'
 import * as maxsim from './maxsim.js'
 import * as pooling from './pooling.js'
 import * as rowLosses from './row-losses.js'
@@ -21,6 +22,7 @@ export const reference: { readonly [K in KernelName]: Reference<K> } = {
   ...layerKernels,
   ...attention,
   ...activations,
+  ...lora,
   ...pooling,
   ...training,
   ...rowLosses,

@@ -6,6 +6,7 @@ import * as attention from './cases/attention.js'
 import type { KernelCase } from './cases/case.js'
 import { matmulInt8Cases, quantizeRowsCases } from './cases/int8.js'
 import * as layers from './cases/layers.js'
+import * as lora from './cases/lora.js'
 import { matmulCases, matmulF16Cases, matmulHalfCases, matmulQuantizedCases } from './cases/matmul.js'
 import * as maxsim from './cases/maxsim.js'
 import * as pooling from './cases/pooling.js'
@@ -28,6 +29,9 @@ export const kernelCases: Readonly<Record<KernelName, () => KernelCase[]>> = {
   copy_rows: rows.copyRowsCases,
   place_columns: rows.placeColumnsCases,
   dropout: layers.dropoutCases,
+  lora_down: lora.loraDownCases,
+  lora_input: lora.loraInputCases,
+  lora_weights: lora.loraWeightsCases,
   layer_norm_forward: layers.layerNormForwardCases,
   layer_norm_backward: layers.layerNormBackwardCases,
   layer_norm_parameters: layers.layerNormParametersCases,

@@ -30,6 +30,9 @@ const COPY_SRC = 0x04
 const COPY_DST = 0x08
 const USAGE = STORAGE | COPY_SRC | COPY_DST
 
+/** Of a call, at most. */
+const MOST_TENSORS = 16
+
 const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`
 
 export interface WebGpuOptions extends Omit<DeviceOptions, 'timed'>, PipelineOptions {
@@ -87,7 +90,7 @@ function backendOn(opened: Device, { profile, ...options }: WebGpuOptions): WebG
   const reader = createReader(device)
   const absent = {
     read: device.createBuffer({ label: 'absent', size: 16, usage: STORAGE }),
-    write: device.createBuffer({ label: 'absent, written', size: 16, usage: STORAGE }),
+    write: device.createBuffer({ label: 'absent, written', size: MOST_TENSORS * STORAGE_ALIGNMENT, usage: STORAGE }),
   }
   const limits = {
     binding: device.limits.maxStorageBufferBindingSize,

@@ -14,7 +14,7 @@ export interface Binding {
   readonly bufferOf: (memory: Memory) => GPUBuffer
   /** SCRATCH_BYTES for calls with a second dispatch; one for all, since they run one after the other. */
   readonly scratch: () => GPUBuffer
-  /** Stands for absent optional tensors that are read, and that are written. */
+  /** Stands for absent optional tensors that are read, and that are written: each of a call's at an offset of its own. */
   readonly absent: { readonly read: GPUBuffer; readonly write: GPUBuffer }
 }
 
@@ -71,7 +71,8 @@ export function bindCalls(
 function tensorEntries({ limit, bufferOf, absent }: Binding, call: BoundCall): GPUBindGroupEntry[] {
   return Object.values(kernelSpec(call.kernel).tensors).map((tensor, i) => {
     const view = call.views[i]
-    if (!view) return { binding: i, resource: { buffer: tensor.access === 'read' ? absent.read : absent.write } }
+    if (!view && tensor.access === 'read') return { binding: i, resource: { buffer: absent.read } }
+    if (!view) return { binding: i, resource: { buffer: absent.write, offset: i * STORAGE_ALIGNMENT, size: 16 } }
     // Memory may be larger than a binding; a tensor is not (run checks it), and lies at the view's start.
     const size = Math.min(roundUp(Math.max(4, view.bytes), 4), Math.floor(limit / 4) * 4)
     return { binding: i, resource: { buffer: bufferOf(view.memory), offset: view.offset, size } }

@@ -2,6 +2,7 @@
 // The first one whose `when` holds is taken, at every call: a function of the adapter and the call's parameters alone,
 // so that the same call gives the same bits.
 import { type KernelName, NORM_CHUNK, type Params } from '../kernels.js'
+import { loraVariants } from './lora-variants.js'
 import { products } from './products.js'
 
 /** Of the buffer that variants with a second dispatch leave partial results in. */
@@ -134,6 +135,7 @@ export const variants: Readonly<Record<KernelName, readonly Variant[]>> = {
   attention_delta: elements('attention_delta', p => at(p, 'rows') * at(p, 'heads'), 64),
   attention_backward_q: attention('attention_backward_q'),
   attention_backward_kv: attention('attention_backward_kv', 'keyValueHeads'),
+  ...loraVariants,
   pool_forward: elements('pool_forward', p => at(p, 'sequences') * at(p, 'columns'), 64, ['pool']),
   pool_backward: elements('pool_backward', p => at(p, 'sequences') * at(p, 'columns'), 64, ['pool']),
   l2_normalize_forward: rows('l2_normalize_forward'),
