@@ -74,12 +74,16 @@ function normalizeRow(x: usize, gamma: usize, beta: usize, y: usize, columns: u3
 }
 
 export function layer_norm_backward(
-  dy: usize, z: usize, stats: usize, gamma: usize, dz: usize, rows: u32, columns: u32, accumulate: u32, begin: u32, end: u32,
+  dy: usize, z: usize, stats: usize, gamma: usize, dz: usize, keys: usize, dbranch: usize,
+  rows: u32, columns: u32, accumulate: u32, hasBranch: u32, threshold: u32, scale: f32, key0: u32, key1: u32, begin: u32, end: u32,
 ): void {
   for (let row = begin; row < end; row++) {
     const mean = load<f32>(rowAt(stats, row, 2))
     const rstd = load<f32>(rowAt(stats, row, 2), 4)
-    backwardRow(rowAt(dy, row, columns), rowAt(z, row, columns), gamma, rowAt(dz, row, columns), columns, mean, rstd, accumulate != 0)
+    const to = rowAt(dz, row, columns)
+    backwardRow(rowAt(dy, row, columns), rowAt(z, row, columns), gamma, to, columns, mean, rstd, accumulate != 0)
+    if (!hasBranch) continue
+    dropRow(to, 0, rowAt(dbranch, row, columns), columns, threshold ? load<u32>(at(keys, row)) : 0, threshold, scale, key0, key1)
   }
 }
 

@@ -34,10 +34,14 @@ function normalizeRow(x: usize, gamma: usize, y: usize, columns: u32, rstd: f32,
 }
 
 export function rms_norm_backward(
-  dy: usize, z: usize, stats: usize, gamma: usize, dz: usize, rows: u32, columns: u32, plus: f32, accumulate: u32, begin: u32, end: u32,
+  dy: usize, z: usize, stats: usize, gamma: usize, dz: usize, keys: usize, dbranch: usize,
+  rows: u32, columns: u32, plus: f32, accumulate: u32, hasBranch: u32, threshold: u32, scale: f32, key0: u32, key1: u32, begin: u32, end: u32,
 ): void {
   for (let row = begin; row < end; row++) {
-    backwardRow(rowAt(dy, row, columns), rowAt(z, row, columns), gamma, rowAt(dz, row, columns), columns, load<f32>(at(stats, row)), plus, accumulate != 0)
+    const to = rowAt(dz, row, columns)
+    backwardRow(rowAt(dy, row, columns), rowAt(z, row, columns), gamma, to, columns, load<f32>(at(stats, row)), plus, accumulate != 0)
+    if (!hasBranch) continue
+    dropRow(to, 0, rowAt(dbranch, row, columns), columns, threshold ? load<u32>(at(keys, row)) : 0, threshold, scale, key0, key1)
   }
 }
 

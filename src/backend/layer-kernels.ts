@@ -24,10 +24,14 @@ export const layerKernels = {
     params: { rows: u32, columns: u32, epsilon: f32, hasResidual: u32, hasBeta: u32, ...dropout },
     units: units('rows'),
   },
-  // z is the normalised input (x or sum): dz = [dz +] rstd · (g − mean(g) − x̂ · mean(g · x̂)), g = dy · gamma, x̂ = (z − mean) · rstd
+  // z is the normalised input (x or sum): dz = [dz +] rstd · (g − mean(g) − x̂ · mean(g · x̂)), g = dy · gamma, x̂ = (z − mean) · rstd;
+  // with a branch, of which z is the sum with a residual: dbranch = dz · mask · scale, mask as in `dropout`
   layer_norm_backward: {
-    tensors: { dy: read, z: read, stats: read, gamma: read, dz: update },
-    params: { rows: u32, columns: u32, accumulate: u32 },
+    tensors: {
+      ...{ dy: read, z: read, stats: read, gamma: read, dz: update },
+      ...{ keys: optional.keys, dbranch: optional.write },
+    },
+    params: { rows: u32, columns: u32, accumulate: u32, hasBranch: u32, ...dropout },
     units: units('rows'),
   },
   // dgamma += Σ_rows dy · x̂; [dbeta += Σ_rows dy]
@@ -50,10 +54,13 @@ export const layerKernels = {
     params: { rows: u32, columns: u32, epsilon: f32, plus: f32, hasResidual: u32, ...dropout },
     units: units('rows'),
   },
-  // dz = [dz +] rstd · (g − x̂ · mean(g · x̂)), g = dy · (gamma + plus), x̂ = z · rstd
+  // dz = [dz +] rstd · (g − x̂ · mean(g · x̂)), g = dy · (gamma + plus), x̂ = z · rstd; dbranch as in layer_norm_backward
   rms_norm_backward: {
-    tensors: { dy: read, z: read, stats: read, gamma: read, dz: update },
-    params: { rows: u32, columns: u32, plus: f32, accumulate: u32 },
+    tensors: {
+      ...{ dy: read, z: read, stats: read, gamma: read, dz: update },
+      ...{ keys: optional.keys, dbranch: optional.write },
+    },
+    params: { rows: u32, columns: u32, plus: f32, accumulate: u32, hasBranch: u32, ...dropout },
     units: units('rows'),
   },
   // dgamma += Σ_rows dy · x̂

@@ -80,7 +80,10 @@ const sizes: Sizes = {
     y: matrix(p),
     stats: 2 * p.rows,
   }),
-  layer_norm_backward: p => ({ dy: matrix(p), z: matrix(p), stats: 2 * p.rows, gamma: p.columns, dz: matrix(p) }),
+  layer_norm_backward: p => ({
+    ...{ dy: matrix(p), z: matrix(p), stats: 2 * p.rows, gamma: p.columns, dz: matrix(p) },
+    ...{ keys: p.hasBranch && p.threshold ? p.rows : 0, dbranch: p.hasBranch ? matrix(p) : 0 },
+  }),
   layer_norm_parameters: p => ({
     ...{ dy: matrix(p), z: matrix(p), stats: 2 * p.rows, dgamma: p.columns, dbeta: p.hasBeta ? p.columns : 0 },
   }),
@@ -93,7 +96,10 @@ const sizes: Sizes = {
     y: matrix(p),
     stats: p.rows,
   }),
-  rms_norm_backward: p => ({ dy: matrix(p), z: matrix(p), stats: p.rows, gamma: p.columns, dz: matrix(p) }),
+  rms_norm_backward: p => ({
+    ...{ dy: matrix(p), z: matrix(p), stats: p.rows, gamma: p.columns, dz: matrix(p) },
+    ...{ keys: p.hasBranch && p.threshold ? p.rows : 0, dbranch: p.hasBranch ? matrix(p) : 0 },
+  }),
   rms_norm_parameters: p => ({ dy: matrix(p), z: matrix(p), stats: p.rows, dgamma: p.columns }),
   activation_forward: p => ({ x: p.count, y: p.count }),
   activation_backward: p => ({ x: p.count, dy: p.count, dx: p.count }),

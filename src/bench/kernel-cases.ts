@@ -125,8 +125,8 @@ function rowwise(tokens: number): KernelCase[] {
       name: 'layer_norm_backward',
       kernel: 'layer_norm_backward',
       shape,
-      params: { ...rows, accumulate: 0 },
-      tensors: noTensors,
+      params: { ...rows, accumulate: 0, hasBranch: 0, ...keeping },
+      tensors: () => ({ keys: undefined, dbranch: undefined }),
       check: checkLayerNormBackward,
     },
     {

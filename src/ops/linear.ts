@@ -78,7 +78,12 @@ function productGradients(trace: Trace, y: Tensor, x: Tensor, { weight, bias }: 
   if (!dy) return
   if (weight.needsGradient) weightGradient(trace, dy, x, weight, 1)
   if (bias?.needsGradient)
-    call(trace, 'column_sum', { x: dy, out: gradientTarget(trace, bias).target }, { rows: dy.shape[0]!, columns: columnsOf(dy) })
+    call(
+      trace,
+      'column_sum',
+      { x: dy, out: gradientTarget(trace, bias).target },
+      { rows: dy.shape[0]!, columns: columnsOf(dy) },
+    )
   if (x.needsGradient) inputGradient(trace, dy, weight, x)
 }
 
@@ -173,7 +178,9 @@ function factorGradients(trace: Trace, dy: Tensor, x: Tensor, { y, down, update 
   const params = { ...plain, M: rows, N: rank, K: outputs, alpha: scale }
   call(trace, 'matmul', { a: dy, b: B, bias: undefined, c: ddown }, params)
   if (A.needsGradient !== B.needsGradient)
-    throw new Error(`low-rank update of ${y.name}: one of A and B is trained and the other is not; train both or neither`)
+    throw new Error(
+      `low-rank update of ${y.name}: one of A and B is trained and the other is not; train both or neither`,
+    )
   if (!A.needsGradient) return ddown
   const [dA, dB] = [A, B].map(each => gradientTarget(trace, each).target)
   const gradients = { rows, columns, outputs, rank, alpha: scale, ...maskParams(dropout) }

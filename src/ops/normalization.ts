@@ -66,16 +66,18 @@ export function addNorm(
   const normed = temporary(name, x.shape, [sum, norm.gamma, norm.kind === 'layer' ? norm.beta : undefined])
   const steps = stepsOf(trace, norm, x, name)
   steps.forward(x, residual, dropout, sum, normed)
-  // Before the norm's on the tape, so that it comes after it: by then the sum's gradient is whole.
-  onBackward(trace, sum, dsum => shareSum(trace, x, residual, dropout, dsum))
-  onBackward(trace, normed, dy => steps.backward(dy, sum))
+  // Both sides of a sum have its gradient; the branch's is masked as the branch was. Before the norm's on the tape, so that it comes after it.
+  let dbranch: Tensor | undefined
+  onBackward(trace, sum, dsum => {
+    if (x.needsGradient) shareGradient(trace, x, dbranch ?? (dropout ? applyMask(trace, dsum, dropout) : dsum))
+    shareGradient(trace, residual, dsum)
+  })
+  // The norm's backward makes the sum's gradient whole, and masks it for the branch in the same pass.
+  onBackward(trace, normed, dy => {
+    dbranch = dropout && x.needsGradient ? temporary(`d${x.name}`, x.shape) : undefined
+    steps.backward(dy, sum, dbranch && { dropout: dropout!, dbranch })
+  })
   return { sum, normed }
-}
-
-/** Both sides of a sum have its gradient; the branch's is masked as the branch was. */
-function shareSum(trace: Trace, x: Tensor, residual: Tensor, dropout: Dropout | undefined, dsum: Tensor): void {
-  if (x.needsGradient) shareGradient(trace, x, dropout ? applyMask(trace, dsum, dropout) : dsum)
-  shareGradient(trace, residual, dsum)
 }
 
 /** The two directions of a norm: y from x, by way of the sum where there is a residual; and the gradients of weights and of what was normalised, z. */
@@ -87,8 +89,20 @@ interface NormSteps {
     sum: Tensor | undefined,
     y: Tensor,
   ): void
-  backward(dy: Tensor, z: Tensor): void
+  backward(dy: Tensor, z: Tensor, branch?: Branch): void
 }
+
+/** Where the gradient of a sum's dropped branch goes. */
+interface Branch {
+  readonly dropout: Dropout
+  readonly dbranch: Tensor
+}
+
+/** The last tensors and parameters of a norm's backward call. */
+const branchOf = (branch: Branch | undefined) => ({
+  tensors: { keys: branch?.dropout.keys, dbranch: branch?.dbranch },
+  params: { hasBranch: branch ? 1 : 0, ...maskParams(branch?.dropout) },
+})
 
 const stepsOf = (trace: Trace, norm: Norm, x: Tensor, name: string): NormSteps => {
   const [rows, columns] = [x.shape[0]!, columnsOf(x)]
@@ -118,14 +132,16 @@ function rms(
       const params = { rows, columns, epsilon, plus, hasResidual: residual ? 1 : 0, ...maskParams(dropout) }
       call(trace, 'rms_norm_forward', tensors, params)
     },
-    backward(dy, z) {
+    backward(dy, z, branch) {
       if (gamma.needsGradient) {
         const dgamma = gradientTarget(trace, gamma).target
         call(trace, 'rms_norm_parameters', { dy, z, stats, dgamma }, { rows, columns })
       }
       if (!z.needsGradient) return
       const { target: dz, accumulate } = gradientTarget(trace, z)
-      call(trace, 'rms_norm_backward', { dy, z, stats, gamma, dz }, { rows, columns, plus, accumulate })
+      const { tensors, params } = branchOf(branch)
+      const norm = { rows, columns, plus, accumulate, ...params }
+      call(trace, 'rms_norm_backward', { dy, z, stats, gamma, dz, ...tensors }, norm)
     },
   }
 }
@@ -144,7 +160,7 @@ function layer(
       const params = { rows, columns, epsilon, hasResidual: residual ? 1 : 0, hasBeta, ...maskParams(dropout) }
       call(trace, 'layer_norm_forward', tensors, params)
     },
-    backward(dy, z) {
+    backward(dy, z, branch) {
       if (gamma.needsGradient || beta?.needsGradient) {
         const dgamma = gradientTarget(trace, gamma).target
         const dbeta = beta && gradientTarget(trace, beta).target
@@ -152,7 +168,9 @@ function layer(
       }
       if (!z.needsGradient) return
       const { target: dz, accumulate } = gradientTarget(trace, z)
-      call(trace, 'layer_norm_backward', { dy, z, stats, gamma, dz }, { rows, columns, accumulate })
+      const { tensors, params } = branchOf(branch)
+      const norm = { rows, columns, accumulate, ...params }
+      call(trace, 'layer_norm_backward', { dy, z, stats, gamma, dz, ...tensors }, norm)
     },
   }
 }

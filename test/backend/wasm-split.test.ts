@@ -29,6 +29,7 @@ interface Case {
 const random = seededValues(7)
 const dropping = dropoutParams(0.3, 1, 2, 3)
 const keeping = dropoutParams(0, 0, 0, 0)
+const branch = { hasBranch: 1, ...dropping }
 const keys = (rows: number) => Uint32Array.from({ length: rows }, (_, i) => tokenKey(i % 3, i))
 
 const inF64 = (tensors: Record<string, Data | undefined>): Record<string, ReferenceArray | undefined> =>
@@ -226,7 +227,10 @@ const cases: { readonly [K in CommonKernelName]: readonly Case[] } = {
       tensors: { residual: undefined, keys: undefined, beta: undefined, sum: undefined },
     },
   ],
-  layer_norm_backward: [0, 1].map(accumulate => ({ params: { ...rowsOf, accumulate } })),
+  layer_norm_backward: [0, 1].map(accumulate => ({
+    params: { ...rowsOf, accumulate, ...branch },
+    tensors: { keys: keys(21) },
+  })),
   layer_norm_parameters: [{ params: { ...rowsOf, hasBeta: 1 } }],
   activation_forward: kinds.map(kind => ({
     params: { count: 4003, kind },
@@ -251,7 +255,10 @@ const cases: { readonly [K in CommonKernelName]: readonly Case[] } = {
       tensors: { residual: undefined, keys: undefined, sum: undefined },
     },
   ],
-  rms_norm_backward: [0, 1].map(accumulate => ({ params: { ...rowsOf, plus: accumulate, accumulate } })),
+  rms_norm_backward: [0, 1].map(accumulate => ({
+    params: { ...rowsOf, plus: accumulate, accumulate, ...branch },
+    tensors: { keys: keys(21) },
+  })),
   rms_norm_parameters: [{ params: rowsOf }],
   rope: [10, 16].map(headSize => ({
     params: { rows: 21, columns: 3 * headSize, headSize, direction: -1 },

@@ -66,7 +66,12 @@ test('layer_norm_backward and layer_norm_parameters, with residual and dropout',
   const { sum, stats } = forward()
   const [dz, dx, dgamma, dbeta] = [normal(rows * columns), zeros(rows * columns), zeros(columns), zeros(columns)]
   const before = dz.slice()
-  reference.layer_norm_backward({ dy, z: sum, stats, gamma, dz }, { rows, columns, accumulate: 1 })
+  const dbranch = zeros(rows * columns)
+  const masked = { hasBranch: 1, ...dropping }
+  reference.layer_norm_backward(
+    { dy, z: sum, stats, gamma, dz, keys, dbranch },
+    { rows, columns, accumulate: 1, ...masked },
+  )
   const gradient = dz.map((value, i) => value - before[i]!)
   close(
     'dresidual',
@@ -121,7 +126,9 @@ test('rms_norm_backward and rms_norm_parameters, with residual and dropout', () 
   const { sum, stats } = forward()
   const [dz, dgamma] = [normal(rows * columns), zeros(columns)]
   const before = dz.slice()
-  reference.rms_norm_backward({ dy, z: sum, stats, gamma, dz }, { rows, columns, plus, accumulate: 1 })
+  const dbranch = zeros(rows * columns)
+  const params = { rows, columns, plus, accumulate: 1, hasBranch: 1, ...dropping }
+  reference.rms_norm_backward({ dy, z: sum, stats, gamma, dz, keys, dbranch }, params)
   reference.rms_norm_parameters({ dy, z: sum, stats, dgamma }, { rows, columns })
   const gradient = dz.map((value, i) => value - before[i]!)
   close(

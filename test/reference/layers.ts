@@ -36,9 +36,19 @@ export const layer_norm_forward: Reference<'layer_norm_forward'> = ({ gamma, bet
   }
 }
 
+/** The gradient of a sum's branch from the sum's. */
+function maskBranch(
+  dz: Float64Array,
+  keys: Uint32Array | undefined,
+  dbranch: Float64Array,
+  p: Dropout & { readonly rows: number; readonly columns: number },
+): void {
+  dropout({ x: dz, keys: keys ?? new Uint32Array(p.rows), y: dbranch }, p)
+}
+
 export const layer_norm_backward: Reference<'layer_norm_backward'> = (
-  { dy, z, stats, gamma, dz },
-  { rows, columns, accumulate },
+  { dy, z, stats, gamma, dz, keys, dbranch },
+  { rows, columns, accumulate, hasBranch, ...masked },
 ) => {
   for (let row = 0; row < rows; row++) {
     const [mean, rstd] = [stats[row * 2]!, stats[row * 2 + 1]!]
@@ -55,6 +65,7 @@ export const layer_norm_backward: Reference<'layer_norm_backward'> = (
       dz[row * columns + c] = before + rstd * (g(c) - meanG - normalised(c) * meanGX)
     }
   }
+  if (hasBranch) maskBranch(dz, keys, dbranch!, { rows, columns, ...masked })
 }
 
 export const layer_norm_parameters: Reference<'layer_norm_parameters'> = (
@@ -96,8 +107,8 @@ export const rms_norm_forward: Reference<'rms_norm_forward'> = ({ gamma, y, stat
 }
 
 export const rms_norm_backward: Reference<'rms_norm_backward'> = (
-  { dy, z, stats, gamma, dz },
-  { rows, columns, plus, accumulate },
+  { dy, z, stats, gamma, dz, keys, dbranch },
+  { rows, columns, plus, accumulate, hasBranch, ...masked },
 ) => {
   for (let row = 0; row < rows; row++) {
     const normalised = (c: number) => z[row * columns + c]! * stats[row]!
@@ -109,6 +120,7 @@ export const rms_norm_backward: Reference<'rms_norm_backward'> = (
       dz[row * columns + c] = before + stats[row]! * (g(c) - normalised(c) * meanGX)
     }
   }
+  if (hasBranch) maskBranch(dz, keys, dbranch!, { rows, columns, ...masked })
 }
 
 export const rms_norm_parameters: Reference<'rms_norm_parameters'> = ({ dy, z, stats, dgamma }, { rows, columns }) => {

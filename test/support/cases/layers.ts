@@ -83,13 +83,24 @@ function normalised(rows: number, columns: number) {
   return { dy: random.normal(z.length), z, stats, gamma: random.normal(columns, 0.2, 1) }
 }
 
+/** In turn: no branch, one that is masked, one that is not. */
+function branchOf(rows: number, columns: number) {
+  const kind = (branches++ >> 1) % 3
+  const [hasBranch, drop] = [kind > 0 ? 1 : 0, kind === 1 ? dropping : keeping]
+  const keys = kind === 1 ? random.words(Math.max(rows, 1)) : undefined
+  return { hasBranch, ...drop, branch: { keys, dbranch: hasBranch ? size(rows, columns) : undefined } }
+}
+let branches = 0
+
 export const layerNormBackwardCases = (): KernelCase[] =>
   [...shapes.slice(1), manyRows, noRows].flatMap(([rows, columns]) =>
     (rows === MANY_ROWS ? [1] : [0, 1]).map(accumulate => {
       const given = normalised(rows, columns)
-      const tensors = { ...given, dz: accumulate ? random.normal(given.z.length) : given.z.length }
+      const { branch, ...masked } = branchOf(rows, columns)
+      const dz = accumulate ? random.normal(given.z.length) : given.z.length
+      const tensors = { ...given, dz, ...branch }
       const name = `${rows} rows of ${columns}, accumulate ${accumulate}`
-      return caseOf('layer_norm_backward', name, { rows, columns, accumulate }, tensors, { terms: columns })
+      return caseOf('layer_norm_backward', name, { rows, columns, accumulate, ...masked }, tensors, { terms: columns })
     }),
   )
 
@@ -150,8 +161,10 @@ export const rmsNormBackwardCases = (): KernelCase[] =>
   [...shapes.slice(1), manyRows, noRows].flatMap(([rows, columns]) =>
     (rows === MANY_ROWS ? [1] : [0, 1]).map(accumulate => {
       const given = rmsNormalised(rows, columns)
-      const tensors = { ...given, dz: accumulate ? random.normal(given.z.length) : given.z.length }
-      const params = { rows, columns, plus: rows % 2, accumulate }
+      const { branch, ...masked } = branchOf(rows, columns)
+      const dz = accumulate ? random.normal(given.z.length) : given.z.length
+      const tensors = { ...given, dz, ...branch }
+      const params = { rows, columns, plus: rows % 2, accumulate, ...masked }
       const name = `${rows} rows of ${columns}, accumulate ${accumulate}`
       return caseOf('rms_norm_backward', name, params, tensors, { terms: columns })
     }),
