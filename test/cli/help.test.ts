@@ -59,7 +59,7 @@ test('every example works', async () => {
   }
   assert.equal(
     contents(cwd).filter(name => name !== 'runs'),
-    ['law.ids.txt', 'law.safetensors', 'law.trec', 'norms.html', 'query.ids.txt', 'query.safetensors'],
+    ['law.ids.txt', 'law.jsonl', 'law.safetensors', 'law.trec', 'norms.html', 'query.ids.txt', 'query.safetensors'],
   )
 })
 
