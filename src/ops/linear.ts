@@ -4,9 +4,9 @@
 // Backward: dx = dy W + scale · mask(dy B A);  dW += dyᵀ x;  dbias += Σ_T dy;  dB += scale · dyᵀ (xd Aᵀ);  dA += scale · (dy B)ᵀ xd.
 import { int8Words, type ParamArguments, type TensorArguments } from '../backend/kernels.js'
 import { LORA_PRODUCTS } from '../backend/lora-kernels.js'
-import { columnsOf, expectShape, halfFormat, type Tensor } from '../tensor/tensor.js'
-import { call, gradientOf, gradientTarget, type Param, type Trace, temporary } from '../tensor/trace.js'
-import { type Dropout, maskParams } from './dropout.js'
+import { columnsOf, expectShape, halfFormat, sizeOf, type Tensor, type Values } from '../tensor/tensor.js'
+import { call, gradientOf, gradientTarget, type Param, type RowGroup, type Trace, temporary } from '../tensor/trace.js'
+import { applyMask, type Dropout, maskParams } from './dropout.js'
 
 export interface LinearWeights {
   readonly weight: Tensor // (out, in), in 16 bits where it is frozen; in 8 bits (out, int8Words(in)), with scales
@@ -185,6 +185,8 @@ function factorGradients(trace: Trace, dy: Tensor, x: Tensor, { y, down, update 
   const [dA, dB] = [A, B].map(each => gradientTarget(trace, each).target)
   const gradients = { rows, columns, outputs, rank, alpha: scale, ...maskParams(dropout) }
   call(trace, 'lora_weights', { dy, down, ddown, x, keys: dropout?.keys, dA: dA!, dB: dB! }, gradients)
+  groupGradients(trace, dy, down, B, scale)
+  if (trace.rowGroups.has(A)) groupGradients(trace, ddown, dropout ? applyMask(trace, x, dropout) : x, A, 1)
   return ddown
 }
 
@@ -227,4 +229,23 @@ function weightGradient(trace: Trace, dy: Tensor, x: Tensor, weight: Tensor, alp
   const { target } = gradientTarget(trace, weight)
   const product = { ...plain, M: columnsOf(dy), N: columnsOf(x), K: x.shape[0]!, transposeA: 1, accumulate: 1, alpha }
   call(trace, 'matmul', { a: dy, b: x, bias: undefined, c: target }, product)
+  groupGradients(trace, dy, x, weight, alpha)
+}
+
+function groupGradients(trace: Trace, dy: Tensor, x: Tensor, weight: Tensor, alpha: number): void {
+  for (const group of trace.rowGroups.get(weight) ?? []) groupGradient(trace, dy, x, group, alpha)
+}
+
+/** dW_g (out, in) += factor · alpha · Σ over the group's rows of dyᵀ x */
+function groupGradient(trace: Trace, dy: Tensor, x: Tensor, { rows, factor, gradient }: RowGroup, alpha: number): void {
+  const [count] = rows.shape
+  const taken = [dy, x].map(table => {
+    const columns = columnsOf(table)
+    const out = temporary(`${table.name}.group`, [count!, columns])
+    call(trace, 'gather_rows', { table, index: rows, out }, { rows: count!, columns, accumulate: 0 })
+    return out
+  })
+  const scaled = (values: Values) => alpha * (typeof factor === 'function' ? factor(values) : sizeOf(factor, values))
+  const product = { ...plain, M: columnsOf(dy), N: columnsOf(x), K: count!, transposeA: 1, accumulate: 1 }
+  call(trace, 'matmul', { a: taken[0]!, b: taken[1]!, bias: undefined, c: gradient }, { ...product, alpha: scaled })
 }

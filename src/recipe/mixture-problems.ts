@@ -1,4 +1,5 @@
 // Contradictions between the keys of a recipe that concern several training sets.
+import { needsCosines } from '../train/tdro/weights.js'
 import type { Problem } from './problems.js'
 import type { Recipe } from './schema.js'
 
@@ -11,6 +12,8 @@ export function* mixtureProblems({ train, tdro, data }: Recipe): Generator<Probl
     if (!train) yield problem('tdro', 'learns weights for [train], which is missing; add it')
     if (sets < 2)
       yield problem('tdro', `weighs training sets against each other, but data.train has ${sets}; name two or more`)
+    if (needsCosines(tdro.mode) && tdro.update === 'before')
+      yield problem('tdro.update', `must be "after" with mode ${tdro.mode}, which looks at the gradients of the step`)
     if (tdro.batch_size % tdro.micro_batch !== 0)
       yield problem('tdro.micro_batch', `must divide tdro.batch_size (${tdro.batch_size}), found ${tdro.micro_batch}`)
   }

@@ -1,7 +1,7 @@
 // Keys of a recipe that concern several training sets: what is said of each, weights of the sets learned by tDRO, and what they are used for.
 import * as v from 'valibot'
 import { transfers } from '../train/tdro/transfer.js'
-import { needsCosines, weightModes } from '../train/tdro/weights.js'
+import { weightModes } from '../train/tdro/weights.js'
 import { above, between, choice, fileName, flag, integer, list, probability, text } from './fields.js'
 
 const PROMPTS = 'an instruction, or a list of them'
@@ -40,14 +40,14 @@ export const transfer = {
   transfer_share: v.optional(v.pipe(above(0), v.maxValue(1, 'a number of at most 1'))),
 }
 
-const learned = weightModes.filter(mode => !needsCosines(mode))
-
 /** Defaults are the paper's, and of its published code. */
 export const tdro = v.strictObject({
   /** How losses move the weights. */
-  mode: v.optional(choice(learned as [(typeof learned)[number], ...typeof learned]), 'reference'),
+  mode: v.optional(choice(weightModes), 'reference'),
   /** Whether the proxy's loss has the weights from before a step's update (after) or those it gives, which costs a forward pass more (before). */
   update: v.optional(choice(['after', 'before']), 'after'),
+  /** Record the cosines of the sets' gradients (last two layers) with the losses, for --replay with cgd and coco_dr; those modes record them anyway. */
+  cosines: v.optional(flag(), false),
   /** Of the weights; default: the mode's own, 0.02 for tDRO's. */
   weights_rate: v.optional(above(0)),
   /** Which weights are kept: of the last step, the mean over steps, or a running average. */

@@ -185,6 +185,7 @@ export async function trainModel(
     loss: lossSettings(train),
     maskDuplicates: train.negatives.mask_duplicates,
     keepLosses: weighting?.learns ?? false,
+    ...(weighting?.cosinesOf !== undefined && { domains: weighting.cosinesOf }),
     optimizer: {
       beta1: train.betas[0],
       beta2: train.betas[1],

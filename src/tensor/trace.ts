@@ -20,6 +20,16 @@ interface SharedGradient {
   readonly seen: Map<Tensor, number>
 }
 
+/** Rows of a linear layer whose part of its weight's gradient is summed by itself too. */
+export interface RowGroup {
+  /** (rows of the group), indices of rows */
+  readonly rows: Tensor
+  /** What the sum is multiplied by. */
+  readonly factor: Param
+  /** Of the weight's shape; added to. */
+  readonly gradient: Tensor
+}
+
 export interface Trace {
   readonly calls: Call[]
   readonly inputs: Map<string, Tensor>
@@ -32,6 +42,8 @@ export interface Trace {
   readonly shared: Map<Tensor, SharedGradient>
   /** Activations that were quantised, and what to, so that each is once. */
   readonly quantized: Map<Tensor, { readonly values: Tensor; readonly scales: Tensor }>
+  /** By trained weight, where gradients are wanted by groups of rows. */
+  readonly rowGroups: Map<Tensor, readonly RowGroup[]>
 }
 
 export const createTrace = (options: { training: boolean }): Trace => ({
@@ -43,6 +55,7 @@ export const createTrace = (options: { training: boolean }): Trace => ({
   gradients: new Map(),
   shared: new Map(),
   quantized: new Map(),
+  rowGroups: new Map(),
 })
 
 /** A tensor that the host writes before each run. */

@@ -9,7 +9,7 @@ import { createPlan } from '../tensor/plan.js'
 import { createPool, createProgram, type Program, poolBytes, releasePool } from '../tensor/program.js'
 import type { Tensor, Values } from '../tensor/tensor.js'
 import { createTrace, runTape, type Trace } from '../tensor/trace.js'
-import { type LossOptions, lossInputs, lossShape } from './contrastive-loss.js'
+import { type LossOptions, lossInputs, lossShape, onOwn } from './contrastive-loss.js'
 import {
   chunksOf,
   firstRowOf,
@@ -31,6 +31,7 @@ import {
   type StepStatus,
   updateValues,
 } from './optimizer.js'
+import { createDomainGradients, sequenceDomains } from './tdro/domain-gradients.js'
 
 /** Queries and their passages, [positive, negatives …] for each query. */
 export interface ContrastiveBatch {
@@ -42,6 +43,8 @@ export interface ContrastiveBatch {
   readonly weights: Float32Array
   /** (P): the same number for the same passage; needed where duplicates are masked. */
   readonly labels?: Int32Array
+  /** (Q): the domain of each query; needed where gradients are kept by domain. */
+  readonly domains?: Int32Array
   /** (Q, passages of a query): a teacher's scores of each query's own passages; needed by the losses that follow one. */
   readonly teacher?: Float32Array
 }
@@ -56,16 +59,21 @@ export interface ContrastiveSettings extends LossOptions {
   readonly late?: LateSettings
   /** Sequences of a chunk; absent: the whole batch at once. */
   readonly chunkSize?: number
+  /** Gradients of the last layers are kept for each of so many domains: for losses whose candidates are a query's own passages. */
+  readonly domains?: number
   /** Overrides the model's own dropout (hidden states and attention). */
   readonly dropout?: number
 }
 
 export interface ContrastiveTrainer {
-  /** One optimizer step over one or several micro-batches; t counts optimizer steps from 1, `counter` micro-batches from 0. */
+  /**
+   * One optimizer step over one or several micro-batches; t counts optimizer steps from 1, `counter` micro-batches from 0. → with `keepLosses` the
+   * losses of each micro-batch, with `domains` the products of their gradients (domains, domains).
+   */
   step(
     batches: readonly ContrastiveBatch[],
     at: { rate: number; t: number; seed: number; counter: number },
-  ): Promise<StepStatus & { readonly losses?: readonly Float32Array[] }>
+  ): Promise<StepStatus & { readonly losses?: readonly Float32Array[]; readonly products?: number[][] }>
   /** The losses (Q) that a step over this batch would have, with its dropout; needs `keepLosses`. */
   measure(batch: ContrastiveBatch, at: { seed: number; counter: number }): Promise<Float32Array>
   /** Gradients only, left in the segments: for tests and for those who step themselves. */
@@ -89,12 +97,28 @@ export function candidatesOf(
   return { targets, weights: new Float32Array(queries).fill(1 / queries) }
 }
 
+const byPrefix = ({ query, passage }: ContrastiveSettings): ReadonlyMap<string, Encoder> =>
+  new Map(
+    query === passage
+      ? [['', query]]
+      : [
+          ['q.', query],
+          ['p.', passage],
+        ],
+  )
+
 export function createContrastiveTrainer(backend: Backend, settings: ContrastiveSettings): ContrastiveTrainer {
   const { trainable, optimizer, chunkSize } = settings
+  if (settings.domains !== undefined && !onOwn(settings))
+    throw new Error(
+      "gradients by domain need a loss whose candidates are a query's own passages: infonce without in-batch negatives",
+    )
   const pool = createPool(backend)
   const status = createStatus(backend)
   const width = encoderWidth(settings.query)
   const programs = new Map<string, Program>()
+  const domains =
+    settings.domains === undefined ? undefined : createDomainGradients(backend, settings.domains, byPrefix(settings))
   let cache: { rows: number; reps: Tensor; dreps: Tensor } | undefined
 
   const shapeOf = (batch: ContrastiveBatch) => {
@@ -118,6 +142,7 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
 
   const wholeStep = (withUpdate: boolean, tiles: number) =>
     program(`${withUpdate ? 'step' : 'gradients'}.${tiles}`, trace => {
+      if (domains) for (const prefix of byPrefix(settings).keys()) domains.declare(trace, prefix)
       recordForwardAndLoss(trace, settings, status.loss, tiles)
       runTape(trace)
       if (withUpdate) update(trace)
@@ -141,7 +166,11 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
     sides: Side[],
     at: Values,
   ): Promise<Program> => {
-    const arrays = sides.map(side => batchArrays(side.batch, side.prefix, side.encoder))
+    const rowsBy = ({ prefix, batch: own }: Side) => domains!.arrays(prefix, own, sequenceDomains(batch, prefix))
+    const arrays = [
+      ...sides.map(side => batchArrays(side.batch, side.prefix, side.encoder)),
+      ...(domains ? sides.map(rowsBy) : []),
+    ]
     const { values, tiles } = shapeOf(batch)
     const whole = made(tiles)
     const inputs = Object.assign(inputsOf(batch), ...arrays.map(a => a.inputs))
@@ -184,12 +213,17 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
     if (old) freeTensors(backend, [old.reps, old.dreps])
   }
 
-  const eachChunk = async (sides: Side[], at: Values, made: (side: Side) => Program) => {
-    for (const side of sides)
+  /** `of`: the batch, where gradients are kept by domain. */
+  const eachChunk = async (sides: Side[], at: Values, made: (side: Side) => Program, of?: ContrastiveBatch) => {
+    for (const side of sides) {
+      const sequences = of && sequenceDomains(of, side.prefix)
       for (const { part, first } of chunksOf(side.batch, chunkSize!)) {
         const { values, inputs } = batchArrays(part, side.prefix, side.encoder)
-        await made(side).run({ ...at, ...values, first: firstRowOf(side, first) }, inputs)
+        const rows = sequences && domains!.arrays(side.prefix, part, sequences.subarray(first))
+        const all = { ...at, ...values, ...rows?.values, first: firstRowOf(side, first) }
+        await made(side).run(all, { ...inputs, ...rows?.inputs })
       }
+    }
   }
 
   const cachedForward = async (sides: Side[], at: Values) => {
@@ -214,9 +248,12 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
     const withGradient = (tiles: number) =>
       program(`cache.loss.${tiles}`, trace => recordCachedLoss(trace, settings, reps, dreps, status.loss, tiles))
     const lossProgram = await runCachedLoss(withGradient, batch, at)
-    await eachChunk(sides, at, side =>
-      program(`cache.backward.${side.prefix}`, trace => recordChunkBackward(trace, side, settings, dreps)),
-    )
+    const backward = (side: Side) =>
+      program(`cache.backward.${side.prefix}`, trace => {
+        domains?.declare(trace, side.prefix)
+        recordChunkBackward(trace, side, settings, dreps)
+      })
+    await eachChunk(sides, at, backward, domains && batch)
     return lossProgram
   }
 
@@ -225,27 +262,40 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
       const shared = updateValues(rate, t, optimizer)
       const losses: Float32Array[] = []
       for (const [i, batch] of batches.entries()) {
-        const at = { ...shared, seed, step: counter + i, addsToLoss: i === 0 ? 0 : 1 }
+        const at = {
+          ...shared,
+          seed,
+          step: counter + i,
+          addsToLoss: i === 0 ? 0 : 1,
+          ...domains?.factors(batch, batches),
+        }
         const lossProgram = await microBatch(batch, at, i === batches.length - 1)
         if (settings.keepLosses) losses.push(await lossProgram.read('losses'))
       }
-      return { ...(await readStatus(backend, status)), ...(settings.keepLosses && { losses }) }
+      if (domains) await program('domains', trace => domains.recordProducts(trace), false).run({})
+      const products = await domains?.readProducts()
+      return {
+        ...(await readStatus(backend, status)),
+        ...(settings.keepLosses && { losses }),
+        ...(products && { products }),
+      }
     },
     measure: (batch, { seed, counter }) => measureLosses(batch, { seed, step: counter, addsToLoss: 0 }),
     async gradients(batch, { seed, counter }) {
-      await microBatch(batch, { seed, step: counter, addsToLoss: 0 }, false)
+      await microBatch(batch, { seed, step: counter, addsToLoss: 0, ...domains?.factors(batch, [batch]) }, false)
       return (await readStatus(backend, status)).loss
     },
     peakBytes() {
       const own = [...programs.values()].reduce((sum, made) => sum + made.bytes(), 0)
       const cached = cache ? [cache.reps, cache.dreps].reduce((sum, { view }) => sum + view!.bytes, 0) : 0
-      return poolBytes(pool) + own + cached + status.memory.bytes
+      return poolBytes(pool) + own + cached + status.memory.bytes + (domains?.bytes ?? 0)
     },
     release() {
       releaseCache()
       for (const made of programs.values()) made.release()
       releasePool(pool)
       backend.free(status.memory.memory)
+      domains?.release()
     },
   }
 }

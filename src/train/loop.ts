@@ -148,8 +148,8 @@ export async function trainLoop(
     const drawn = Array.from({ length: accumulation }, () => drawBatch(sampler, texts, current, settings))
     const at = { rate, t: state.step + 1, seed, counter: state.counter }
     const batches = weighting ? await weighted(weighting, drawn, trainer, at) : drawn.map(({ batch }) => batch)
-    const { loss, gradientNorm, finite, losses } = await trainer.step(batches, at)
-    const said = await weighting?.end(state.step, drawn.map(setsOf), losses ?? [])
+    const { loss, gradientNorm, finite, losses, products } = await trainer.step(batches, at)
+    const said = await weighting?.end(state.step, drawn.map(setsOf), losses ?? [], products)
     if (!finite || !Number.isFinite(loss))
       throw new Error(
         `step ${state.step}: the ${Number.isFinite(loss) ? `gradient norm is ${gradientNorm}` : `loss is ${loss}`}, expected a finite number; ` +

@@ -6,16 +6,19 @@ import type { Drawn } from './draw.js'
 export interface Weighting {
   /** Whether the examples' losses of each step are read back for `end`. */
   readonly learns: boolean
+  /** Of how many sets the gradients' cosines are wanted; absent: of none. */
+  readonly cosinesOf?: number
   /**
    * The weight of each example of each micro-batch, given the examples' sets; a mean has 1/m. `measure`: the losses that the step will have, for
    * those who must know them before: costs another forward pass.
    */
   begin(sets: readonly Int32Array[], measure: () => Promise<readonly Float32Array[]>): Promise<readonly Float32Array[]>
-  /** After the gradients: `losses` of each micro-batch's examples. → what is logged of it. Fails at a loss that is not finite, naming its set. */
+  /** After the gradients: `losses` of each micro-batch's examples, `products` (K, K) of the sets' gradients where they are wanted. → what is logged of it. Fails at a loss that is not finite, naming its set. */
   end(
     step: number,
     sets: readonly Int32Array[],
     losses: readonly Float32Array[],
+    products?: readonly (readonly number[])[],
   ): Promise<Readonly<Record<string, unknown>> | undefined>
   /** Plain JSON. */
   save(): unknown
@@ -35,11 +38,13 @@ export async function weighted(
       losses.push(await trainer.measure(batch, { seed, counter: counter + i }))
     return losses
   }
-  const weights = await weighting.begin(
-    drawn.map(({ sets = new Int32Array() }) => sets),
-    measure,
-  )
-  return drawn.map(({ batch }, i) => ({ ...batch, weights: weights[i]!.map(weight => weight / drawn.length) }))
+  const sets = drawn.map(each => each.sets ?? new Int32Array())
+  const weights = await weighting.begin(sets, measure)
+  return drawn.map(({ batch }, i) => ({
+    ...batch,
+    domains: sets[i]!,
+    weights: weights[i]!.map(weight => weight / drawn.length),
+  }))
 }
 
 /** Every set's loss multiplied by a factor of its own (the paper's "loss reweighting"). */

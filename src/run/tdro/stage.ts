@@ -65,13 +65,13 @@ export async function learnWeights(recipe: Recipe, context: TdroContext): Promis
   const recorder = lossRecorder(join(within, 'losses.jsonl'), pairs)
   const weighting = createTdroWeighting(
     {
-      ...{ ...weightSettings, domains: pairs.sets, update: settings.update },
+      ...{ ...weightSettings, domains: pairs.sets, update: settings.update, cosines: settings.cosines },
       ...(known && { reference: async (step: number) => known.losses[step]! }),
     },
     { record: recorder.record, warn, collapsed: collapseWarning },
   )
   const fingerprint = await hashLines([
-    JSON.stringify({ ...weightSettings, update: settings.update }),
+    JSON.stringify({ ...weightSettings, update: settings.update, cosines: settings.cosines }),
     known?.hash ?? '',
   ])
   try {
@@ -175,8 +175,12 @@ function lossRecorder(path: string, { sets, setOf }: TokenizedPairs) {
       await writeFile(path, `${lines.join('\n')}\n`)
       log = await openLog(path)
     },
-    async record(step: number, { domains, loss, reference }: MicroBatch): Promise<void> {
-      const known = reference && { reference: Array.from(reference) }
+    async record(
+      step: number,
+      { domains, loss, reference }: MicroBatch,
+      cosines?: readonly (readonly number[])[],
+    ): Promise<void> {
+      const known = { ...(reference && { reference: Array.from(reference) }), ...(cosines && { cosines }) }
       await log!.append(JSON.stringify({ step, domains: Array.from(domains), loss: Array.from(loss), ...known }))
     },
     close: async () => log?.close(),

@@ -4,6 +4,8 @@ import type { Weighting } from '../weighting.js'
 import { domainCounts, domainMeans, joined, type MicroBatch, proxyLoss } from './measure.js'
 import {
   collapsedDomain,
+  needsCosines,
+  productCosines,
   startWeights,
   updateWeights,
   type WeightSettings,
@@ -18,11 +20,13 @@ export interface TdroSettings extends WeightSettings {
   readonly update: 'before' | 'after'
   /** The reference model's losses of each micro-batch of a step; absent where the mode needs none. */
   readonly reference?: (step: number) => Promise<readonly ArrayLike<number>[]>
+  /** Whether the gradients' cosines are recorded too, for algorithms that are tried on what was recorded; those that need them have them. */
+  readonly cosines?: boolean
 }
 
 export interface TdroHooks {
-  /** Each micro-batch, for a file that the weights can be computed from again. */
-  readonly record?: (step: number, microBatch: MicroBatch) => Promise<void>
+  /** Each micro-batch, the first of a step with the cosines where there are any, for a file that the weights can be computed from again. */
+  readonly record?: (step: number, microBatch: MicroBatch, cosines?: readonly (readonly number[])[]) => Promise<void>
   readonly warn?: (line: string) => void
   /** Said where one domain has nearly all weight. */
   readonly collapsed: (step: number, domain: string, weight: number) => string
@@ -52,10 +56,19 @@ export function createTdroWeighting(settings: TdroSettings, hooks: TdroHooks): T
   let state = startWeights(settings)
   let step = 0
   let moved: WeightUpdate | undefined
-  const learn = async (sets: readonly Int32Array[], losses: readonly Float32Array[]): Promise<WeightUpdate> => {
+  const wantsCosines = settings.cosines || needsCosines(settings.mode)
+  if (update === 'before' && needsCosines(settings.mode))
+    throw new Error(
+      `mode ${settings.mode} looks at a step's gradients, so its weights are updated after it: update "after"`,
+    )
+  const learn = async (
+    sets: readonly Int32Array[],
+    losses: readonly Float32Array[],
+    cosines?: number[][],
+  ): Promise<WeightUpdate> => {
     const batches = await microBatchesOf(sets, losses)
     checkFinite(step, batches, domains)
-    return updateWeights(state, batches, settings)
+    return updateWeights(state, batches, settings, cosines)
   }
   const microBatchesOf = async (
     sets: readonly Int32Array[],
@@ -71,17 +84,19 @@ export function createTdroWeighting(settings: TdroSettings, hooks: TdroHooks): T
     })
   return {
     learns: true,
+    ...(wantsCosines && { cosinesOf: domains.length }),
     state: () => state,
     async begin(sets, measure) {
       moved = update === 'before' ? await learn(sets, await measure()) : undefined
       return weightsOf(moved?.state ?? state, sets)
     },
-    async end(_step, sets, losses) {
+    async end(_step, sets, losses, products) {
       const before = state
       const batches = await microBatchesOf(sets, losses)
-      const { state: next, ...shown } = moved ?? (await learn(sets, losses))
+      const cosines = products && productCosines(products)
+      const { state: next, ...shown } = moved ?? (await learn(sets, losses, cosines))
       checkFinite(step, batches, domains)
-      for (const batch of batches) await hooks.record?.(step, batch)
+      for (const [i, batch] of batches.entries()) await hooks.record?.(step, batch, i === 0 ? cosines : undefined)
       const one = collapsedDomain(next)
       if (one !== undefined && collapsedDomain(before) === undefined)
         hooks.warn?.(hooks.collapsed(step, domains[one]!, next.alpha[one]!))

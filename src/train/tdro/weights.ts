@@ -207,6 +207,12 @@ export function gradientCosines(gradients: readonly ArrayLike<number>[]): number
   return gradients.map((a, i) => gradients.map((b, j) => dot(a, b) / Math.max(norms[i]! * norms[j]!, 1e-3)))
 }
 
+/** The same from the products of the gradients (K, K). */
+export const productCosines = (products: readonly (readonly number[])[]): number[][] => {
+  const norms = products.map((row, g) => Math.sqrt(Math.max(0, row[g]!)))
+  return products.map((row, i) => row.map((product, j) => product / Math.max(norms[i]! * norms[j]!, 1e-3)))
+}
+
 /** What a run ends in: the last step's weights (DoReMi: the mean over its steps), the mean over steps, and the running average. */
 export function finalWeights({ steps, alpha, total, average }: WeightState, mode: WeightMode) {
   const mean = steps === 0 ? [...alpha] : total.map(sum => sum / steps)

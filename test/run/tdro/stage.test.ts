@@ -95,6 +95,26 @@ test('weights alone: reference, its losses, the proxy; the recorded losses give 
     assert.ok(page.includes(part), part)
 })
 
+test('weights by the cosines of gradients; recorded beside the losses, they give the weights again', async () => {
+  const of = (more: object) => completeRecipe({ ...recipeOf(), tdro: { ...recipeOf().tdro, ...more } })
+  for (const mode of ['cgd', 'coco_dr'] as const) {
+    const { folder, tdro } = await runExperiment(of({ mode, weights_rate: 5 }), { weightsOnly: true })
+    const recorded = await readRecordedLosses(
+      join(folder, 'tdro/losses.jsonl'),
+      { reference: false, cosines: true },
+      mode,
+    )
+    const again = replay(recorded, { mode, rate: 5 })
+    again.final.forEach((weight, g) => void assert.ok(Math.abs(weight - tdro!.weights.alpha[g]!) < 1e-12))
+    assert.ok(Math.max(...again.final) - Math.min(...again.final) > 1e-3, 'control: they have moved')
+  }
+  const { folder } = await runExperiment(of({ cosines: true }), { weightsOnly: true })
+  const rules = { reference: true, cosines: true }
+  const recorded = await readRecordedLosses(join(folder, 'tdro/losses.jsonl'), rules, 'cgd')
+  assert.ok(recorded.steps[0]!.cosines!.every((row, g) => Math.abs(row[g]! - 1) < 1e-5))
+  assert.throws(() => of({ mode: 'cgd', update: 'before' }), /tdro\.update: must be "after" with mode cgd/)
+})
+
 test('stopped again and again, in every part: the same files in the end', async () => {
   const whole = await runExperiment(recipeOf(), { weightsOnly: true })
   const recipe = recipeOf()
