@@ -1,11 +1,13 @@
 // npm run check:large: a decoder of the shape of Qwen2's half a billion parameters, with random weights made on the spot, goes through a LoRA step on
-// WebAssembly in at most 2.5 GB; 200 of its last hidden states' values are compared with f64. It takes about a minute.
+// WebAssembly in at most 2.5 GB; 200 of its last hidden states' values are compared with f64. It takes about a minute. `-- --bits 8` (or 4) holds its
+// frozen linear layers in so many bits, in at most 1.2 GB; the reference has the weights that these stand for.
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { createWasmBackend } from '../src/backend/wasm/backend.js'
 import { referenceStates } from '../src/bench/reference-transformer.js'
 import type { PackedBatch } from '../src/model/batch.js'
 import { type ModelConfig, parseConfig } from '../src/model/config.js'
+import { standIns } from '../src/model/group-quantization.js'
 import { loadEncoder, newAdapter, type WeightSource } from '../src/model/load.js'
 import { type Adapter, adaptedTensor } from '../src/model/peft.js'
 import { describeMemory } from '../src/model/placement.js'
@@ -14,8 +16,12 @@ import { encodeTokens } from '../src/retrieve/encode.js'
 import { candidatesOf, createContrastiveTrainer } from '../src/train/contrastive.js'
 import { defaultOptimizer } from '../src/train/optimizer.js'
 
-const LIMIT = 2.5e9
-const { threads } = parseArgs({ options: { threads: { type: 'string', default: '2' } } }).values
+const { threads, bits: asked } = parseArgs({
+  options: { threads: { type: 'string', default: '2' }, bits: { type: 'string' } },
+}).values
+const bits = asked === '8' ? 8 : asked === '4' ? 4 : undefined
+if (asked && !bits) throw new Error(`--bits ${asked}: expected 8 or 4`)
+const LIMIT = bits ? 1.2e9 : 2.5e9
 
 const config = parseConfig(
   {
@@ -117,7 +123,11 @@ async function encodeAndStep(adapter: Adapter, failures: string[]): Promise<Floa
     madeSource(config),
     { pooling: ['lasttoken'], normalize: true },
     { kind: 'lora', adapter },
-    { wordsOnHost: true, recompute: true, onPlan: plan => say(`memory: ${describeMemory(plan)}`) },
+    {
+      ...{ wordsOnHost: true, recompute: true, frozenBits: bits },
+      onPlan: plan => say(`memory: ${describeMemory(plan)}`),
+      onQuantized: loss => say(`weights are ${(100 * loss).toFixed(2)} % off (root mean square)`),
+    },
   )
   say(`loaded, ${gigabytes(peakResident())} resident at most`)
   const states = await encodeTokens(backend, encoder, queries)
@@ -141,12 +151,19 @@ async function encodeAndStep(adapter: Adapter, failures: string[]): Promise<Floa
   return states
 }
 
+/** A weight as the model holds it. */
+async function held(source: WeightSource, name: string): Promise<Float32Array> {
+  const values = await source.readTensor(name)
+  const shape = source.expected.find(each => each.name === name)!.shape
+  return bits && name.endsWith('_proj.weight') ? standIns(values, shape, bits) : values
+}
+
 /** 200 of the queries' states against the same in f64. */
 async function compare(states: Float32Array, adapter: Adapter, failures: string[]): Promise<void> {
   // The reference knows the few words that occur, under numbers of their own.
   const kept = [...new Set(queries.ids)]
   const small = madeSource({ ...config, vocabulary: kept.length }, kept)
-  const readTensor = (name: string) => adaptedTensor(name, adapter, each => small.readTensor(each))
+  const readTensor = (name: string) => adaptedTensor(name, adapter, each => held(small, each))
   let [largest, worst] = [0, 0]
   for (const b of [0, 1]) {
     const [start, end] = [queries.offsets[b]!, queries.offsets[b + 1]!]

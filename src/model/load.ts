@@ -13,6 +13,7 @@ import type { Tensor } from '../tensor/tensor.js'
 import { adapterMatrices, adapterTensors, readBack } from './adapter-tensors.js'
 import type { ModelConfig } from './config.js'
 import type { Encoder } from './encoder.js'
+import { type FrozenBits, type QuantizationLoss, quantizedGroups, relativeLoss } from './group-quantization.js'
 import { allRows, readHostTable } from './host-table.js'
 import { lowRankStart, type NamedTensor, randomWeight } from './initialize.js'
 import { type Adapter, type AdapterTarget, adaptedTensor, isAdapted, loraScale } from './peft.js'
@@ -62,6 +63,10 @@ export interface LoadOptions {
   readonly recompute?: boolean
   /** Hold frozen weights that the file has in 16 bits in 32. Default: as the file has them, which loses nothing either. */
   readonly widen?: boolean
+  /** Bits of the frozen weights of linear layers, in groups, beneath an adapter; default: as the file has them. */
+  readonly frozenBits?: FrozenBits | undefined
+  /** Told what `frozenBits` lost: the root of the mean square error over that of the weights. */
+  readonly onQuantized?: (loss: number) => void
   /** Keep the word embeddings on the host and upload the rows of each batch. Default: where the backend could not hold them. */
   readonly wordsOnHost?: boolean
   /** An encoder of the same model in the same backend, which is released later: its frozen weights are used, not placed again. */
@@ -189,14 +194,24 @@ export async function loadEncoder(
       `precision int8 is for inference only, but method ${method.kind} trains the model; leave the precision at f32`,
     )
   const { adapter, worked } = adapterParts(method, int8)
-  const { wordsOnHost } = options
+  const { wordsOnHost, frozenBits } = options
+  if (frozenBits && (int8 || method.kind === 'full'))
+    throw new Error(
+      `frozen weights in ${frozenBits} bits are for LoRA, but ${int8 ? 'precision int8 was asked for' : 'method full trains them'}; leave one of them out`,
+    )
   const adapted = adaptedSource(source, worked)
-  const branches = { int8, ...(adapter && { adapter }), ...(wordsOnHost !== undefined && { wordsOnHost }) }
+  const branches = {
+    int8,
+    ...(adapter && { adapter }),
+    ...(wordsOnHost !== undefined && { wordsOnHost }),
+    ...(frozenBits && { frozenBits }),
+  }
   const plan = planMemory(backend, adapted, method.kind, { ...branches, ...(options.widen && { widen: true }) })
   options.onPlan?.(plan)
   const tensors = new Map<string, Tensor>()
   const borrowed = new Set<string>()
   let words = options.base?.words
+  const loss: QuantizationLoss = { squared: 0, total: 0 }
   const place = async (): Promise<Trainable | undefined> => {
     const trained: ParameterSpec[] = []
     const freeze = ({ name, shape, data }: NamedTensor) => tensors.set(name, frozenTensor(backend, name, shape, data))
@@ -211,7 +226,10 @@ export async function loadEncoder(
         trained.push({ name, shape, decay, data: await adapted.readTensor(name) })
       else if (options.base) borrowed.add(name)
       else if (place === 'int8') await quantize({ name, shape, data: await adapted.readTensor(name) })
-      else if (place === 'host') words = await readHostTable(adapted, name, shape)
+      else if (place === 'q8' || place === 'q4') {
+        const grouped = await quantizedGroups(backend, name, shape, frozenBits!, adapted, loss)
+        for (const each of [grouped, grouped.groups!]) tensors.set(each.name, each)
+      } else if (place === 'host') words = await readHostTable(adapted, name, shape)
       else {
         const tensor =
           place === 'half'
@@ -237,6 +255,7 @@ export async function loadEncoder(
     freeTensors(backend, tensors.values())
     throw error
   })
+  if (loss.total > 0) options.onQuantized?.(relativeLoss(loss))
   const weights = (name: string): Tensor => {
     const own = tensors.get(name) ?? trainable?.tensors.get(name)
     const tensor = own ?? (borrowed.has(name) ? options.base!.weights(name) : undefined)
@@ -257,9 +276,10 @@ export async function loadEncoder(
     bytes: [...tensors.values()].reduce((sum, { view }) => sum + view!.bytes, trainable?.bytes ?? 0),
     async readWeight(name) {
       if (words && name === source.config.form.words) return allRows(words)
-      if (plan.tensors.find(each => each.name === name)?.place === 'int8')
+      const place = plan.tensors.find(each => each.name === name)?.place
+      if (place === 'int8' || place === 'q8' || place === 'q4')
         throw new Error(
-          `${name} is held in 8 bits, from which it cannot be read back; load the model with precision f32`,
+          `${name} is held in ${place === 'q4' ? 4 : 8} bits, from which it cannot be read back; load the model with precision f32`,
         )
       return readValues(backend, weights(name))
     },

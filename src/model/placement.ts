@@ -2,13 +2,14 @@
 import type { Backend } from '../backend/backend.js'
 import { type Dtype, dtypeBytes } from '../data/dtype.js'
 import type { HalfType } from '../tensor/tensor.js'
+import { type FrozenBits, quantizedBytes } from './group-quantization.js'
 import type { Method, WeightSource } from './load.js'
 import type { Adapter } from './peft.js'
 import { quantizedNames } from './quantize.js'
 import { type ExpectedTensor, linearLayers } from './tensors.js'
 
-/** trained: with a gradient and two moments; half: in the 16 bits of the file; host: rows are uploaded with each batch. */
-export type Place = 'trained' | 'f32' | 'half' | 'int8' | 'host'
+/** trained: with a gradient and two moments; half: in the 16 bits of the file; q8, q4: in groups; host: rows are uploaded with each batch. */
+export type Place = 'trained' | 'f32' | 'half' | 'int8' | 'q8' | 'q4' | 'host'
 
 /** The formats of 16 bits of files, as tensors name them. */
 export const halfTypes: Readonly<Partial<Record<Dtype, HalfType>>> = { F16: 'f16', BF16: 'bf16' }
@@ -21,6 +22,8 @@ export interface PlacedTensor extends ExpectedTensor {
 
 export interface PlacementOptions {
   readonly int8: boolean
+  /** Of the frozen weights of linear layers; absent: as the file has them. */
+  readonly frozenBits?: FrozenBits
   /** Widen frozen weights of 16 bits, rather than keep them as the file has them. */
   readonly widen?: boolean
   /** That stands beside the weights. */
@@ -66,10 +69,11 @@ export function planMemory(
 function placed(
   source: WeightSource,
   method: Method['kind'],
-  { int8, widen, adapter: given }: PlacementOptions,
+  { int8, frozenBits, widen, adapter: given }: PlacementOptions,
   wordsOnHost: boolean,
 ): MemoryPlan {
   const { config } = source
+  const grouped = frozenBits ? quantizedNames(config) : new Set<string>()
   const inInt8 = int8 ? quantizedNames(config) : new Set<string>()
   const tensors = source.expected.map((tensor): PlacedTensor => {
     const count = countOf(tensor.shape)
@@ -77,6 +81,8 @@ function placed(
     const isWords = tensor.name === config.form.words
     if (method === 'full') return { ...tensor, place: 'trained', bytes: 16 * count }
     if (inInt8.has(tensor.name)) return { ...tensor, place: 'int8', bytes: count }
+    if (frozenBits && grouped.has(tensor.name))
+      return { ...tensor, place: `q${frozenBits}`, bytes: quantizedBytes(tensor.shape, frozenBits) }
     if (isWords && wordsOnHost) return { ...tensor, place: 'host', bytes: count * dtypeBytes[dtype] }
     const half = !widen && halfTypes[dtype] !== undefined && (isWords || tensor.linear)
     return half ? { ...tensor, place: 'half', bytes: 2 * count } : { ...tensor, place: 'f32', bytes: 4 * count }
@@ -97,7 +103,8 @@ const amount = (bytes: number) => (bytes < 2 ** 29 ? `${(bytes / 2 ** 20).toFixe
 
 /** What does not fit, or undefined. Wasm's memory is one piece of 4 GiB at most; a GPU's is not known, but what it can bind is. */
 function misfit({ kind, limits }: Pick<Backend, 'kind' | 'limits'>, plan: MemoryPlan, method: Method['kind']) {
-  const bound = ({ place, shape }: PlacedTensor) => (place === 'host' ? 0 : (place === 'half' ? 2 : 4) * countOf(shape))
+  const bound = ({ place, shape, bytes }: PlacedTensor) =>
+    place === 'host' ? 0 : place === 'trained' ? 4 * countOf(shape) : bytes
   const wide = plan.tensors.find(tensor => bound(tensor) > limits.binding)
   if (wide)
     return (
@@ -121,7 +128,8 @@ export function describeMemory({ tensors, adapter, host }: MemoryPlan): string {
   const parts: readonly (readonly [string, number])[] = [
     ['weights', at('f32')],
     ['weights in 16 bits', at('half')],
-    ['weights in 8 bits', at('int8')],
+    ['weights in 8 bits', at('int8') + at('q8')],
+    ['weights in 4 bits', at('q4')],
     ['trained weights with gradients and moments', at('trained')],
     ['the adapter', adapter],
     ['embeddings on the host', host],

@@ -12,6 +12,19 @@ export interface StoredTensor {
   blocks(): AsyncIterable<Uint8Array<ArrayBuffer>>
 }
 
+/** The values of a tensor, block by block. */
+export async function* storedValues(
+  name: string,
+  source: Pick<WeightSource, 'readTensor' | 'stored'>,
+): AsyncGenerator<Float32Array> {
+  const stored = source.stored?.(name)
+  if (!stored) {
+    yield await source.readTensor(name)
+    return
+  }
+  for await (const block of stored.blocks()) yield widened(block, stored.dtype)
+}
+
 /** Writes the source's values of a tensor over what its memory holds: as f32, or, where the tensor has 16 bits, as they are stored. */
 export async function writeStored(
   backend: Backend,

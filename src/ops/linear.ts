@@ -1,10 +1,10 @@
 // y = x Wᵀ + bias, with an optional low-rank update (LoRA, Hu et al. 2021): y += scale · (dropout(x) Aᵀ) Bᵀ.
-// A frozen weight may have 16 bits (f16, bf16): products widen it without loss.
+// A frozen weight may have 16 bits (f16, bf16): products widen it without loss; or 8 or 4 in groups, which products widen too.
 // A weight in 8 bits (inference only): y = (q · Wq) · (scale of x's row · scale of W's row) + bias, q the row of x in 8 bits.
 // Backward: dx = dy W + scale · mask(dy B A);  dW += dyᵀ x;  dbias += Σ_T dy;  dB += scale · dyᵀ (xd Aᵀ);  dA += scale · (dy B)ᵀ xd.
 import { int8Words, type ParamArguments, type TensorArguments } from '../backend/kernels.js'
 import { LORA_PRODUCTS } from '../backend/lora-kernels.js'
-import { columnsOf, expectShape, halfFormat, sizeOf, type Tensor, type Values } from '../tensor/tensor.js'
+import { columnsOf, expectShape, halfFormat, quantizedBits, sizeOf, type Tensor, type Values } from '../tensor/tensor.js'
 import { call, gradientOf, gradientTarget, type Param, type RowGroup, type Trace, temporary } from '../tensor/trace.js'
 import { applyMask, type Dropout, maskParams } from './dropout.js'
 
@@ -207,13 +207,19 @@ function inputGradient(trace: Trace, dy: Tensor, weight: Tensor, x: Tensor): voi
   multiply(trace, { a: dy, b: weight, bias: undefined, c: target }, product)
 }
 
-/** A product whose factor b may be held in 16 bits. */
+/** A product whose factor b may be held in 16 bits or fewer. */
 function multiply(
   trace: Trace,
   tensors: TensorArguments<'matmul', Tensor>,
   params: ParamArguments<'matmul', Param>,
 ): void {
   const { b } = tensors
+  const bits = quantizedBits(b)
+  if (bits) {
+    const quantized: ParamArguments<'matmul_quantized', Param> = { ...params, bits }
+    call(trace, 'matmul_quantized', { ...tensors, groups: b.groups! }, quantized)
+    return
+  }
   const format = halfFormat(b)
   if (format === undefined) {
     call(trace, 'matmul', tensors, params)

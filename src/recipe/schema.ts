@@ -209,6 +209,8 @@ const lora = v.strictObject({
     'query',
     'value',
   ]),
+  /** Bits that the model's own linear layers are held in, 8 or 4 (in groups of 32, with 1 more for the group); default: those of its file. */
+  frozen_bits: v.optional(v.picklist([8, 4], '8 or 4')),
 })
 
 const evaluation = v.strictObject({

@@ -116,6 +116,8 @@ export interface TrainHooks extends Pick<LoopHooks, 'onStep' | 'signal'> {
   readonly resume?: boolean
   /** Told what will lie where, before the model is loaded. */
   readonly onPlan?: (plan: MemoryPlan) => void
+  /** Told what frozen weights in 8 or 4 bits lost, as a share of their size. */
+  readonly onQuantized?: (loss: number) => void
   /** Told what the model has mined. */
   readonly onMined?: (mined: SelfMined & { readonly seconds: number }) => void
   /** Called with the step to start from. */
@@ -172,7 +174,9 @@ export async function trainModel(
     decayBiasAndNorm: train.decay_bias_and_norm,
     normalize,
     ...(train.recompute && { recompute: true }),
+    ...(lora?.frozen_bits && { frozenBits: lora.frozen_bits }),
     ...(hooks.onPlan && { onPlan: hooks.onPlan }),
+    ...(hooks.onQuantized && { onQuantized: hooks.onQuantized }),
   })
   const trainable = loaded.trainable!
   const late = source.settings.lateInteraction !== undefined

@@ -144,6 +144,7 @@ async function train(
           },
         }),
       onPlan: plan => hooks.say?.(`memory: ${describeMemory(plan)}`),
+      onQuantized: loss => hooks.say?.(`frozen weights are ${(100 * loss).toFixed(2)} % off (root mean square)`),
       async onStart(start) {
         first = start.step
         total = start.steps

@@ -9,14 +9,17 @@ export type Dim = number | string | { readonly symbol: string; readonly times: n
 /** The formats of 16 bits, the lower half of a word first. */
 export type HalfType = (typeof HALF_FORMATS)[number]
 
+/** 8 or 4 bits in groups of QUANTIZED_GROUP. */
+export type QuantizedType = 'q8' | 'q4'
+
 /** What the symbols of a run stand for: sizes (T, B, …) and scalars (seed, step, rate, …). */
 export type Values = Readonly<Record<string, number>>
 
 export interface Tensor {
   readonly name: string
   readonly shape: readonly Dim[]
-  /** Those of 16 bits, two numbers a word, are frozen weights: `linear` and `embed` take them, nothing else does. */
-  readonly dtype: DType | HalfType
+  /** Those of 16 bits, two numbers a word, are frozen weights: `linear` and `embed` take them, nothing else does; those in groups only `linear`. */
+  readonly dtype: DType | HalfType | QuantizedType
   /** external: memory of its own that outlives a run (`view`); input: written before a run; temporary: lives within a run. */
   readonly role: 'external' | 'input' | 'temporary'
   readonly needsGradient: boolean
@@ -24,6 +27,8 @@ export interface Tensor {
   readonly view?: View
   /** Of weights in 8 bits (dtype u32, four numbers a word): what each row is multiplied by. */
   readonly scales?: Tensor
+  /** Of weights in groups (q8, q4): a word for each, its step and least value. */
+  readonly groups?: Tensor
   /** Of trained parameters: where their gradient is accumulated. */
   readonly gradient?: Tensor
 }
@@ -49,9 +54,15 @@ export function halfFormat(tensor: Tensor): number | undefined {
   return format < 0 ? undefined : format
 }
 
-/** Every data type of the table has four bytes; two numbers of 16 bits share them. */
+/** Bits of a number of a tensor in groups; undefined where it is not. */
+export const quantizedBits = ({ dtype }: Tensor): 8 | 4 | undefined =>
+  dtype === 'q8' ? 8 : dtype === 'q4' ? 4 : undefined
+
+/** Every data type of the table has four bytes; two numbers of 16 bits share them. A tensor in groups has the bytes of its memory. */
 export const bytesOf = (tensor: Tensor, values: Values): number =>
-  4 * Math.ceil(elementsOf(tensor, values) / (halfFormat(tensor) === undefined ? 1 : 2))
+  quantizedBits(tensor)
+    ? tensor.view!.bytes
+    : 4 * Math.ceil(elementsOf(tensor, values) / (halfFormat(tensor) === undefined ? 1 : 2))
 
 const dimText = (dim: Dim): string =>
   typeof dim === 'object'

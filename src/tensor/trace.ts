@@ -2,7 +2,7 @@
 // tape that records its backward calls; `backward` runs the closures last to first. Nothing is computed here.
 // Accumulation: the first gradient to reach a temporary is written (=), later ones are added (+=); parameters always add.
 import { type KernelName, kernelSpec, type ParamArguments, type TensorArguments } from '../backend/kernels.js'
-import { type Dim, halfFormat, type Tensor, type Values } from './tensor.js'
+import { type Dim, halfFormat, quantizedBits, type Tensor, type Values } from './tensor.js'
 
 /** A parameter of a call: a number, a size, or computed from the values of the run. */
 export type Param = Dim | ((values: Values) => number)
@@ -88,10 +88,10 @@ export function call<K extends KernelName>(
   const specs = Object.entries(kernelSpec(kernel).tensors)
   for (const [name, { dtype }] of specs) {
     const tensor = given[name]
-    if (tensor && halfFormat(tensor) !== undefined && dtype !== 'u32')
+    if (tensor && (halfFormat(tensor) ?? quantizedBits(tensor)) !== undefined && dtype !== 'u32')
       throw new Error(
         `${kernel}: ${name} (${tensor.name}) is held in ${tensor.dtype}, expected ${dtype}; ` +
-          'only the weights of frozen linear layers and embeddings may have 16 bits',
+          'only the weights of frozen linear layers and embeddings may have 16 bits, of linear layers fewer',
       )
   }
   trace.calls.push({ kernel, tensors: specs.map(([name]) => given[name]), params })
