@@ -65,15 +65,23 @@ export interface ContrastiveSettings extends LossOptions {
   readonly dropout?: number
 }
 
+export interface StepAt {
+  readonly rate: number
+  readonly t: number
+  readonly seed: number
+  readonly counter: number
+}
+
+export type StepOutcome = StepStatus & { readonly losses?: readonly Float32Array[]; readonly products?: number[][] }
+
 export interface ContrastiveTrainer {
   /**
    * One optimizer step over one or several micro-batches; t counts optimizer steps from 1, `counter` micro-batches from 0. → with `keepLosses` the
    * losses of each micro-batch, with `domains` the products of their gradients (domains, domains).
    */
-  step(
-    batches: readonly ContrastiveBatch[],
-    at: { rate: number; t: number; seed: number; counter: number },
-  ): Promise<StepStatus & { readonly losses?: readonly Float32Array[]; readonly products?: number[][] }>
+  step(batches: readonly ContrastiveBatch[], at: StepAt): Promise<StepOutcome>
+  /** The same, handed to the device: returns before it is done, and what it came to is told as of its end, whatever is started after it. */
+  start(batches: readonly ContrastiveBatch[], at: StepAt): Promise<{ readonly outcome: Promise<StepOutcome> }>
   /** The losses (Q) that a step over this batch would have, with its dropout; needs `keepLosses`. */
   measure(batch: ContrastiveBatch, at: { seed: number; counter: number }): Promise<Float32Array>
   /** Gradients only, left in the segments: for tests and for those who step themselves. */
@@ -257,29 +265,37 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
     return lossProgram
   }
 
-  return {
-    async step(batches, { rate, t, seed, counter }) {
-      const shared = updateValues(rate, t, optimizer)
-      const losses: Float32Array[] = []
-      for (const [i, batch] of batches.entries()) {
-        const at = {
-          ...shared,
-          seed,
-          step: counter + i,
-          addsToLoss: i === 0 ? 0 : 1,
-          ...domains?.factors(batch, batches),
-        }
-        const lossProgram = await microBatch(batch, at, i === batches.length - 1)
-        if (settings.keepLosses) losses.push(await lossProgram.read('losses'))
+  const start = async (batches: readonly ContrastiveBatch[], { rate, t, seed, counter }: StepAt) => {
+    const shared = updateValues(rate, t, optimizer)
+    const reads: Promise<Float32Array>[] = []
+    for (const [i, batch] of batches.entries()) {
+      const at = {
+        ...shared,
+        seed,
+        step: counter + i,
+        addsToLoss: i === 0 ? 0 : 1,
+        ...domains?.factors(batch, batches),
       }
-      if (domains) await program('domains', trace => domains.recordProducts(trace), false).run({})
-      const products = await domains?.readProducts()
-      return {
-        ...(await readStatus(backend, status)),
+      const lossProgram = await microBatch(batch, at, i === batches.length - 1)
+      if (settings.keepLosses) reads.push(lossProgram.read('losses'))
+    }
+    if (domains) await program('domains', trace => domains.recordProducts(trace), false).run({})
+    // Reads take their place behind what was handed over, before what comes next.
+    const outcome = Promise.all([readStatus(backend, status), Promise.all(reads), domains?.readProducts()]).then(
+      ([found, losses, products]): StepOutcome => ({
+        ...found,
         ...(settings.keepLosses && { losses }),
         ...(products && { products }),
-      }
-    },
+      }),
+    )
+    // Whoever waits hears of a failure; until someone does it is no unhandled one.
+    outcome.catch(() => undefined)
+    return { outcome }
+  }
+
+  return {
+    start,
+    step: async (batches, at) => (await start(batches, at)).outcome,
     measure: (batch, { seed, counter }) => measureLosses(batch, { seed, step: counter, addsToLoss: 0 }),
     async gradients(batch, { seed, counter }) {
       await microBatch(batch, { seed, step: counter, addsToLoss: 0, ...domains?.factors(batch, [batch]) }, false)

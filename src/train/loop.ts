@@ -5,7 +5,7 @@ import { createExampleBatches, type ExampleBatchesState, type ExampleOrder } fro
 import type { PackedBatch } from '../model/batch.js'
 import type { Trainable } from '../tensor/parameters.js'
 import { type Checkpoint, putParameters, putSnapshot, takeParameters, takeSnapshot } from './checkpoint.js'
-import type { ContrastiveTrainer } from './contrastive.js'
+import type { ContrastiveTrainer, StepOutcome } from './contrastive.js'
 import { type Drawn, drawBatch } from './draw.js'
 import { rateFactor, type ScheduleSettings } from './schedule.js'
 import { type Weighting, weighted } from './weighting.js'
@@ -133,45 +133,34 @@ export async function trainLoop(
   const sum = { tokens: 0, seconds: 0 }
   let stoppedEarly = settings.patience !== undefined && state.evaluationsSinceBest >= settings.patience
 
-  while (state.step < steps && !stoppedEarly) {
-    if (hooks.signal?.aborted) {
-      await checkpoint()
-      hooks.signal.throwIfAborted()
-    }
-    if (hooks.mine && isDue(state, settings.mineEvery)) {
-      const found = await hooks.mine()
-      state = { ...state, mined: { step: state.step, negatives: found.map(each => each ?? null) } }
-      current = withNegatives(examples, state)
-    }
-    const started = performance.now()
-    const rate = settings.learningRate * rateFactor(state.step, settings.schedule)
-    const drawn = Array.from({ length: accumulation }, () => drawBatch(sampler, texts, current, settings))
-    const at = { rate, t: state.step + 1, seed, counter: state.counter }
-    const batches = weighting ? await weighted(weighting, drawn, trainer, at) : drawn.map(({ batch }) => batch)
-    const { loss, gradientNorm, finite, losses, products } = await trainer.step(batches, at)
-    const said = await weighting?.end(state.step, drawn.map(setsOf), losses ?? [], products)
-    if (!finite || !Number.isFinite(loss))
-      throw new Error(
-        `step ${state.step}: the ${Number.isFinite(loss) ? `gradient norm is ${gradientNorm}` : `loss is ${loss}`}, expected a finite number; ` +
-          'lower the learning rate or raise the temperature, and start anew',
-      )
+  /** What is to be done once the loss of a step is known, while the parameters are as it left them: the next one waits then. */
+  const due = (every: number | undefined, done: number) => every !== undefined && (done % every === 0 || done === steps)
+  const waits = (done: number) =>
+    done === steps ||
+    weighting !== undefined ||
+    due(settings.evaluateEvery, done) ||
+    due(settings.checkpointEvery, done)
+
+  let pending: Started | undefined
+  let settled = 0
+  /** Waits for the step that was started last: checks and reports it, evaluates and saves where that is due. */
+  const settle = async () => {
+    if (!pending) return
+    const { outcome, drawn, started, ...rest } = pending
+    pending = undefined
+    const { loss, gradientNorm, finite, losses, products } = await outcome
+    const done = rest.step + 1
+    const said = await weighting?.end(rest.step, drawn.map(setsOf), losses ?? [], products)
+    checkFinite(rest.step, loss, gradientNorm, finite)
+    if (weighting) state = { ...state, weighting: weighting.save() }
+    const now = performance.now()
+    const seconds = (now - Math.max(started, settled)) / 1000
+    settled = now
     const tokens = drawn.reduce((total, { batch }) => total + batch.query.ids.length + batch.passage.ids.length, 0)
-    const seconds = (performance.now() - started) / 1000
     sum.tokens += tokens
     sum.seconds += seconds
-    const done = state.step + 1
-    state = {
-      ...state,
-      step: done,
-      counter: state.counter + accumulation,
-      sampler: sampler.save(),
-      ...(weighting && { weighting: weighting.save() }),
-      repeatedNegatives: state.repeatedNegatives + drawn.reduce((total, d) => total + d.repeated, 0),
-    }
-    const due = (every: number | undefined) => every !== undefined && (done % every === 0 || done === steps)
-    let devScore: number | undefined
-    if (hooks.evaluate && due(settings.evaluateEvery)) {
-      devScore = await hooks.evaluate()
+    const devScore = hooks.evaluate && due(settings.evaluateEvery, done) ? await hooks.evaluate() : undefined
+    if (devScore !== undefined) {
       const better = state.best === undefined || devScore > state.best.score
       if (better) best = await takeParameters(backend, trainable)
       state = {
@@ -181,19 +170,50 @@ export async function trainLoop(
       }
       stoppedEarly = settings.patience !== undefined && state.evaluationsSinceBest >= settings.patience
     }
-    const record = {
-      step: done - 1,
-      epoch: drawn[0]!.epoch,
+    await hooks.onStep?.({
+      ...rest,
       loss,
-      learning_rate: rate,
       gradient_norm: gradientNorm,
       tokens,
       seconds,
       ...('sets' in order && { drawn: countSets(order.sets.length, drawn) }),
       ...(said && { weighting: said }),
+      ...(devScore !== undefined && { dev_score: devScore }),
+    })
+    if (due(settings.checkpointEvery, done) || (stoppedEarly && settings.checkpointEvery !== undefined))
+      await checkpoint()
+  }
+
+  while (state.step < steps && !stoppedEarly) {
+    if (hooks.signal?.aborted) {
+      await settle()
+      await checkpoint()
+      hooks.signal.throwIfAborted()
     }
-    await hooks.onStep?.({ ...record, ...(devScore !== undefined && { dev_score: devScore }) })
-    if (due(settings.checkpointEvery) || (stoppedEarly && settings.checkpointEvery !== undefined)) await checkpoint()
+    if (hooks.mine && isDue(state, settings.mineEvery)) {
+      await settle()
+      const found = await hooks.mine()
+      state = { ...state, mined: { step: state.step, negatives: found.map(each => each ?? null) } }
+      current = withNegatives(examples, state)
+    }
+    const started = performance.now()
+    const { step } = state
+    const rate = settings.learningRate * rateFactor(step, settings.schedule)
+    const drawn = Array.from({ length: accumulation }, () => drawBatch(sampler, texts, current, settings))
+    const at = { rate, t: step + 1, seed, counter: state.counter }
+    const batches = weighting ? await weighted(weighting, drawn, trainer, at) : drawn.map(({ batch }) => batch)
+    const { outcome } = await trainer.start(batches, at)
+    // The device has the next step before the last one's loss is waited for.
+    await settle()
+    pending = { step, epoch: drawn[0]!.epoch, learning_rate: rate, outcome, drawn, started }
+    state = {
+      ...state,
+      step: step + 1,
+      counter: state.counter + accumulation,
+      sampler: sampler.save(),
+      repeatedNegatives: state.repeatedNegatives + drawn.reduce((total, d) => total + d.repeated, 0),
+    }
+    if (waits(step + 1)) await settle()
     // Lets timers and signals run where the backend computes on this thread.
     await new Promise(resolve => setTimeout(resolve, 0))
   }
@@ -205,6 +225,22 @@ export async function trainLoop(
     ...sum,
     repeatedNegatives: state.repeatedNegatives,
   }
+}
+
+/** A step that the device has, and what its record says of it already. */
+interface Started extends Pick<StepRecord, 'step' | 'epoch' | 'learning_rate'> {
+  readonly outcome: Promise<StepOutcome>
+  readonly drawn: readonly Drawn[]
+  /** When its batches began to be drawn. */
+  readonly started: number
+}
+
+function checkFinite(step: number, loss: number, gradientNorm: number, finite: boolean): void {
+  if (finite && Number.isFinite(loss)) return
+  throw new Error(
+    `step ${step}: the ${Number.isFinite(loss) ? `gradient norm is ${gradientNorm}` : `loss is ${loss}`}, expected a finite number; ` +
+      'lower the learning rate or raise the temperature, and start anew',
+  )
 }
 
 /** Whether negatives are to be mined before this step: where none were, and every so many steps, once. */
