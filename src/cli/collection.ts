@@ -11,6 +11,7 @@ import { type ModelSource, promptFor } from '../run/model.js'
 import { openNamedModel } from '../run/named-model.js'
 import { placeFrozen } from '../run/placed.js'
 import { isFolder } from '../runtime/files.js'
+import { onThreads } from '../text/on-threads.js'
 import { usageError } from './errors.js'
 import {
   type BackendOptions,
@@ -156,7 +157,10 @@ async function searchByModel(options: SearchSettings): Promise<SearchedCollectio
     const collection = await loadCollection(options.data, { split: options.split })
     for (const line of collection.warnings) progress.say(`warning: ${line}`)
     signal.throwIfAborted()
-    const tokenized = tokenizeCollection(source.tokenizer!, settings, collection, maxLength)
+    const tokenizer = source.tokenizer!
+    const tokenized = await onThreads(tokenizer, collection.documents.texts, () =>
+      tokenizeCollection(tokenizer, settings, collection, maxLength),
+    )
     sayTruncated(tokenized.truncated, maxLength, progress)
     const { backend } = await openChosenBackend(options.backend, line => progress.say(line))
     try {

@@ -1,6 +1,7 @@
 // How well an encoder finds what was judged relevant.
 import { type Collection, loadCollection } from '../data/collection.js'
 import { type CollectionScores, evaluateCollection, type Progress, tokenizeCollection } from '../run/evaluate.js'
+import { onThreads } from '../text/on-threads.js'
 import type { Encoder } from './encoder.js'
 import { type Location, locate } from './location.js'
 
@@ -34,7 +35,9 @@ export async function evaluateEncoder(
   const { backend, source, loaded } = encoder.parts
   const { k = 100, protocol = 'beir', measures, split, onProgress, signal } = settings
   const read = isJudged(collection) ? collectionOf(collection) : await readCollection(collection, split, signal)
-  const tokenized = tokenizeCollection(source.tokenizer, source.settings, read, source.settings.maxLength)
+  const tokenized = await onThreads(source.tokenizer, read.documents.texts, () =>
+    tokenizeCollection(source.tokenizer, source.settings, read, source.settings.maxLength),
+  )
   return evaluateCollection(
     backend,
     loaded.encoder,

@@ -11,6 +11,7 @@ import { sampleStream } from '../data/sampling-reservoir.js'
 import { joinBatches } from '../model/batch.js'
 import type { NegativeSettings } from '../recipe/negatives.js'
 import { baseName, dirname } from '../runtime/files.js'
+import { onThreads } from '../text/on-threads.js'
 import type { Example } from '../train/loop.js'
 import type { BatchedPairs } from './batches.js'
 import { minePairs, searchByWords } from './mine.js'
@@ -246,6 +247,7 @@ function createStore(source: ModelSource) {
     bucket.rows.set(text, row)
     return { bucket, row }
   }
+  const texts = () => [...buckets.values()].flatMap(({ rows }) => [...rows.keys()])
   const pack = () => {
     // Queries come first.
     const ordered = [...buckets.values()].sort((a, b) => Number(a.kind === 'document') - Number(b.kind === 'document'))
@@ -265,7 +267,7 @@ function createStore(source: ModelSource) {
       rowOf: ({ bucket, row }: { bucket: Bucket; row: number }) => firstOf.get(bucket)! + row,
     }
   }
-  return { keep, pack }
+  return { keep, texts, pack }
 }
 
 /** Of all files and folders together: one example for every positive; each distinct text is tokenized once a side. */
@@ -295,7 +297,7 @@ export async function tokenizePairs(
     })
     return expandPairs([pair]).map(({ scores }, i) => ({ set, scores, forms: forms.map(form => form[i]!) }))
   })
-  const { texts, truncated, rowOf } = store.pack()
+  const { texts, truncated, rowOf } = await onThreads(source.tokenizer!, store.texts(), store.pack)
   const examples = kept.map(({ forms, scores }): Example => {
     const rows = forms.map(({ query, positive, negatives }) => ({
       ...(scores && { scores }),

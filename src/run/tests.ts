@@ -7,6 +7,7 @@ import { type Run, readRun, writeRun } from '../data/trec.js'
 import type { PackedBatch } from '../model/batch.js'
 import type { Recipe } from '../recipe/schema.js'
 import { exists } from '../runtime/files.js'
+import { onThreads } from '../text/on-threads.js'
 import {
   type CollectionScores,
   evaluateCollection,
@@ -62,7 +63,9 @@ export async function openTests(
     const { tokenizer, settings } = source
     const before = prompt === undefined ? undefined : instruction(prompt)
     const { max_length: length } = recipe.eval
-    const tokenized = tokenizeCollection(tokenizer!, settings, collection, length, shared.get(path), before)
+    const tokenized = await onThreads(tokenizer!, shared.has(path) ? [] : collection.documents.texts, () =>
+      tokenizeCollection(tokenizer!, settings, collection, length, shared.get(path), before),
+    )
     // A sample's documents depend on the split's judgements.
     if (sample.documents === undefined) shared.set(path, tokenized)
     opened.push({

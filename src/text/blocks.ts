@@ -119,10 +119,11 @@ export function appendIds(to: Collected, ids: Int32Array): void {
   to.length = needed
 }
 
-/** Room for the ids of texts, nearly always enough: memory that is never written to costs nothing. */
-export function roomForIds(texts: readonly string[]): Collected {
-  const characters = texts.reduce((sum, text) => sum + text.length, 0)
-  return { ids: new Int32Array(Math.min(Math.ceil(characters / 2) + 8 * texts.length + 64, MOST_ROOM)), length: 0 }
+/** Room for the ids of texts from `first` to before `last`, nearly always enough: memory that is never written to costs nothing. */
+export function roomForIds(texts: readonly string[], first = 0, last = texts.length): Collected {
+  let characters = 0
+  for (let i = first; i < last; i++) characters += texts[i]!.length
+  return { ids: new Int32Array(Math.min(Math.ceil(characters / 2) + 8 * (last - first) + 64, MOST_ROOM)), length: 0 }
 }
 
 const MOST_ROOM = 1 << 26

@@ -19,23 +19,25 @@ export const [FREE, POSTED, DONE, FAILED] = [0, 1, 2, 3] as const
 export const MAILBOX_BYTES = 1 << 17
 export const MAILBOX_TEXTS = 1 << 11
 const MAILBOX_IDS = MAILBOX_BYTES + 32 * MAILBOX_TEXTS
-const SIZE = 4 * 8 + 4 * MAILBOX_TEXTS + MAILBOX_BYTES + 4 * MAILBOX_IDS
+// Each part begins at a multiple of this: copies between shared memory and other memory go byte by byte where the two are not alike in that.
+const LINE = 64
+const SIZE = LINE + 4 * MAILBOX_TEXTS + MAILBOX_BYTES + 4 * MAILBOX_IDS
 
 /** A worker takes from one while the next is filled. */
 const BOXES = 2
 
-export const createMailboxes = (): SharedArrayBuffer => new SharedArrayBuffer(4 + BOXES * SIZE)
+export const createMailboxes = (): SharedArrayBuffer => new SharedArrayBuffer(LINE + BOXES * SIZE)
 
 /** `bell`: counts what was posted; a worker sleeps on it. */
 export function mailboxesIn(memory: SharedArrayBuffer): { bell: Int32Array; boxes: Mailbox[] } {
   const boxes = Array.from({ length: BOXES }, (_, i) => {
-    let at = 4 + i * SIZE
+    let at = LINE + i * SIZE
     const place = (bytes: number) => {
       at += bytes
       return at - bytes
     }
     return {
-      header: new Int32Array(memory, place(4 * 8), 8),
+      header: new Int32Array(memory, place(LINE), 8),
       ends: new Int32Array(memory, place(4 * MAILBOX_TEXTS), MAILBOX_TEXTS),
       texts: new Uint8Array(memory, place(MAILBOX_BYTES), MAILBOX_BYTES),
       ids: new Int32Array(memory, place(4 * MAILBOX_IDS), MAILBOX_IDS),

@@ -1,6 +1,9 @@
 // Tokenizing on several threads: the ids, the ends of texts and what was cut are those of one thread.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { startWorker } from '../../src/runtime/workers.js'
+import { encodeTogether, type Member } from '../../src/text/crew.js'
+import { createMailboxes, mailboxesIn } from '../../src/text/mailbox.js'
 import { createWordPieceTokenizer, type Tokenizer } from '../../src/text/tokenizer.js'
 import { bpe, tokenizerOf, wordLevel } from '../support/tokenizers.js'
 
@@ -71,6 +74,30 @@ test('the same ids for any number of threads, whole and cut', async () => {
       }
     }
   }
+})
+
+/** Takes the first block that it gets and ends. */
+const dying = `var thread = { start({ mailboxes }, ready) {
+  const bell = new Int32Array(mailboxes, 0, 1)
+  ready()
+  Atomics.wait(bell, 0, 0)
+  process.exit(3)
+} }`
+
+test('a worker that ends in the middle of its work: what it leaves is done by the caller, and the call ends', async () => {
+  const tokenizer = await tokenizers[0]!()
+  const expected = tokenizer.encode(texts)
+  const start = async (source: string): Promise<Member> => {
+    const mailboxes = createMailboxes()
+    const worker = await startWorker({ source, data: { mailboxes }, died: () => undefined })
+    return { worker, ...mailboxesIn(mailboxes) }
+  }
+  const members = [await start(dying), await start(dying)]
+  const here = (block: readonly string[]) => tokenizer.encode(block)
+  const { ids, offsets } = encodeTogether(members, texts, Number.POSITIVE_INFINITY, true, here)
+  assert.is(members.length, 0, 'no longer asked')
+  assert.equal([...offsets], [...expected.offsets])
+  assert.is(Buffer.compare(Buffer.from(ids.slice().buffer), Buffer.from(expected.ids.slice().buffer)), 0)
 })
 
 test('a number of threads that is none is refused', async () => {
