@@ -11,6 +11,7 @@ import { mineCommand } from './mine.js'
 import { outputColumns } from './options.js'
 import { pageCommand } from './page.js'
 import { eraseBar } from './progress.js'
+import { reportCommand } from './report.js'
 import { runCommand, trainCommand } from './run.js'
 import { searchCommand } from './search.js'
 import { tdroCommand } from './tdro.js'
@@ -24,6 +25,7 @@ const commands = [
   searchCommand,
   mineCommand,
   evalCommand,
+  reportCommand,
   tokenizeCommand,
   exportCommand,
   benchCommand,

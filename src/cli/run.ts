@@ -7,6 +7,7 @@ import type { RunHooks } from '../run/hooks.js'
 import { type TestScores, tdroMetrics } from '../run/record.js'
 import { type RunResult, runExperiment } from '../run/run.js'
 import { resolve } from '../runtime/files.js'
+import { loadStudy } from '../study/load.js'
 import { transfers } from '../train/tdro/transfer.js'
 import { usageError } from './errors.js'
 import {
@@ -23,6 +24,7 @@ import {
   withProfile,
 } from './options.js'
 import { checkRecipePaths, recipeFile } from './paths.js'
+import { runStudyFromCommand } from './study.js'
 
 export interface RunOptions {
   readonly set?: string[]
@@ -68,9 +70,18 @@ export const runCommand = (): Command =>
       `
 Examples:
   $ wgpu-retrieve run
-  $ wgpu-retrieve run builtin:primer --set train.steps=20 --name primer-20`,
+  $ wgpu-retrieve run builtin:primer --set train.steps=20 --name primer-20
+
+A recipe with [[grid]] is a study: every cell is a run, and the same command goes on from the first that is missing.`,
     )
-    .action((recipe: string | undefined, options: RunOptions) => runRecipe(recipe, options, { trainOnly: false }))
+    .option('--keep-going', 'of a study: leave impossible cells out, and go on after one that failed')
+    .action(async (recipe: string | undefined, options: RunOptions & { readonly keepGoing?: boolean }) => {
+      const { file, words } = await recipeWords(recipe, options)
+      const study = await loadStudy(file, words, { quick: options.quick ?? false })
+      if (study) return runStudyFromCommand(study, options)
+      if (options.keepGoing) throw usageError(`--keep-going is for a study, but ${file} has no [[grid]]; leave it out`)
+      return runRecipe(recipe, options, { trainOnly: false })
+    })
 
 export const trainCommand = (): Command =>
   withRecipe(
@@ -88,7 +99,8 @@ Examples:
     )
     .action((recipe: string | undefined, options: RunOptions) => runRecipe(recipe, options, { trainOnly: true }))
 
-async function openRecipe(given: string | undefined, options: RunOptions): Promise<Recipe> {
+/** The file, and what the command line puts over its keys. */
+async function recipeWords(given: string | undefined, options: RunOptions): Promise<{ file: string; words: string[] }> {
   // --set takes what follows it, a recipe too: that one has no equals sign.
   const overrides = (options.set ?? []).filter(word => word.includes('='))
   const [stray, ...others] = (options.set ?? []).filter(word => !word.includes('='))
@@ -110,9 +122,12 @@ async function openRecipe(given: string | undefined, options: RunOptions): Promi
     ...(options.out ? [`out=${quoted(options.out)}`] : []),
     ...(options.name ? [`name=${quoted(options.name)}`] : []),
   ]
-  const recipe = await loadRecipe(file, [...weights, ...transfer, ...overrides, ...shortcuts], {
-    quick: options.quick ?? false,
-  })
+  return { file, words: [...weights, ...transfer, ...overrides, ...shortcuts] }
+}
+
+async function openRecipe(given: string | undefined, options: RunOptions): Promise<Recipe> {
+  const { file, words } = await recipeWords(given, options)
+  const recipe = await loadRecipe(file, words, { quick: options.quick ?? false })
   return { ...recipe, out: recipe.out ?? 'runs' }
 }
 

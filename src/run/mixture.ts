@@ -146,9 +146,9 @@ async function readSets(
     )
   const trained = dev ? pairs.filter((_, i) => !dev[i]) : pairs
   const filled = minedNegatives === undefined ? trained : mineInSets(trained, minedNegatives)
-  const complete = byWords ? await mineByWords(filled, byWords) : filled
+  const asking = sentenceQueries ? [...filled, ...sentencesOf(filled)] : filled
   return {
-    pairs: sentenceQueries ? [...complete, ...sentencesOf(complete)] : complete,
+    pairs: byWords ? await mineByWords(asking, byWords) : asking,
     warnings,
     removed,
     ...(dev && { heldOut: split(pairs, dev) }),

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import { attempt, contents, main } from '../support/cli.js'
 import { temporaryFolder } from '../support/temporary.js'
 
-const commands = ['', 'run', 'tdro', 'train', 'eval', 'search', 'mine', 'encode', 'tokenize', 'bench', 'info']
+const commands = ['', 'run', 'tdro', 'train', 'eval', 'search', 'mine', 'report', 'encode', 'tokenize', 'bench', 'info']
 
 /** The lines after `$`, those that end in a backslash with the next one. */
 async function examplesOf(command: string): Promise<string[]> {
@@ -59,7 +59,17 @@ test('every example works', async () => {
   }
   assert.equal(
     contents(cwd).filter(name => name !== 'runs'),
-    ['law.ids.txt', 'law.jsonl', 'law.safetensors', 'law.trec', 'norms.html', 'query.ids.txt', 'query.safetensors'],
+    [
+      'law.ids.txt',
+      'law.jsonl',
+      'law.safetensors',
+      'law.trec',
+      'norms.html',
+      'query.ids.txt',
+      'query.safetensors',
+      'runs.csv',
+      'runs.html',
+    ],
   )
 })
 

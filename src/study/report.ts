@@ -1,0 +1,169 @@
+// A study as one page of HTML that opens without a network: tables, in-domain against out-of-domain with a point a cell, loss curves, costs, and what
+// every number depends on.
+import type { TopLevelSpec } from 'vega-lite'
+import { basisPhrase, type RelativeBasis } from '../evaluate/relative.js'
+import { type Html, html } from '../run/report/html.js'
+import { reportStyle } from '../run/report/style.js'
+import { drawChart } from '../run/report/vega.js'
+import { version } from '../version.js'
+import type { CellResult } from './result.js'
+import { domainMean, type StudyTable, studyTables } from './tables.js'
+
+export interface StudyReport {
+  readonly name: string
+  readonly question?: string | undefined
+  readonly basis: RelativeBasis
+  readonly cells: readonly CellResult[]
+  /** Of each training set the test sets that are like it. */
+  readonly alike?: Readonly<Record<string, readonly string[]>>
+  /** Lines: cells that are impossible, failed or missing. */
+  readonly missing: readonly string[]
+  readonly notes: readonly string[]
+}
+
+const POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+export async function renderStudy(report: StudyReport): Promise<string> {
+  const { name, question, cells, missing, notes, basis, alike } = report
+  const tables = studyTables(cells, basis, alike)
+  const measure = cells[0]?.measure ?? 'ndcg_at_10'
+  const page = html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="wgpu-retrieve ${version}">
+<title>${name}</title>
+<style>${{ html: `${reportStyle}body{max-width:70rem}` }}</style>
+</head>
+<body>
+<header>
+<h1>${name}</h1>
+${question ? html`<p class="question">${question}</p>` : ''}
+<p class="lead">${cells.length} cells. Figures are ${measure} in percent, means over test sets, averaged over seeds.
+${basisPhrase(basis)}. ▲ higher, ▼ lower: p &lt; 0.05, paired randomisation test over queries.</p>
+${notes.map(note => html`<p class="note">${note}</p>`)}
+</header>
+<main>
+${missing.length > 0 ? section('Not in it', html`<ul>${missing.map(line => html`<li>${line}</li>`)}</ul>`) : ''}
+${section('Results', html`${tables.map(tableHtml)}`)}
+${cells.length > 0 ? section('In domain and out of domain', await scatter(cells)) : ''}
+${cells.length > 0 ? section('Losses', await curves(cells)) : ''}
+${section('What every number depends on', fingerprints(cells))}
+</main>
+</body>
+</html>
+`
+  return page.html
+}
+
+const section = (title: string, content: Html) => html`<section>
+<h2>${title}</h2>
+${content}
+</section>`
+
+const tableHtml = ({
+  title,
+  head,
+  rows,
+}: StudyTable): Html => html`<div class="wide-table"><table style="--columns:${head.length - 1}">
+<caption>${title}</caption>
+<thead><tr>${head.map(name => html`<th scope="col">${name}</th>`)}</tr></thead>
+<tbody>
+${rows.map(
+  ([
+    first = '',
+    ...rest
+  ]) => html`<tr><th scope="row">${first}</th>${rest.map(cell => html`<td>${marked(cell)}</td>`)}</tr>
+`,
+)}</tbody>
+</table></div>
+`
+
+function marked(cell: string): Html | string {
+  const mark = cell.at(-1)
+  if (mark !== '▲' && mark !== '▼') return cell
+  return html`${cell.slice(0, -1)}<i class="${mark === '▲' ? 'up' : 'down'}">${mark}</i>`
+}
+
+const COLOURS = ['--c0', '--c1', '--c2', '--c3', '--c4', '--c5'].map(name => `var(${name})`)
+const size = { width: 640, height: 360, margins: { left: 56, right: 24, top: 12, bottom: 44 } }
+const labelOf = ({ axes }: CellResult) => `${axes.set} · ${axes.architecture}`
+
+async function scatter(cells: readonly CellResult[]): Promise<Html> {
+  const values = cells.flatMap(cell => {
+    const [inside, outside] = [domainMean(cell, 'in'), domainMean(cell, 'out')]
+    if (inside === undefined || outside === undefined) return []
+    const { method } = cell.axes
+    return [{ x: 100 * inside, y: 100 * outside, kind: labelOf(cell), method: method === 'full' ? 'FT' : 'LoRA' }]
+  })
+  if (values.length === 0) return html`<p class="note">No cell was tested both in domain and out of domain.</p>`
+  const kinds = [...new Set(values.map(({ kind }) => kind))]
+  const axis = (field: string, title: string) => ({
+    ...{ field, type: 'quantitative' as const, title },
+    scale: { zero: false, nice: true },
+    axis: { titleColor: 'var(--soft)', titleFontWeight: 'normal' as const },
+  })
+  const spec = {
+    data: { values },
+    mark: { type: 'point', filled: true, size: 80, opacity: 0.9 },
+    encoding: {
+      x: axis('x', 'in domain'),
+      y: axis('y', 'out of domain'),
+      color: { field: 'kind', type: 'nominal', scale: { domain: kinds, range: COLOURS }, legend: null },
+      shape: {
+        ...{ field: 'method', type: 'nominal', legend: null },
+        scale: { domain: ['FT', 'LoRA'], range: ['square', 'circle'] },
+      },
+    },
+  } as unknown as TopLevelSpec
+  return html`<figure>${await drawChart(spec, size, 'In-domain against out-of-domain scores, a point a cell')}
+<figcaption>Squares are full fine-tunings, circles LoRA. ${legend(kinds)}</figcaption></figure>`
+}
+
+async function curves(cells: readonly CellResult[]): Promise<Html> {
+  const values = cells.flatMap(cell =>
+    cell.losses.map(([step, loss]) => ({ step, loss, cell: cell.key, kind: labelOf(cell), method: cell.axes.method })),
+  )
+  const kinds = [...new Set(values.map(({ kind }) => kind))]
+  const spec = {
+    data: { values },
+    mark: { type: 'line', strokeWidth: 1.3, opacity: 0.8 },
+    encoding: {
+      x: { field: 'step', type: 'quantitative', title: 'step', axis: { titleColor: 'var(--soft)' } },
+      y: { field: 'loss', type: 'quantitative', title: 'loss', axis: { titleColor: 'var(--soft)' } },
+      color: { field: 'kind', type: 'nominal', scale: { domain: kinds, range: COLOURS }, legend: null },
+      strokeDash: {
+        ...{ field: 'method', type: 'nominal', legend: null },
+        scale: {
+          domain: ['full', 'lora'],
+          range: [
+            [1, 0],
+            [4, 3],
+          ],
+        },
+      },
+      detail: { field: 'cell', type: 'nominal' },
+    },
+  } as unknown as TopLevelSpec
+  return html`<figure>${await drawChart(spec, size, 'Losses over steps, a line a cell')}
+<figcaption>Whole lines are full fine-tunings, broken ones LoRA. ${legend(kinds)}</figcaption></figure>`
+}
+
+const legend = (kinds: readonly string[]): Html =>
+  html`<ul class="key">${kinds.map(
+    (kind, i) =>
+      html`<li><svg viewBox="0 0 22 8"><rect width="22" height="8" fill="${COLOURS[i % COLOURS.length]!}"/></svg>${kind}</li>`,
+  )}</ul>`
+
+function fingerprints(cells: readonly CellResult[]): Html {
+  const rows = cells.map(({ key, tests, version: made }) => {
+    const lines = tests.map(({ name, documents, corpus_sample: sample, fingerprint }) => {
+      const sampled = sample === undefined ? '' : ` (judged ones and ${sample} others)`
+      return html`<br>${name}, ${documents} documents${sampled}: ${fingerprint}`
+    })
+    return html`<li><b>${key}</b> wgpu-retrieve ${made}${lines}</li>`
+  })
+  return html`<details><summary>Fingerprints of all cells</summary><ul>${rows}</ul></details>`
+}

@@ -1,0 +1,215 @@
+// A study run: every cell of its grid that is not done, one after another, each a run of its own in the study's folder; what is done is never done
+// again. Figures are written after each cell, so that a study that stops has a report of what it has.
+import { hashLines } from '../data/fingerprint.js'
+import type { Recipe } from '../recipe/schema.js'
+import type { RunHooks } from '../run/hooks.js'
+import { openPairs } from '../run/pairs.js'
+import { runExperiment } from '../run/run.js'
+import { openRecipeData, openRecipeModel } from '../run/sources.js'
+import { trainingsOf } from '../run/trainings.js'
+import { exists, join, makeFolder, readJson, removeFolder } from '../runtime/files.js'
+import { writeFile } from '../runtime/write.js'
+import { type Cell, cellIdentity, expandGrid, keyOf } from './grid.js'
+import { likenessOf } from './likeness.js'
+import type { LoadedStudy } from './load.js'
+import { renderStudy } from './report.js'
+import { type CellResult, readCell } from './result.js'
+import { searchRate } from './search.js'
+import { domainMean, studyCsv } from './tables.js'
+
+export interface StudyHooks extends RunHooks {
+  /** Leaves impossible cells out, and goes on after one that failed. */
+  readonly keepGoing?: boolean
+}
+
+export interface StudyOutcome {
+  readonly folder: string
+  readonly report: string
+  readonly cells: readonly CellResult[]
+  /** Lines: impossible cells, and those that failed. */
+  readonly missing: readonly string[]
+}
+
+interface Task {
+  readonly cell: Cell
+  readonly hash: string
+}
+
+export async function runStudy(loaded: LoadedStudy, hooks: StudyHooks = {}): Promise<StudyOutcome> {
+  const { name, out, base, study, source } = loaded
+  const folder = join(out, name)
+  await makeFolder(join(folder, 'cells'))
+  const grid = expandGrid(base, study, source, join(folder, 'cells'))
+  const results = new Map<string, CellResult>()
+  const todo: Task[] = []
+  const known = study.study.reuse ? await readResults(study.study.reuse) : new Map<string, CellResult>()
+  for (const cell of grid.cells) {
+    const hash = await hashLines([cellIdentity(cell), JSON.stringify(study.study.learning_rates ?? [])])
+    const done = known.get(hash) ?? (await doneBefore(folder, cell, hash))
+    if (done) results.set(cell.key, { ...done, key: cell.key, axes: cell.axes })
+    else todo.push({ cell, hash })
+  }
+  const impossible = [
+    ...grid.impossible.map(
+      ({ key, problems }) => `${key}: ${problems.map(each => `${each.key} ${each.message}`).join('; ')}`,
+    ),
+    ...(await checkCells(todo, hooks)),
+  ]
+  const possible = todo.filter(({ cell }) => !impossible.some(line => line.startsWith(`${cell.key}: `)))
+  if (impossible.length > 0 && !hooks.keepGoing)
+    throw new Error(
+      `${impossible.length} of ${grid.cells.length + grid.impossible.length} cells are impossible:\n  ${impossible.join('\n  ')}\n` +
+        `correct the grid, or leave them out by --keep-going (${results.size + possible.length} are left)`,
+    )
+  hooks.say?.(`study: ${folder}, ${results.size} cells done, ${possible.length} to do`)
+  const missing = [...impossible]
+  const write = (complete: boolean) => writeStudy(loaded, folder, grid.cells, results, missing, complete, hooks)
+  const started = performance.now()
+  try {
+    for (const [i, task] of possible.entries()) {
+      const { key } = task.cell
+      try {
+        results.set(key, await runCell(task, folder, loaded, hooks))
+      } catch (error) {
+        if (hooks.signal?.aborted || !hooks.keepGoing) throw inCell(error as Error, key)
+        missing.push(`${key}: ${(error as Error).message}`)
+        hooks.warn?.(`${key} failed: ${(error as Error).message}`)
+        continue
+      }
+      const each = (performance.now() - started) / 1000 / (i + 1)
+      hooks.say?.(rowOf(results.get(key)!, `${i + 1}/${possible.length}`, each * (possible.length - i - 1)))
+      await write(false)
+    }
+  } catch (error) {
+    await write(true)
+    throw error
+  }
+  const report = await write(true)
+  return { folder, report, cells: ordered(grid.cells, results), missing }
+}
+
+const ordered = (cells: readonly Cell[], results: ReadonlyMap<string, CellResult>): CellResult[] =>
+  cells.flatMap(({ key }) => results.get(key) ?? [])
+
+const inCell = (error: Error, key: string): Error =>
+  Object.assign(new Error(`cell ${key}: ${error.message}\nthe same command goes on from there`, { cause: error }), {
+    name: error.name,
+  })
+
+/** The cells of a results.json by their hash. */
+async function readResults(path: string): Promise<Map<string, CellResult>> {
+  if (!(await exists(path))) return new Map()
+  const { cells } = (await readJson(path)) as { cells: CellResult[] }
+  return new Map(cells.map(cell => [cell.hash, cell]))
+}
+
+const cellFile = (folder: string, key: string): string => join(folder, 'cells', key, 'cell.json')
+
+async function doneBefore(folder: string, { key }: Cell, hash: string): Promise<CellResult | undefined> {
+  const path = cellFile(folder, key)
+  if (!(await exists(path))) return undefined
+  const result = (await readJson(path)) as CellResult
+  if (result.hash !== hash)
+    throw new Error(
+      `${path} was made with other settings than the cell has now; remove ${join(folder, 'cells', key)} to run it again, or give the study another --name`,
+    )
+  return result
+}
+
+/** What can be known to be wrong with a cell before it runs; seeds of one cell are checked once. */
+async function checkCells(todo: readonly Task[], { signal }: StudyHooks): Promise<string[]> {
+  const known = new Map<string, string | undefined>()
+  const lines: string[] = []
+  for (const { cell } of todo) {
+    signal?.throwIfAborted()
+    const id = keyOf({ ...cell.axes, seed: 0 })
+    if (!known.has(id)) known.set(id, await problemOf(cell.recipe))
+    const problem = known.get(id)
+    if (problem !== undefined) lines.push(`${cell.key}: ${problem}`)
+  }
+  return lines
+}
+
+async function problemOf(recipe: Recipe): Promise<string | undefined> {
+  try {
+    const data = await openRecipeData(recipe)
+    const source = await openRecipeModel(recipe, data)
+    try {
+      await openPairs(recipe, trainingsOf(recipe), source, data, () => {})
+      return undefined
+    } finally {
+      await source.close()
+    }
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+async function runCell(
+  { cell, hash }: Task,
+  folder: string,
+  { study }: LoadedStudy,
+  hooks: StudyHooks,
+): Promise<CellResult> {
+  const { key, axes } = cell
+  const path = join(folder, 'cells', key)
+  const rates = study.study.learning_rates
+  // Of a cell's own lines its bars are enough.
+  const { say: _, ...quiet } = hooks
+  const rate = rates && (await searchRate(cell, rates, study.study.dev_share, join(folder, 'search'), hooks))
+  const recipe = rate === undefined ? cell.recipe : withRate(cell.recipe, rate)
+  const begun = await exists(join(path, 'recipe.toml'))
+  // Killed before it was begun: another would lie beside it under another name.
+  if (!begun && (await exists(path))) await removeFolder(path)
+  if (!(await exists(join(path, 'metrics.json')))) await runExperiment(recipe, { ...quiet, resume: begun })
+  const result = await readCell(path, hash, axes, key)
+  await writeFile(cellFile(folder, key), `${JSON.stringify(result)}\n`)
+  if (!study.study.keep_models) for (const name of ['model', 'variants']) await removeFolder(join(path, name))
+  return result
+}
+
+const withRate = (recipe: Recipe, rate: number): Recipe => ({
+  ...recipe,
+  train: { ...recipe.train!, learning_rate: rate },
+})
+
+const percent = (value: number | undefined): string =>
+  value === undefined ? '    –' : (100 * value).toFixed(1).padStart(5)
+
+/** A line of the live table. */
+function rowOf(cell: CellResult, place: string, left: number): string {
+  const seconds = `${cell.seconds.total.toFixed(0)} s`
+  const rest = left > 0 ? `, about ${Math.ceil(left / 60)} min left` : ''
+  return `${place.padStart(7)}  in ${percent(domainMean(cell, 'in'))}  out ${percent(domainMean(cell, 'out'))}  ${cell.key} (${seconds}${rest})`
+}
+
+/** results.json and table.csv after every cell, the report when the study ends or stops. */
+async function writeStudy(
+  loaded: LoadedStudy,
+  folder: string,
+  cells: readonly Cell[],
+  results: ReadonlyMap<string, CellResult>,
+  missing: readonly string[],
+  complete: boolean,
+  hooks: StudyHooks,
+): Promise<string> {
+  const report = join(folder, 'report.html')
+  const done = ordered(cells, results)
+  const lines = [...missing]
+  const waiting = cells.length - done.length
+  if (waiting > missing.length) lines.push(`${waiting - missing.length} cells are still to be run`)
+  const { basis } = loaded.study.study
+  await writeFile(
+    join(folder, 'results.json'),
+    `${JSON.stringify({ name: loaded.name, basis, missing: lines, cells: done })}\n`,
+  )
+  await writeFile(join(folder, 'table.csv'), studyCsv(done))
+  if (!complete) return report
+  const alike = hooks.signal?.aborted ? undefined : await likenessOf(cells, done, folder, hooks)
+  const { name, question } = loaded
+  await writeFile(
+    report,
+    await renderStudy({ name, question, basis, cells: done, missing: lines, notes: [], ...(alike && { alike }) }),
+  )
+  return report
+}
