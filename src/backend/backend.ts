@@ -59,5 +59,8 @@ export interface Backend {
   close(): void
 }
 
+/** The `cause` of errors about memory that could not be had: whoever knows what was planned can say what to make smaller. */
+export const OUT_OF_MEMORY = 'out of memory'
+
 /** The whole of a piece of memory as a view. */
 export const wholeView = (memory: Memory): View => ({ memory, offset: 0, bytes: memory.bytes })

@@ -4,7 +4,15 @@
 // Backward: dx = dy W + scale · mask(dy B A);  dW += dyᵀ x;  dbias += Σ_T dy;  dB += scale · dyᵀ (xd Aᵀ);  dA += scale · (dy B)ᵀ xd.
 import { int8Words, type ParamArguments, type TensorArguments } from '../backend/kernels.js'
 import { LORA_PRODUCTS } from '../backend/lora-kernels.js'
-import { columnsOf, expectShape, halfFormat, quantizedBits, sizeOf, type Tensor, type Values } from '../tensor/tensor.js'
+import {
+  columnsOf,
+  expectShape,
+  halfFormat,
+  quantizedBits,
+  sizeOf,
+  type Tensor,
+  type Values,
+} from '../tensor/tensor.js'
 import { call, gradientOf, gradientTarget, type Param, type RowGroup, type Trace, temporary } from '../tensor/trace.js'
 import { applyMask, type Dropout, maskParams } from './dropout.js'
 

@@ -1,5 +1,5 @@
 // Training as a recipe describes it: pairs read and tokenized, the method's parameters placed, the loop run with a dev split and checkpoints.
-import type { Backend } from '../backend/backend.js'
+import { type Backend, OUT_OF_MEMORY } from '../backend/backend.js'
 import type { ExampleOrder } from '../data/example-batches.js'
 import { hashLines } from '../data/fingerprint.js'
 import { checkSequences } from '../model/batch.js'
@@ -7,6 +7,7 @@ import type { MemoryPlan } from '../model/placement.js'
 import { minesItself } from '../recipe/negatives.js'
 import type { LoraSettings, TrainSettings } from '../recipe/schema.js'
 import type { RankingModel } from '../retrieve/rank.js'
+import { megabytes } from '../tensor/plan.js'
 import { readCheckpoint, writeCheckpoint } from '../train/checkpoint.js'
 import { type ContrastiveSettings, createContrastiveTrainer } from '../train/contrastive.js'
 import { needsTeacher } from '../train/contrastive-loss.js'
@@ -202,6 +203,7 @@ export async function trainModel(
     ...(train.dropout !== undefined && { dropout: train.dropout }),
   }
   const trainer = createContrastiveTrainer(backend, step)
+  let planned = 0
   try {
     // Lengths of an order are those of the examples as they stand.
     const forms = order.kind === 'by_length' ? pairs.examples : pairs.examples.flatMap(each => each.variants ?? [each])
@@ -211,6 +213,7 @@ export async function trainModel(
       : []
     const heaviest = heaviestBatches(pairs.texts, [...forms, ...any], settings)
     const bytes = loaded.bytes + Math.max(...heaviest.map(batch => stepMemory(backend, step, batch)))
+    planned = bytes
     const fingerprint = await hashLines([
       ...[backend.numerics, source.hash, pairs.hash],
       JSON.stringify({ train, lora, seed, settings: source.settings }),
@@ -241,8 +244,22 @@ export async function trainModel(
     return { ...result, loaded, parameters: trainable.count, peakBytes: trainer.peakBytes() + loaded.bytes }
   } catch (error) {
     loaded.release()
-    throw error
+    throw (error as Error).cause === OUT_OF_MEMORY ? withoutRoom(error as Error, planned, train) : error
   } finally {
     trainer.release()
   }
+}
+
+/** What the training was to hold at most, in bytes, and which settings lower it. */
+function withoutRoom(error: Error, planned: number, { batch_size, chunk_size, recompute }: TrainSettings): Error {
+  const lower = [
+    `train.chunk_size (now ${chunk_size ? chunk_size : 'the whole batch'})`,
+    `train.batch_size (now ${batch_size})`,
+    'train.max_length',
+    ...(recompute ? [] : ['or set train.recompute = true']),
+  ]
+  return new Error(
+    `${error.message}\nthis training holds ${megabytes(planned)} at most, weights and activations together; lower ${lower.join(', ')}`,
+    { cause: OUT_OF_MEMORY },
+  )
 }

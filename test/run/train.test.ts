@@ -3,6 +3,7 @@
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { OUT_OF_MEMORY } from '../../src/backend/backend.js'
 import { createWasmBackend } from '../../src/backend/wasm/backend.js'
 import { parseConfig } from '../../src/model/config.js'
 import { randomSource } from '../../src/model/load.js'
@@ -204,4 +205,32 @@ test('a checkpoint belongs to the settings of the model too', async () => {
   assert.is(await train({}, true), 2)
   assert.match(await failure(train({ pooling: ['cls'] }, true)), /belongs to a run with other settings or data/)
 })
+test('memory that cannot be had in a step: what the training holds at most, and what lowers it', async () => {
+  const path = pairsFile({ query: 'red', pos: ['cat'] }, { query: 'blue', pos: ['dog'] })
+  const source = sourceWith()
+  const train = trainOf({ batch_size: 2 })
+  const wasm = await createWasmBackend({ threads: 1 })
+  const full = { allocates: true }
+  const backend = {
+    ...wasm,
+    allocate: (bytes: number, label: string) => {
+      if (full.allocates) return wasm.allocate(bytes, label)
+      throw new Error(`cannot allocate ${bytes} for ${label}`, { cause: OUT_OF_MEMORY })
+    },
+  }
+  const pairs = await tokenizePairs([path], source, 8)
+  const onStart = () => {
+    full.allocates = false
+  }
+  const message = await failure(trainModel(backend, source, pairs, train, undefined, 1, { onStart }))
+  assert.match(
+    message,
+    /^cannot allocate \d+ for .*\nthis training holds 0\.\d MiB at most, weights and activations together; /,
+  )
+  assert.match(
+    message,
+    /lower train\.chunk_size \(now the whole batch\), train\.batch_size \(now 2\), train\.max_length, or set/,
+  )
+})
+
 test.run()

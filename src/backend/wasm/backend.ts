@@ -1,7 +1,7 @@
 // The WebAssembly backend: the kernels of assembly/kernels over one linear memory that this file deals out, on one thread or on several that
 // share it. `run` has done its work when it returns. The module has no heap of its own.
 import { coreCount, whyNotShared } from '../../runtime/workers.js'
-import type { Backend, Memory, Prepared, View } from '../backend.js'
+import { type Backend, type Memory, OUT_OF_MEMORY, type Prepared, type View } from '../backend.js'
 import { type Profile, recordCall } from '../profile.js'
 import { checkCall, checkView, type PreparedCall, prepareCalls } from './calls.js'
 import { createHeap, HEAP_ALIGNMENT } from './heap.js'
@@ -85,7 +85,7 @@ export async function createWasmBackend(options: WasmOptions = {}): Promise<Wasm
       if (!Number.isSafeInteger(bytes) || bytes < 0)
         throw new Error(`cannot allocate ${bytes} bytes for ${label}: expected a whole number`)
       const block = heap.allocate(bytes)
-      if (!block) throw new Error(outOfMemory(bytes, label, heap.held(), maximum))
+      if (!block) throw new Error(outOfMemory(bytes, label, heap.held(), maximum), { cause: OUT_OF_MEMORY })
       new Uint8Array(memory.buffer, block.start, block.dirty).fill(0)
       const made: Memory = { label, bytes }
       pointers.set(made, block.start)

@@ -1,6 +1,7 @@
 // A device and its failures. WebGPU reports errors late and elsewhere; here they are collected and thrown where the
 // caller waits anyway.
 import { type AdapterInfo, type OpenAdapter, requestAdapter } from '../../runtime/gpu.js'
+import { OUT_OF_MEMORY } from '../backend.js'
 import type { Target } from './variants.js'
 
 export interface DeviceOptions {
@@ -148,7 +149,7 @@ function watchDevice(opened: OpenAdapter, device: GPUDevice): Device {
     // What uses memory that could not be had fails as well: the cause is the one to tell.
     const causes = memoryErrors.splice(0)
     const found = errors.splice(0)
-    if (causes.length > 0) throw new Error(causes.join('\n'))
+    if (causes.length > 0) throw new Error(causes.join('\n'), { cause: OUT_OF_MEMORY })
     if (found.length > 0) throw new Error(`the GPU reported an error: ${[...new Set(found)].join('\n')}`)
   }
 
