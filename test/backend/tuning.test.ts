@@ -39,7 +39,7 @@ test('classes: transposes, and sizes to powers of 4', () => {
   assert.is.not(shapeClass('matmul', { ...p, M: 1000 }), '01 6,4,4')
   assert.is.not(shapeClass('matmul', { ...p, transposeB: 0 }), '01 6,4,4')
   assert.is(shapeClass('fill', { count: 3, value: 1 }), undefined)
-  const choice = choiceOf({ choices: { '01 6,4,4': 'fast' }, refused: [] })
+  const choice = choiceOf({ choices: { '01 6,4,4': 'fast' }, refused: [], gflops: 8 })
   assert.is(choice('matmul', p), 'fast')
   assert.is(choice('matmul', { ...p, K: 4 }), undefined)
 })

@@ -9,6 +9,7 @@ import { type Device, type DeviceOptions, openDevice } from './device.js'
 import { type Choice, createPipelineCache, type PipelineOptions, pickVariant } from './pipelines.js'
 import { createReader } from './read.js'
 import { selfTest } from './self-test.js'
+import { mostFlops } from './split.js'
 import { recordTimes, timePasses } from './times.js'
 import { choiceOf, fnv, type Tuning, tuned } from './tuning.js'
 import { SCRATCH_BYTES } from './variants.js'
@@ -40,6 +41,8 @@ export interface WebGpuOptions extends Omit<DeviceOptions, 'timed'>, PipelineOpt
   readonly profile?: Profile | undefined
   /** Whether the best variants are measured on this adapter, or read from the cache; default: not on a software adapter. */
   readonly tune?: boolean | undefined
+  /** FLOPs of one dispatch at most, for tests; default: by the rate that was measured, unlimited where none was. */
+  readonly mostFlops?: number | undefined
 }
 
 /**
@@ -52,10 +55,12 @@ export async function createWebGpuBackend(options: WebGpuOptions = {}): Promise<
   const given: Choice = options.choose ?? (() => undefined)
   let choose = given
   let refused: readonly string[] = []
+  let { mostFlops: longest } = options
   const backend = backendOn(opened, {
     ...options,
     choose: (kernel, params) => choose(kernel, params),
     refused: () => refused,
+    longest: () => longest,
   })
   const force = (name: string | undefined) => {
     choose = () => name
@@ -68,6 +73,7 @@ export async function createWebGpuBackend(options: WebGpuOptions = {}): Promise<
     const tuning = await tuned({ backend, force }, opened.info)
     choose = choiceOf(tuning)
     refused = tuning.refused
+    longest ??= mostFlops(tuning.gflops)
     return { ...backend, numerics: `${backend.numerics}, variants ${fnv(JSON.stringify(tuning))}`, tuning }
   } catch (error) {
     backend.close()
@@ -78,7 +84,10 @@ export async function createWebGpuBackend(options: WebGpuOptions = {}): Promise<
 /** The product that the others are measured against: where it is wrong, the adapter is refused. */
 const PLAIN = 'matmul_32x32'
 
-function backendOn(opened: Device, { profile, ...options }: WebGpuOptions): WebGpuBackend {
+function backendOn(
+  opened: Device,
+  { profile, ...options }: WebGpuOptions & { readonly longest?: () => number | undefined },
+): WebGpuBackend {
   const { device, info, features } = opened
   const buffers = new Map<Memory, GPUBuffer>()
   const pipelines = createPipelineCache(device, opened.target, options)
@@ -165,7 +174,9 @@ function backendOn(opened: Device, { profile, ...options }: WebGpuOptions): WebG
       opened.checkOpen()
       const start = performance.now()
       const times = profile && !profile.paused ? timePasses(device, prepared.calls.length) : undefined
-      device.queue.submit([encodeRun(device, prepared as PreparedCalls, params, times)])
+      const { commands, spent } = encodeRun(device, prepared as PreparedCalls, params, times, options.longest?.())
+      device.queue.submit([commands])
+      for (const buffer of spent) buffer.destroy()
       if (profile && times) recordTimes(profile, times, prepared.calls, params, start)
     },
     async finish() {

@@ -4,6 +4,7 @@ import type { BoundCall, Memory, Prepared, View } from '../backend.js'
 import { type KernelSpec, kernelSpec, type Params } from '../kernels.js'
 import { tensorSizes } from '../sizes.js'
 import { type KernelPipelines, pickVariant } from './pipelines.js'
+import { type Piece, piecesOf } from './split.js'
 import type { PassTimes } from './times.js'
 
 /** What binding a call needs of its backend. */
@@ -30,6 +31,8 @@ export interface PreparedCall {
 export interface PreparedCalls extends Prepared {
   readonly prepared: readonly PreparedCall[]
   readonly uniforms: GPUBuffer
+  /** A group for a piece of call i, whose parameters lie at `offset` of `uniforms`. */
+  readonly bindPiece: (i: number, piece: Piece, uniforms: GPUBuffer, offset: number) => GPUBindGroup
   readonly words: Uint32Array<ArrayBuffer>
   readonly floats: Float32Array<ArrayBuffer>
 }
@@ -53,19 +56,39 @@ export function bindCalls(
     usage: UNIFORM | COPY_DST,
   })
   const words = new Uint32Array((calls.length * stride) / 4)
+  const bind = (call: BoundCall, { layout, scratch }: KernelPipelines, from: GPUBuffer, offset: number) => {
+    const size = roundUp(4 * Object.keys(kernelSpec(call.kernel).params).length, 16)
+    const entries = [
+      ...tensorEntries(binding, call),
+      { binding: call.views.length, resource: { buffer: from, offset, size } },
+      ...(scratch ? [{ binding: call.views.length + 1, resource: { buffer: binding.scratch() } }] : []),
+    ]
+    return device.createBindGroup({ label: call.kernel, layout, entries })
+  }
   const prepared = calls.map((call, i): PreparedCall => {
     const fields = Object.entries(kernelSpec(call.kernel).params).map(([name, type]) => ({
       name,
       float: type === 'f32',
     }))
-    const resource = { buffer: uniforms, offset: i * stride, size: roundUp(4 * fields.length, 16) }
-    const entries = [...tensorEntries(binding, call), { binding: call.views.length, resource }]
-    if (pipelines[i]!.scratch) entries.push({ binding: call.views.length + 1, resource: { buffer: binding.scratch() } })
-    const group = device.createBindGroup({ label: call.kernel, layout: pipelines[i]!.layout, entries })
+    const group = bind(call, pipelines[i]!, uniforms, i * stride)
     return { call, pipelines: pipelines[i]!, group, slot: (i * stride) / 4, fields }
   })
   const floats = new Float32Array(words.buffer)
-  return { calls, prepared, uniforms, words, floats, release: () => uniforms.destroy() }
+  const bindPiece: PreparedCalls['bindPiece'] = (i, { offsets }, from, offset) =>
+    bind(partOf(calls[i]!, offsets), pipelines[i]!, from, offset)
+  return { calls, prepared, uniforms, bindPiece, words, floats, release: () => uniforms.destroy() }
+}
+
+/** A call whose tensors begin so many bytes later. */
+function partOf({ kernel, views }: BoundCall, offsets: Piece['offsets']): BoundCall {
+  const names = Object.keys(kernelSpec(kernel).tensors)
+  return {
+    kernel,
+    views: views.map((view, i) => {
+      const by = offsets[names[i]!] ?? 0
+      return view && { memory: view.memory, offset: view.offset + by, bytes: view.bytes - by }
+    }),
+  }
 }
 
 function tensorEntries({ limit, bufferOf, absent }: Binding, call: BoundCall): GPUBindGroupEntry[] {
@@ -126,13 +149,17 @@ function checkAliases(call: BoundCall, spec: KernelSpec, names: readonly string[
   }
 }
 
-/** Packs the parameters of all calls and encodes them into one pass, or a pass a call where those are timed; the caller submits. */
+/**
+ * Packs the parameters of all calls and encodes them into one pass, or a pass a call where those are timed; the caller submits. Calls of more than
+ * `most` FLOPs are dispatched in pieces. What is `spent` may be destroyed once it is submitted.
+ */
 export function encodeRun(
   device: GPUDevice,
   prepared: PreparedCalls,
   params: readonly Params[],
   times?: PassTimes,
-): GPUCommandBuffer {
+  most = Number.POSITIVE_INFINITY,
+): { readonly commands: GPUCommandBuffer; readonly spent: readonly GPUBuffer[] } {
   const list = prepared.prepared
   if (params.length !== list.length)
     throw new Error(`run: ${list.length} calls were prepared, but ${params.length} parameter records given`)
@@ -141,42 +168,79 @@ export function encodeRun(
   })
   device.queue.writeBuffer(prepared.uniforms, 0, prepared.words)
   const limit = device.limits.maxComputeWorkgroupsPerDimension
+  const spent: GPUBuffer[] = []
   const encoder = device.createCommandEncoder()
   const begin = (i: number) => encoder.beginComputePass(times && { timestampWrites: times.writes(i) })
   let pass = begin(0)
   let current: GPUComputePipeline | undefined
-  list.forEach(({ call, pipelines, group }, i) => {
+  list.forEach((each, i) => {
     if (times && i > 0) {
       pass.end()
       pass = begin(i)
       current = undefined
     }
-    const { variant, pipeline, second } = pickVariant(pipelines, params[i]!)
-    const dispatch = (chosen: GPUComputePipeline, workgroups: number): void => {
-      const [x, y] = spread(workgroups, limit, call)
+    // By the whole call, so that its pieces are computed alike.
+    const { variant, pipeline, second } = pickVariant(each.pipelines, params[i]!)
+    const dispatch = (chosen: GPUComputePipeline, group: GPUBindGroup, workgroups: number): void => {
+      const [x, y] = spread(workgroups, limit, each.call)
       if (x === 0) return
       if (chosen !== current) pass.setPipeline(chosen)
       current = chosen
       pass.setBindGroup(0, group)
       pass.dispatchWorkgroups(x, y)
     }
-    dispatch(pipeline, variant.workgroups(params[i]!))
-    if (second) dispatch(second, variant.second!.workgroups(params[i]!))
+    const run = (piece: Params, group: GPUBindGroup): void => {
+      dispatch(pipeline, group, variant.workgroups(piece))
+      if (second) dispatch(second, group, variant.second!.workgroups(piece))
+    }
+    const pieces = most < Number.POSITIVE_INFINITY ? piecesOf(each.call.kernel, params[i]!, most) : []
+    if (pieces.length <= 1) run(params[i]!, each.group)
+    else {
+      const { groups, uniforms } = bindPieces(device, prepared, i, pieces)
+      spent.push(uniforms)
+      groups.forEach((group, j) => void run(pieces[j]!.params, group))
+    }
   })
   pass.end()
   times?.resolve(encoder)
-  return encoder.finish()
+  return { commands: encoder.finish(), spent }
+}
+
+/** Groups for the pieces of call i, made for one run: what they cost is little beside what is dispatched. */
+function bindPieces(device: GPUDevice, prepared: PreparedCalls, i: number, pieces: readonly Piece[]) {
+  const { fields } = prepared.prepared[i]!
+  const stride = roundUp(16 * 4, device.limits.minUniformBufferOffsetAlignment)
+  const words = new Uint32Array((pieces.length * stride) / 4)
+  const floats = new Float32Array(words.buffer)
+  pieces.forEach(({ params }, j) => {
+    writeFields(words, floats, (j * stride) / 4, fields, params)
+  })
+  const uniforms = device.createBuffer({ label: 'pieces', size: words.byteLength, usage: UNIFORM | COPY_DST })
+  device.queue.writeBuffer(uniforms, 0, words)
+  return { uniforms, groups: pieces.map((piece, j) => prepared.bindPiece(i, piece, uniforms, j * stride)) }
+}
+
+function writeFields(
+  words: Uint32Array,
+  floats: Float32Array,
+  slot: number,
+  fields: PreparedCall['fields'],
+  params: Params,
+): void {
+  for (let i = 0; i < fields.length; i++) {
+    const { name, float } = fields[i]!
+    if (float) floats[slot + i] = params[name]!
+    else words[slot + i] = params[name]!
+  }
 }
 
 function packParams({ words, floats }: PreparedCalls, { call, slot, fields }: PreparedCall, params: Params): void {
-  for (let i = 0; i < fields.length; i++) {
-    const { name, float } = fields[i]!
-    const value = params[name]
-    if (value === undefined)
-      throw new Error(`${call.kernel}: parameter ${name} is missing; it takes ${fields.map(f => f.name).join(', ')}`)
-    if (float) floats[slot + i] = value
-    else words[slot + i] = value
-  }
+  const missing = fields.find(({ name }) => params[name] === undefined)
+  if (missing)
+    throw new Error(
+      `${call.kernel}: parameter ${missing.name} is missing; it takes ${fields.map(f => f.name).join(', ')}`,
+    )
+  writeFields(words, floats, slot, fields, params)
   // With bounds checks on the device a tensor that is too small gives wrong values in silence.
   const least = tensorSizes(call.kernel, params)
   for (let i = 0; i < least.length; i++)

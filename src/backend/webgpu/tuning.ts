@@ -12,6 +12,8 @@ export interface Tuning {
   readonly choices: Readonly<Record<string, string>>
   /** Names of variants that gave wrong results. */
   readonly refused: readonly string[]
+  /** Of the fastest product, rounded down to a power of two: what long calls are split by. */
+  readonly gflops: number
 }
 
 /** What a measurement holds for: the same names mean the same results. */
@@ -60,8 +62,8 @@ export async function tuned(tunedBackend: TunedBackend, adapter: Adapter, budget
 function parse(text: string | undefined, key: string): Tuning | undefined {
   if (text === undefined) return undefined
   try {
-    const { key: found, choices, refused } = JSON.parse(text) as Partial<Tuning & { key: string }>
-    return found === key && choices && Array.isArray(refused) ? { choices, refused } : undefined
+    const { key: found, choices, refused, gflops } = JSON.parse(text) as Partial<Tuning & { key: string }>
+    return found === key && choices && Array.isArray(refused) && gflops ? { choices, refused, gflops } : undefined
   } catch {
     return undefined
   }
@@ -101,6 +103,7 @@ function shapes(): Params[] {
 export async function tune({ backend, force }: TunedBackend, budget = BUDGET): Promise<Tuning> {
   const start = performance.now()
   const refused: string[] = []
+  let gflops = 0
   const choices: Record<string, string> = {}
   const list = shapes()
   const largest = (size: (p: Params) => number) => 4 * Math.max(...list.map(size))
@@ -137,20 +140,24 @@ export async function tune({ backend, force }: TunedBackend, budget = BUDGET): P
       const able = variants.matmul.filter(({ name, can }) => !refused.includes(name) && (can?.(params) ?? true))
       let best = { name: '', time: Number.POSITIVE_INFINITY }
       for (const { name } of able) {
-        if (performance.now() - start > budget) return { choices, refused }
+        if (performance.now() - start > budget) return { choices, refused, gflops: roundedDown(gflops) }
         force(name)
         const time = await fastest(() => timeOnce(params), best.time)
         if (time < best.time) best = { name, time }
+        gflops = Math.max(gflops, (2 * params.M! * params.N! * params.K!) / time / 1e6)
       }
       choices[shape] = best.name
     }
-    return { choices, refused }
+    return { choices, refused, gflops: roundedDown(gflops) }
   } finally {
     force(undefined)
     prepared.release()
     for (const memory of memories) backend.free(memory)
   }
 }
+
+/** Of nothing measured: a slow card. */
+const roundedDown = (gflops: number): number => (gflops > 0 ? 2 ** Math.floor(Math.log2(gflops)) : 64)
 
 /** The first run, which may still compile, does not count; one that is far behind is not repeated. */
 async function fastest(run: () => Promise<number>, best: number): Promise<number> {

@@ -1,0 +1,80 @@
+// Long calls in pieces: a dispatch that takes seconds on a slow card is killed by the system (the watchdog of Windows after 2 s) and keeps a screen from
+// being drawn. A piece is the same call on some of its rows, tiles or terms, bound at offsets. Products by rows and attention by tiles keep their bits;
+// products by terms (gradients of weights) are summed in another order, which is why the rate that decides is kept with the choice of variants.
+import { type KernelName, kernelSpec, type Params, TILE_STRIDE } from '../kernels.js'
+
+export interface Piece {
+  readonly params: Params
+  /** In bytes, by tensor: where its part begins; multiples of 256. */
+  readonly offsets: Readonly<Record<string, number>>
+}
+
+/** Seconds of a dispatch at the rate of large products; other kernels are slower by a factor of two or so. */
+const LONGEST = 0.1
+/** Rows or terms of a piece are multiples of this: of every tile, and such that parts of matrices begin at multiples of 256 bytes. */
+const GRAIN = 128
+/** Tiles of a piece of attention: a multiple of this, for the same reason. */
+const TILE_GRAIN = 64
+/** Keys that each query row of attention is taken to see: lengths are in the data. */
+const KEYS = 512
+
+/** FLOPs of one dispatch at most, for a card of so many GFLOP/s. */
+export const mostFlops = (gflops: number): number => gflops * 1e9 * LONGEST
+
+/** One piece, the call itself, where it is no longer than `most` FLOPs or cannot be split. */
+export function piecesOf(kernel: KernelName, params: Params, most: number): readonly Piece[] {
+  switch (kernel) {
+    case 'matmul':
+      return params.transposeA ? byTerms(params, partsOf(kernel, params, most)) : byRows(kernel, params, most)
+    case 'matmul_half':
+    case 'matmul_quantized':
+    case 'matmul_f16':
+      return params.transposeA ? whole(params) : byRows(kernel, params, most)
+    case 'attention_forward':
+      return byTiles(params, 4, most)
+    case 'attention_backward_q':
+      return byTiles(params, 6, most)
+    case 'attention_backward_kv':
+      return byTiles(params, 8, most)
+    default:
+      return whole(params)
+  }
+}
+
+const whole = (params: Params): readonly Piece[] => [{ params, offsets: {} }]
+
+const partsOf = (kernel: KernelName, params: Params, most: number): number =>
+  Math.ceil((kernelSpec(kernel).flops?.(params) ?? 0) / most)
+
+/** First and count of each part of `count`, a multiple of `grain` in all but the last. */
+function ranges(count: number, parts: number, grain: number): readonly (readonly [number, number])[] {
+  if (parts <= 1 || count <= grain) return [[0, count]]
+  const size = Math.ceil(count / parts / grain) * grain
+  return Array.from({ length: Math.ceil(count / size) }, (_, i) => [i * size, Math.min(size, count - i * size)])
+}
+
+/** c (M, N) by rows of a (M, K) */
+const byRows = (kernel: KernelName, params: Params, most: number): readonly Piece[] =>
+  ranges(params.M!, partsOf(kernel, params, most), GRAIN).map(([first, M]) => ({
+    params: { ...params, M },
+    offsets: { a: 4 * first * params.K!, c: 4 * first * params.N! },
+  }))
+
+/** c (M, N) = aᵀ b by rows of a (K, M) and b (K, N): the first piece as asked, the others are added to it. */
+function byTerms(params: Params, parts: number): readonly Piece[] {
+  if (params.transposeB) return whole(params)
+  return ranges(params.K!, parts, GRAIN).map(([first, K], i) => ({
+    params: { ...params, K, ...(i > 0 && { accumulate: 1, hasBias: 0 }) },
+    offsets: { a: 4 * first * params.M!, b: 4 * first * params.N! },
+  }))
+}
+
+/** Attention by tiles of its work list. */
+function byTiles(params: Params, flopsOfPair: number, most: number): readonly Piece[] {
+  const { tiles, tileRows, heads, headSize, biasRows } = params
+  const flops = flopsOfPair * tiles! * tileRows! * KEYS * heads! * headSize!
+  return ranges(tiles!, Math.ceil(flops / most), TILE_GRAIN).map(([first, count]) => ({
+    params: { ...params, tiles: count },
+    offsets: { tiles: 4 * first * TILE_STRIDE, dbias: 4 * first * biasRows! * heads! },
+  }))
+}

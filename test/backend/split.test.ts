@@ -1,0 +1,139 @@
+// Long calls in pieces: what the pieces are, and that a device that is given them computes the same.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { type Backend, type View, wholeView } from '../../src/backend/backend.js'
+import { type KernelName, kernelSpec, NO_LIMIT, type Params } from '../../src/backend/kernels.js'
+import { dropoutParams } from '../../src/backend/random.js'
+import { createWebGpuBackend } from '../../src/backend/webgpu/backend.js'
+import { mostFlops, piecesOf } from '../../src/backend/webgpu/split.js'
+import { attentionTiles, tileCount } from '../../src/tensor/tiles.js'
+import { webgpuBackend } from '../support/adapter.js'
+import { offsetsOf, seededValues } from '../support/values.js'
+
+const plain = { transposeA: 0, transposeB: 1, accumulate: 0, hasBias: 1, alpha: 2 }
+
+test('rows of a product, terms of a gradient, tiles of attention: whole together, each no longer than allowed', () => {
+  const rows = piecesOf('matmul', { ...plain, M: 1000, N: 40, K: 30 }, 400 * 2 * 40 * 30)
+  assert.equal(
+    rows.map(({ params, offsets }) => [params.M, offsets.a, offsets.c, params.hasBias]),
+    [
+      [384, 0, 0, 1],
+      [384, 4 * 384 * 30, 4 * 384 * 40, 1],
+      [232, 4 * 768 * 30, 4 * 768 * 40, 1],
+    ],
+  )
+  const terms = piecesOf('matmul', { ...plain, transposeA: 1, transposeB: 0, M: 8, N: 40, K: 300 }, 150 * 2 * 8 * 40)
+  assert.equal(
+    terms.map(({ params, offsets }) => [params.K, offsets.a, offsets.b, params.accumulate, params.hasBias]),
+    [
+      [256, 0, 0, 0, 1],
+      [44, 4 * 256 * 8, 4 * 256 * 40, 1, 0],
+    ],
+  )
+  const attention = { tiles: 150, tileRows: 32, heads: 2, headSize: 4, biasRows: 3 }
+  const tiles = piecesOf('attention_backward_q', attention, 1)
+  assert.equal(
+    tiles.map(({ params, offsets }) => [params.tiles, offsets.tiles, offsets.dbias]),
+    [
+      [64, 0, 0],
+      [64, 64 * 32, 64 * 24],
+      [22, 128 * 32, 128 * 24],
+    ],
+  )
+  for (const pieces of [rows, terms, tiles])
+    for (const { offsets } of pieces) for (const offset of Object.values(offsets)) assert.is(offset % 256, 0)
+  const short = { ...plain, M: 1000, N: 40, K: 30 }
+  assert.equal(
+    piecesOf('matmul', short, mostFlops(100)).map(({ params }) => params),
+    [short],
+  )
+})
+
+const random = seededValues(31)
+const present = await webgpuBackend()
+const onGpu = present ? test : test.skip
+
+/** What a call leaves in its tensors that are written; those that are absent are undefined. */
+async function results(
+  backend: Backend,
+  kernel: KernelName,
+  params: Params,
+  tensors: Record<string, Float32Array | Int32Array | undefined>,
+): Promise<Float32Array[]> {
+  const specs = Object.entries(kernelSpec(kernel).tensors)
+  const views = specs.map(([name]): View | undefined => {
+    const data = tensors[name]
+    if (!data) return undefined
+    const view = wholeView(backend.allocate(data.byteLength, name))
+    backend.write(view, data)
+    return view
+  })
+  const prepared = await backend.prepare([{ kernel, views }])
+  backend.run(prepared, [params])
+  const found: Float32Array[] = []
+  for (const [i, [, { access }]] of specs.entries())
+    if (access !== 'read' && views[i]) found.push(new Float32Array(await backend.read(views[i]!)))
+  prepared.release()
+  for (const view of views) if (view) backend.free(view.memory)
+  return found
+}
+
+function attentionCall(): { params: Params; tensors: Record<string, Float32Array | Int32Array | undefined> } {
+  const [heads, headSize] = [2, 8]
+  const offsets = offsetsOf(Array.from({ length: 70 }, (_, i) => 1 + (i % 5)))
+  const rows = offsets.at(-1)!
+  const tiles = attentionTiles(offsets, 32)
+  const params = {
+    ...{ rows, tiles: tileCount(tiles), tileRows: 32, heads, keyValueHeads: heads, headSize, softmaxScale: 0.3 },
+    ...{ before: NO_LIMIT, after: NO_LIMIT, biasRows: 0, ...dropoutParams(0.2, 1, 2, 3) },
+  }
+  const matrix = () => random.normal(rows * heads * headSize)
+  const tensors = {
+    ...{ q: matrix(), k: matrix(), v: matrix(), dout: matrix(), tiles, bias: undefined, dbias: undefined },
+    stats: random.normal(rows * heads * 2),
+    ...{ out: matrix(), dq: matrix(), dk: matrix(), dv: matrix(), lse: new Float32Array(rows * heads) },
+  }
+  return { params, tensors }
+}
+
+onGpu('a device computes pieces as the whole: the same bits but where terms are summed in another order', async () => {
+  const adapter = process.env.WGPU_RETRIEVE_ADAPTER
+  const split = await createWebGpuBackend({ tune: false, mostFlops: 1000, ...(adapter && { adapter }) })
+  let dispatches = 0
+  const { createBindGroup } = split.device
+  split.device.createBindGroup = descriptor => {
+    dispatches++
+    return createBindGroup.call(split.device, descriptor)
+  }
+  const sizes = { M: 300, N: 20, K: 12 }
+  const product = { ...plain, ...sizes }
+  const given = {
+    a: random.normal(300 * 12),
+    b: random.normal(20 * 12),
+    bias: random.normal(20),
+    c: random.normal(6000),
+  }
+  assert.equal(await results(split, 'matmul', product, given), await results(present!, 'matmul', product, given))
+  assert.is(dispatches, 1 + 3, 'a group for the whole, and one for each piece')
+
+  const { params, tensors } = attentionCall()
+  for (const kernel of ['attention_forward', 'attention_backward_q', 'attention_backward_kv'] as const)
+    assert.equal(
+      await results(split, kernel, params, tensors),
+      await results(present!, kernel, params, tensors),
+      kernel,
+    )
+
+  const gradient = { ...plain, transposeA: 1, transposeB: 0, accumulate: 1, hasBias: 0, M: 5, N: 20, K: 700 }
+  const factors = { a: random.normal(5 * 700), b: random.normal(20 * 700), bias: undefined, c: random.normal(100) }
+  const [[pieces], [whole]] = [
+    await results(split, 'matmul', gradient, factors),
+    await results(present!, 'matmul', gradient, factors),
+  ]
+  pieces!.forEach((value, i) => {
+    assert.ok(Math.abs(value - whole![i]!) < 1e-3, `${value}, expected ${whole![i]}`)
+  })
+  split.close()
+})
+
+test.run()
