@@ -1,11 +1,12 @@
-// state = (norm, factor, finite, skipped): norm = √Σ partials; factor = min(1, maxNorm / (norm + 1e-6)), 1 where
-// maxNorm is 0; finite = 1, or 0 where the norm is not, which also adds 1 to skipped (factor is 0 then). Pascanu et al.
+// state = (norm, factor, finite, skipped): norm = unscale · √Σ partials; factor = unscale · min(1, maxNorm / (norm + 1e-6)), unscale
+// where maxNorm is 0; finite = 1, or 0 where the norm is not, which also adds 1 to skipped (factor is 0 then). Pascanu et al.
 // 2013. One workgroup. Not finite is read from the bits, exponent all ones: a WGSL compiler may assume that there are
 // no NaNs and infinities.
 
 struct Params {
   count: u32,
   max_norm: f32,
+  unscale: f32,
 }
 
 @group(0) @binding(0) var<storage, read> partials: array<f32>; // (count)
@@ -31,13 +32,13 @@ fn main(@builtin(local_invocation_index) local: u32) {
   if (local != 0u) {
     return;
   }
-  let norm = sqrt(sum);
+  let norm = params.unscale * sqrt(sum);
   let finite = broken == 0.0 && is_finite(sum);
-  var factor = 1.0;
+  var factor = params.unscale;
   if (!finite) {
     factor = 0.0;
   } else if (params.max_norm > 0.0) {
-    factor = min(1.0, params.max_norm / (norm + 1e-6));
+    factor = params.unscale * min(1.0, params.max_norm / (norm + 1e-6));
   }
   state[0] = norm;
   state[1] = factor;

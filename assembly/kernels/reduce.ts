@@ -35,14 +35,14 @@ export function sum_of_squares(x: usize, partials: usize, count: u32, first: u32
 }
 
 /** state = (norm, factor, finite, skipped), see the kernel table. */
-export function gradient_norm(partials: usize, state: usize, count: u32, maxNorm: f32, begin: u32, end: u32): void {
+export function gradient_norm(partials: usize, state: usize, count: u32, maxNorm: f32, unscale: f32, begin: u32, end: u32): void {
   if (begin >= end) return
   let sum: f64 = 0
   for (let i: u32 = 0; i < count; i++) sum += <f64>load<f32>(at(partials, i))
-  const norm = <f32>Math.sqrt(sum)
+  const norm = unscale * <f32>Math.sqrt(sum)
   const finite = isFinite(norm)
   store<f32>(state, norm)
-  store<f32>(state, maxNorm > 0 ? min<f32>(1, maxNorm / (norm + 1e-6)) : 1, 4)
+  store<f32>(state, unscale * (maxNorm > 0 ? min<f32>(1, maxNorm / (norm + 1e-6)) : 1), 4)
   store<f32>(state, finite ? 1 : 0, 8)
   if (!finite) store<f32>(state, load<f32>(state, 12) + 1, 12)
 }

@@ -44,6 +44,8 @@ export interface Backend {
   /** What decides the last bits of a result beside its inputs: the same on another run means the same bits. Kept with checkpoints. */
   readonly numerics: string
   readonly limits: BackendLimits
+  /** Whether it runs the kernels that need shader-f16. */
+  readonly f16?: boolean
   /** Zeroed memory; fails with a message that says how much was asked. */
   allocate(bytes: number, label: string): Memory
   free(memory: Memory): void

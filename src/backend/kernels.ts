@@ -220,11 +220,11 @@ export const kernels = {
     params: { count: u32, first: u32 },
     units: (p: Params) => Math.ceil(at(p, 'count') / NORM_CHUNK),
   },
-  // state = (norm, factor, finite, skipped): norm = √Σ partials; factor = min(1, maxNorm / (norm + 1e-6)), 1 where maxNorm is 0;
-  // finite = 1, or 0 where the norm is not, which also adds 1 to skipped
+  // state = (norm, factor, finite, skipped): norm = unscale · √Σ partials; factor = unscale · min(1, maxNorm / (norm + 1e-6)), unscale where
+  // maxNorm is 0; finite = 1, or 0 where the norm is not, which also adds 1 to skipped
   gradient_norm: {
     tensors: { partials: read, state: update },
-    params: { count: u32, maxNorm: f32 },
+    params: { count: u32, maxNorm: f32, unscale: f32 },
     units: () => 1,
   },
   // g = factor · gradient; nothing is changed where state says not finite. decoupled: θ *= 1 − rate · decay, else g += decay · θ.

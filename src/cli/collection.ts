@@ -162,7 +162,7 @@ async function searchByModel(options: SearchSettings): Promise<SearchedCollectio
       tokenizeCollection(tokenizer, settings, collection, maxLength),
     )
     sayTruncated(tokenized.truncated, maxLength, progress)
-    const { backend } = await openChosenBackend(options.backend, line => progress.say(line))
+    const { backend } = await openChosenBackend({ ...options.backend, precision }, line => progress.say(line))
     try {
       const { encoder, passage } = await placeFrozen(backend, source, {
         ...{ precision, dimensions: options.dimensions },

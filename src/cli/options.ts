@@ -74,8 +74,11 @@ export function checkAdapter({ backend, adapter }: { readonly backend?: string; 
 }
 
 export const precisionOption = (): Option =>
-  new Option('--precision <name>', 'of the linear layers; int8 is faster on wasm and moves scores a little')
-    .choices(['f32', 'int8'])
+  new Option(
+    '--precision <name>',
+    'of the linear layers; int8 is faster on wasm, mixed (f16 factors) on GPUs, and both move scores a little',
+  )
+    .choices(['f32', 'int8', 'mixed'])
     .default('f32')
 
 /** Matryoshka: so many first columns of a vector are kept. */
@@ -98,9 +101,12 @@ export const withOutput = (command: Command, json = 'results as JSON on stdout')
   command.option('--json', json).option('--quiet', 'no progress, no warnings')
 
 /** Opens the backend and says which one and why. */
-export async function openChosenBackend(options: BackendOptions, say: (line: string) => void): Promise<OpenedBackend> {
-  const { backend, adapter, threads, profile } = options
-  const opened = await openBackend({ backend, adapter, threads, profile })
+export async function openChosenBackend(
+  options: BackendOptions & Partial<PrecisionOption>,
+  say: (line: string) => void,
+): Promise<OpenedBackend> {
+  const { backend, adapter, precision, threads, profile } = options
+  const opened = await openBackend({ backend, adapter, mixed: precision === 'mixed', threads, profile })
   say(`backend: ${opened.reason}`)
   return opened
 }

@@ -125,10 +125,11 @@ async function adapterFrom(location: Location, source: UnhashedSource, { onFetch
 async function backendFor({
   backend = 'auto',
   gpu,
+  precision,
   threads,
 }: LoadOptions): Promise<{ backend: Backend; reason: string }> {
   if (typeof backend === 'object') return { backend, reason: backend.description }
-  return openBackend({ backend, adapter: gpu, threads })
+  return openBackend({ backend, adapter: gpu, mixed: precision === 'mixed', threads })
 }
 
 /** Calls `close` when all that hold it have let go. */

@@ -18,7 +18,7 @@ import { allRows, readHostTable } from './host-table.js'
 import { lowRankStart, type NamedTensor, randomWeight } from './initialize.js'
 import { type Adapter, type AdapterTarget, adaptedTensor, isAdapted, loraScale } from './peft.js'
 import { halfTypes, type MemoryPlan, planMemory } from './placement.js'
-import { type Precision, quantizedTensor } from './quantize.js'
+import { checkPrecision, type Precision, quantizedNames, quantizedTensor } from './quantize.js'
 import { type PoolingMode, type SentenceSettings, vectorWidth } from './sentence-transformers.js'
 import { readValues, type StoredTensor, writeStored } from './stream.js'
 import { type ExpectedTensor, expectedTensors, linearLayers } from './tensors.js'
@@ -57,7 +57,7 @@ export interface LoadOptions {
   readonly dimensions?: number | undefined
   /** Of a late-interaction model: its projection and scaling are for every token's vector, there is no pooling. */
   readonly perToken?: boolean
-  /** int8: linear layers in 8 bits, for inference only; an adapter is worked into them. Default f32. */
+  /** int8: linear layers in 8 bits, for inference only; an adapter is worked into them. mixed: their products have f16 factors. Default f32. */
   readonly precision?: Precision | undefined
   /** In training, run each layer's forward pass again in the backward pass instead of keeping what it made. Default false. */
   readonly recompute?: boolean
@@ -193,6 +193,9 @@ export async function loadEncoder(
     throw new Error(
       `precision int8 is for inference only, but method ${method.kind} trains the model; leave the precision at f32`,
     )
+  checkPrecision(backend, options.precision ?? 'f32')
+  // Linear layers' weights; what an adapter or a Dense module adds is small.
+  const narrow = options.precision === 'mixed' ? quantizedNames(source.config) : new Set<string>()
   const { adapter, worked } = adapterParts(method, int8)
   const { wordsOnHost, frozenBits } = options
   if (frozenBits && (int8 || method.kind === 'full'))
@@ -221,7 +224,7 @@ export async function loadEncoder(
     }
     for (const { name, shape, place } of plan.tensors) {
       const decay = options.decayBiasAndNorm || decays(name)
-      if (place === 'trained') trained.push({ name, shape, decay })
+      if (place === 'trained') trained.push({ name, shape, decay, narrow: narrow.has(name) })
       else if (method.kind === 'lora' && options.alsoTrained?.(name))
         trained.push({ name, shape, decay, data: await adapted.readTensor(name) })
       else if (options.base) borrowed.add(name)
@@ -235,7 +238,7 @@ export async function loadEncoder(
           place === 'half'
             ? frozenHalf(backend, name, shape, halfTypes[adapted.stored!(name)!.dtype]!)
             : frozenTensor(backend, name, shape)
-        tensors.set(name, tensor)
+        tensors.set(name, narrow.has(name) ? { ...tensor, narrow: true } : tensor)
         await writeStored(backend, tensor, adapted)
       }
     }

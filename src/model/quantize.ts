@@ -7,8 +7,18 @@ import type { ModelConfig } from './config.js'
 import type { NamedTensor } from './initialize.js'
 import { linearLayers } from './tensors.js'
 
-/** What the linear layers' weights are held and multiplied in. */
-export type Precision = 'f32' | 'int8'
+/** What the linear layers' weights are held and multiplied in; mixed: held as they are, both factors of a product narrowed to f16, sums in f32. */
+export type Precision = 'f32' | 'int8' | 'mixed'
+
+/** Fails where a backend cannot compute in a precision. */
+export function checkPrecision({ kind, f16 }: Pick<Backend, 'kind' | 'f16'>, precision: Precision): void {
+  if (precision !== 'mixed' || f16) return
+  throw new Error(
+    kind === 'wasm'
+      ? 'precision mixed needs a WebGPU adapter with shader-f16, but the wasm backend computes in f32; use precision f32, or --backend webgpu'
+      : 'precision mixed needs a WebGPU device with shader-f16, which this one was opened without; open it for mixed precision, or use precision f32',
+  )
+}
 
 /** A matrix (out, in) in 8 bits in the backend's memory: (out, int8Words(in)), with its scales. */
 export async function quantizedTensor(backend: Backend, { name, shape, data }: NamedTensor): Promise<Tensor> {

@@ -1,8 +1,9 @@
 // y = x Wᵀ + bias, with an optional low-rank update (LoRA, Hu et al. 2021): y += scale · (dropout(x) Aᵀ) Bᵀ.
 // A frozen weight may have 16 bits (f16, bf16): products widen it without loss; or 8 or 4 in groups, which products widen too.
+// In mixed precision (`narrow`) both factors of a layer's products are narrowed to f16; a low-rank update's are not.
 // A weight in 8 bits (inference only): y = (q · Wq) · (scale of x's row · scale of W's row) + bias, q the row of x in 8 bits.
 // Backward: dx = dy W + scale · mask(dy B A);  dW += dyᵀ x;  dbias += Σ_T dy;  dB += scale · dyᵀ (xd Aᵀ);  dA += scale · (dy B)ᵀ xd.
-import { int8Words, type ParamArguments, type TensorArguments } from '../backend/kernels.js'
+import { FLOAT_FORMAT, int8Words, type ParamArguments, type TensorArguments } from '../backend/kernels.js'
 import { LORA_PRODUCTS } from '../backend/lora-kernels.js'
 import {
   columnsOf,
@@ -230,19 +231,32 @@ function multiply(
   }
   const format = halfFormat(b)
   if (format === undefined) {
-    call(trace, 'matmul', tensors, params)
+    if (b.narrow) narrowed(trace, tensors, params)
+    else call(trace, 'matmul', tensors, params)
     return
   }
   if (b.needsGradient) throw new Error(`${b.name} is trained, but held in ${b.dtype}; load it in f32`)
   const half: ParamArguments<'matmul_half', Param> = { ...params, format }
-  call(trace, 'matmul_half', tensors, half)
+  call(trace, b.narrow ? 'matmul_f16' : 'matmul_half', tensors, half)
+}
+
+/** A product of f32 tensors, narrowed to f16 as they are read. */
+function narrowed(
+  trace: Trace,
+  tensors: TensorArguments<'matmul', Tensor>,
+  params: ParamArguments<'matmul', Param>,
+): void {
+  const f16: ParamArguments<'matmul_f16', Param> = { ...params, format: FLOAT_FORMAT }
+  call(trace, 'matmul_f16', tensors, f16)
 }
 
 /** dW (out, in) += alpha · dyᵀ x */
 function weightGradient(trace: Trace, dy: Tensor, x: Tensor, weight: Tensor, alpha: number): void {
   const { target } = gradientTarget(trace, weight)
   const product = { ...plain, M: columnsOf(dy), N: columnsOf(x), K: x.shape[0]!, transposeA: 1, accumulate: 1, alpha }
-  call(trace, 'matmul', { a: dy, b: x, bias: undefined, c: target }, product)
+  const tensors = { a: dy, b: x, bias: undefined, c: target }
+  if (weight.narrow) narrowed(trace, tensors, product)
+  else call(trace, 'matmul', tensors, product)
   groupGradients(trace, dy, x, weight, alpha)
 }
 

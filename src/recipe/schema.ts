@@ -185,6 +185,8 @@ const train = v.strictObject({
   epsilon: v.optional(above(0), 1e-8),
   /** Largest norm of all gradients together; inf: no clipping. */
   clip: v.optional(above(0), 1),
+  /** mixed: products of linear layers with f16 factors, all else in f32, the loss scaled; on GPUs with shader-f16. Default f32. */
+  precision: v.optional(choice(['f32', 'mixed'])),
   /** Layers are run again in the backward pass: what they make is not kept, which takes less memory and a third more time. */
   recompute: v.optional(flag()),
   /** For all the model's dropouts; default: as the model's config.json says. */

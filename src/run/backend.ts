@@ -14,6 +14,8 @@ export interface BackendChoice {
   readonly backend: 'auto' | 'webgpu' | 'wasm'
   /** A part of a WebGPU adapter's name. */
   readonly adapter?: string | undefined
+  /** For precision mixed: a GPU with shader-f16. */
+  readonly mixed?: boolean | undefined
   /** Of the wasm backend; default: the cores there are. */
   readonly threads?: number | undefined
   /** Where each kernel call's time goes to. */
@@ -36,15 +38,26 @@ export async function openBackend(choice: BackendChoice): Promise<OpenedBackend>
   return opened
 }
 
-async function openChosen({ backend, adapter, threads, profile }: BackendChoice): Promise<OpenedBackend> {
+const NEEDS_GPU = 'precision mixed needs a GPU with shader-f16'
+
+async function openChosen({ backend, adapter, mixed, threads, profile }: BackendChoice): Promise<OpenedBackend> {
   if (backend === 'wasm' && adapter)
     throw new Error(
       `adapter "${adapter}" is a WebGPU adapter's, but the backend asked for is wasm; leave one of them out`,
     )
-  if (backend === 'wasm') return openWasm({ threads, profile }, 'as asked')
-  if (backend === 'webgpu' || adapter) return openWebGpu({ adapter, profile }, 'as asked')
+  if (backend === 'wasm') {
+    if (mixed)
+      throw new Error(`${NEEDS_GPU}, but the backend asked for is wasm, which computes in f32; leave one of them out`)
+    return openWasm({ threads, profile }, 'as asked')
+  }
+  if (backend === 'webgpu' || adapter) return openWebGpu({ adapter, mixed, profile }, 'as asked')
   const { adapters, reason } = await findAdapters()
   const hardware = adapters.find(each => !each.software)
+  if (hardware && mixed) return openWebGpu({ adapter: hardware.name, mixed, profile }, 'there is a GPU')
+  if (mixed)
+    throw new Error(
+      `${NEEDS_GPU}; ${adapters[0] ? `the only adapter, ${adapters[0].name}, is software: insist on it with --backend webgpu` : reason}, or use precision f32`,
+    )
   // One that gives no device or computes wrongly is no reason to stop where nobody insisted on it.
   if (hardware)
     return openWebGpu({ adapter: hardware.name, profile }, 'there is a GPU').catch((error: Error) =>

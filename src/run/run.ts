@@ -67,7 +67,8 @@ export async function runExperiment(recipe: Recipe, hooks: RunHooks = {}): Promi
     sayMixture(pairs, hooks)
     hooks.signal?.throwIfAborted()
 
-    const { backend, reason } = await openBackend({ ...recipe, profile: hooks.profile })
+    const mixed = trainings.some(({ recipe: { train } }) => train?.precision === 'mixed')
+    const { backend, reason } = await openBackend({ ...recipe, mixed, profile: hooks.profile })
     hooks.say?.(`backend: ${reason}`)
     try {
       const folder = await openFolder(recipe, hooks)

@@ -44,6 +44,7 @@ export function loopSettings(
     inBatch: negatives.in_batch,
     ...(needsTeacher(train.loss) && { teacher: true }),
     learningRate: train.learning_rate,
+    ...(train.precision === 'mixed' && { mixed: true }),
     schedule: {
       schedule: train.schedule,
       total: steps,
@@ -175,6 +176,7 @@ export async function trainModel(
     decayBiasAndNorm: train.decay_bias_and_norm,
     normalize,
     ...(train.recompute && { recompute: true }),
+    ...(train.precision && { precision: train.precision }),
     ...(lora?.frozen_bits && { frozenBits: lora.frozen_bits }),
     ...(hooks.onPlan && { onPlan: hooks.onPlan }),
     ...(hooks.onQuantized && { onQuantized: hooks.onQuantized }),

@@ -10,6 +10,8 @@ export interface ParameterSpec {
   readonly data?: Float32Array
   /** Whether weight decay applies. */
   readonly decay: boolean
+  /** Tensor.narrow */
+  readonly narrow?: boolean
 }
 
 /** Trained parameters that are stepped together: one piece of memory each for values, gradients and Adam's moments. */
@@ -155,13 +157,14 @@ function elementsOf(members: readonly Member[]): number {
 /** Writes a parameter to its place in the segment; as a tensor, with its gradient. */
 function placeParameter(
   backend: Backend,
-  { spec: { name, shape, data }, offset }: Member,
+  { spec: { name, shape, data, narrow }, offset }: Member,
   { parameters, gradients }: Pick<Segment, 'parameters' | 'gradients'>,
 ): Tensor {
   const place = (tensor: Tensor): View => ({ memory: tensor.view!.memory, offset, bytes: productOf(shape) * 4 })
   const view = place(parameters)
   if (data) backend.write(view, data)
-  return external(name, shape, view, external(`d${name}`, shape, place(gradients)))
+  const placed = external(name, shape, view, external(`d${name}`, shape, place(gradients)))
+  return narrow ? { ...placed, narrow: true } : placed
 }
 
 /** The values of a tensor with memory of its own. */

@@ -27,6 +27,8 @@ export interface Tensor {
   readonly view?: View
   /** Of weights in 8 bits (dtype u32, four numbers a word): what each row is multiplied by. */
   readonly scales?: Tensor
+  /** Of weights of linear layers: their products, gradients' too, narrow both factors to f16. */
+  readonly narrow?: true
   /** Of weights in groups (q8, q4): a word for each, its step and least value. */
   readonly groups?: Tensor
   /** Of trained parameters: where their gradient is accumulated. */

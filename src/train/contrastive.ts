@@ -70,6 +70,8 @@ export interface StepAt {
   readonly t: number
   readonly seed: number
   readonly counter: number
+  /** A power of 2 that gradients are multiplied by until the update; default 1. */
+  readonly lossScale?: number
 }
 
 export type StepOutcome = StepStatus & { readonly losses?: readonly Float32Array[]; readonly products?: number[][] }
@@ -104,6 +106,12 @@ export function candidatesOf(
   }
   return { targets, weights: new Float32Array(queries).fill(1 / queries) }
 }
+
+/** The loss is a weighted sum: what it is scaled by are its weights. */
+const scaled = (batch: ContrastiveBatch, scale: number): ContrastiveBatch => ({
+  ...batch,
+  weights: batch.weights.map(weight => scale * weight),
+})
 
 const byPrefix = ({ query, passage }: ContrastiveSettings): ReadonlyMap<string, Encoder> =>
   new Map(
@@ -265,8 +273,9 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
     return lossProgram
   }
 
-  const start = async (batches: readonly ContrastiveBatch[], { rate, t, seed, counter }: StepAt) => {
-    const shared = updateValues(rate, t, optimizer)
+  const start = async (given: readonly ContrastiveBatch[], { rate, t, seed, counter, lossScale = 1 }: StepAt) => {
+    const shared = updateValues(rate, t, optimizer, lossScale)
+    const batches = lossScale === 1 ? given : given.map(batch => scaled(batch, lossScale))
     const reads: Promise<Float32Array>[] = []
     for (const [i, batch] of batches.entries()) {
       const at = {
@@ -283,9 +292,9 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
     // Reads take their place behind what was handed over, before what comes next.
     const outcome = Promise.all([readStatus(backend, status), Promise.all(reads), domains?.readProducts()]).then(
       ([found, losses, products]): StepOutcome => ({
-        ...found,
+        ...{ ...found, loss: found.loss / lossScale },
         ...(settings.keepLosses && { losses }),
-        ...(products && { products }),
+        ...(products && { products: products.map(row => row.map(x => x / lossScale ** 2)) }),
       }),
     )
     // Whoever waits hears of a failure; until someone does it is no unhandled one.

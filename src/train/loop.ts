@@ -7,6 +7,7 @@ import type { Trainable } from '../tensor/parameters.js'
 import { type Checkpoint, putParameters, putSnapshot, takeParameters, takeSnapshot } from './checkpoint.js'
 import type { ContrastiveTrainer, StepOutcome } from './contrastive.js'
 import { type Drawn, drawBatch } from './draw.js'
+import { firstScaler, nextScaler, type ScalerState } from './loss-scale.js'
 import { rateFactor, type ScheduleSettings } from './schedule.js'
 import { type Weighting, weighted } from './weighting.js'
 
@@ -41,6 +42,8 @@ export interface LoopSettings {
   /** Whether batches hold a teacher's scores; every example must have them then. */
   readonly teacher?: boolean
   readonly learningRate: number
+  /** Products narrow their factors to f16: the loss is scaled, and steps whose gradients are not finite are skipped. */
+  readonly mixed?: boolean
   readonly schedule: ScheduleSettings
   /** Steps between evaluations and between checkpoints; absent: none. */
   readonly evaluateEvery?: number
@@ -60,6 +63,10 @@ export interface StepRecord {
   readonly gradient_norm: number
   readonly tokens: number
   readonly seconds: number
+  /** Where the loss is scaled. */
+  readonly loss_scale?: number
+  /** The gradients were not finite, and nothing was changed. */
+  readonly skipped?: true
   /** Of several training sets: examples drawn from each. */
   readonly drawn?: readonly number[]
   /** What the weighting of the sets says of the step. */
@@ -98,6 +105,9 @@ interface LoopState {
   readonly counter: number
   readonly sampler: ExampleBatchesState
   readonly weighting?: unknown
+  /** After the last step whose outcome is known, and as the next one takes it: the one before it may not have ended when it starts. */
+  readonly scaler?: ScalerState
+  readonly lagging?: ScalerState
   readonly best?: { readonly step: number; readonly score: number }
   readonly evaluationsSinceBest: number
   readonly repeatedNegatives: number
@@ -117,7 +127,10 @@ export async function trainLoop(
 ): Promise<LoopResult> {
   const { steps, seed, batchSize, accumulation, dropLast, weighting, order = { kind: 'uniform' } } = settings
   const sampler = createExampleBatches({ seed, examples: examples.length, batchSize, dropLast, order })
-  let state: LoopState = { step: 0, counter: 0, sampler: sampler.save(), evaluationsSinceBest: 0, repeatedNegatives: 0 }
+  let state: LoopState = {
+    ...{ step: 0, counter: 0, sampler: sampler.save(), evaluationsSinceBest: 0, repeatedNegatives: 0 },
+    ...(settings.mixed && { scaler: firstScaler, lagging: firstScaler }),
+  }
   let best = resume?.best
   if (resume) {
     state = resume.state as LoopState
@@ -146,12 +159,14 @@ export async function trainLoop(
   /** Waits for the step that was started last: checks and reports it, evaluates and saves where that is due. */
   const settle = async () => {
     if (!pending) return
-    const { outcome, drawn, started, ...rest } = pending
+    const { outcome, drawn, started, lossScale, ...rest } = pending
     pending = undefined
     const { loss, gradientNorm, finite, losses, products } = await outcome
     const done = rest.step + 1
     const said = await weighting?.end(rest.step, drawn.map(setsOf), losses ?? [], products)
-    checkFinite(rest.step, loss, gradientNorm, finite)
+    const good = finite && Number.isFinite(loss)
+    if (state.scaler) state = { ...state, scaler: nextScaler(state.scaler, good, rest.step, lossScale!) }
+    else checkFinite(rest.step, loss, gradientNorm, finite)
     if (weighting) state = { ...state, weighting: weighting.save() }
     const now = performance.now()
     const seconds = (now - Math.max(started, settled)) / 1000
@@ -176,6 +191,8 @@ export async function trainLoop(
       gradient_norm: gradientNorm,
       tokens,
       seconds,
+      ...(lossScale && { loss_scale: lossScale }),
+      ...(!good && { skipped: true as const }),
       ...('sets' in order && { drawn: countSets(order.sets.length, drawn) }),
       ...(said && { weighting: said }),
       ...(devScore !== undefined && { dev_score: devScore }),
@@ -200,14 +217,18 @@ export async function trainLoop(
     const { step } = state
     const rate = settings.learningRate * rateFactor(step, settings.schedule)
     const drawn = Array.from({ length: accumulation }, () => drawBatch(sampler, texts, current, settings))
-    const at = { rate, t: step + 1, seed, counter: state.counter }
+    const { lagging } = state
+    const lossScale = lagging?.scale
+    const t = step + 1 - (lagging?.skipped ?? 0)
+    const at = { rate, t, seed, counter: state.counter, ...(lossScale && { lossScale }) }
     const batches = weighting ? await weighted(weighting, drawn, trainer, at) : drawn.map(({ batch }) => batch)
     const { outcome } = await trainer.start(batches, at)
     // The device has the next step before the last one's loss is waited for.
     await settle()
-    pending = { step, epoch: drawn[0]!.epoch, learning_rate: rate, outcome, drawn, started }
+    pending = { step, epoch: drawn[0]!.epoch, learning_rate: rate, outcome, drawn, started, lossScale }
     state = {
       ...state,
+      ...(state.scaler && { lagging: state.scaler }),
       step: step + 1,
       counter: state.counter + accumulation,
       sampler: sampler.save(),
@@ -229,6 +250,7 @@ export async function trainLoop(
 
 /** A step that the device has, and what its record says of it already. */
 interface Started extends Pick<StepRecord, 'step' | 'epoch' | 'learning_rate'> {
+  readonly lossScale: number | undefined
   readonly outcome: Promise<StepOutcome>
   readonly drawn: readonly Drawn[]
   /** When its batches began to be drawn. */

@@ -62,9 +62,10 @@ export async function readStatus(backend: Backend, status: Status): Promise<Step
   return { loss: floats[LOSS_OFFSET / 4]!, gradientNorm: floats[0]!, finite: floats[2] === 1 }
 }
 
-/** The values that an update reads: the learning rate and, for step t counted from 1, Adam's bias corrections. */
-export const updateValues = (rate: number, t: number, { beta1, beta2 }: OptimizerSettings): Values => ({
+/** The values that an update reads: the learning rate, what a scaled loss is divided by, and, for step t counted from 1, Adam's bias corrections. */
+export const updateValues = (rate: number, t: number, { beta1, beta2 }: OptimizerSettings, lossScale = 1): Values => ({
   rate,
+  unscale: 1 / lossScale,
   correction1: 1 / (1 - beta1 ** t),
   correction2: 1 / (1 - beta2 ** t),
 })
@@ -85,7 +86,7 @@ export function recordUpdate(
     call(trace, 'sum_of_squares', { x: gradients, partials }, { count: elements, first })
     first += chunks[i]!
   })
-  call(trace, 'gradient_norm', { partials, state }, { count, maxNorm: clip })
+  call(trace, 'gradient_norm', { partials, state }, { count, maxNorm: clip, unscale: 'unscale' })
   for (const { gradients, parameters, m, v, elements, decay } of segments) {
     const moments = { beta1, oneMinusBeta1: 1 - beta1, beta2, oneMinusBeta2: 1 - beta2, epsilon }
     const step = { rate: 'rate', correction1: 'correction1', correction2: 'correction2', decoupled: decoupled ? 1 : 0 }

@@ -337,7 +337,7 @@ const cases: { readonly [K in CommonKernelName]: readonly Case[] } = {
   weighted_sum: [0, 1].map(accumulate => ({ params: { count: 1003, accumulate } })),
   sum_of_squares: [{ params: { count: 40000, first: 2 } }],
   gradient_norm: [0, 1, 1e9].map(maxNorm => ({
-    params: { count: 17, maxNorm },
+    params: { count: 17, maxNorm, unscale: 0.25 },
     tensors: { partials: random.uniform(17, 0, 9), state: state(1) },
   })),
   adamw: [0, 1].flatMap(decoupled =>

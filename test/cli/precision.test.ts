@@ -60,7 +60,12 @@ test('refused where there is no encoder, and where it is no precision', async ()
     2,
     /--precision int8 is for an encoder, but --qrels and --run score a run; leave it out/,
   )
-  refused(await attempt('eval', ...onData, '--precision', 'int4'), 2, /Allowed choices are f32, int8/)
+  refused(await attempt('eval', ...onData, '--precision', 'int4'), 2, /Allowed choices are f32, int8, mixed/)
+  refused(
+    await attempt('eval', ...onData, '--precision', 'mixed'),
+    1,
+    /mixed needs a GPU with shader-f16, but the backend asked for is wasm/,
+  )
   refused(await attempt('train', 'recipe.toml', ...int8), 2, /unknown option '--precision'/)
 })
 

@@ -38,7 +38,7 @@ test('sum_of_squares and gradient_norm give the norm, the factor and the guard',
   assert.ok(Math.abs(Math.sqrt(partials[1]! + partials[2]! + partials[3]!) / norm - 1) < 1e-13)
   const stateOf = (list: number[], maxNorm: number) => {
     const state = Float64Array.of(9, 9, 9, 2)
-    reference.gradient_norm({ partials: Float64Array.from(list), state }, { count: list.length, maxNorm })
+    reference.gradient_norm({ partials: Float64Array.from(list), state }, { count: list.length, maxNorm, unscale: 1 })
     return Array.from(state)
   }
   assert.equal(stateOf([9, 16], 1), [5, 1 / (5 + 1e-6), 1, 2])
@@ -119,7 +119,7 @@ const oracle = needs('oracles/optim/sequences.safetensors')
       }
       const partials = zeros(1)
       reference.sum_of_squares({ x: gradient, partials }, { count, first: 0 })
-      reference.gradient_norm({ partials, state }, { count: 1, maxNorm: 1 })
+      reference.gradient_norm({ partials, state }, { count: 1, maxNorm: 1, unscale: 1 })
       const params = { count, rate, ...settings, ...betas, ...corrections }
       reference.adamw({ gradient, state, parameters, m, v }, params)
       close(`${name}, step ${step}`, parameters, expected.subarray(step * count, (step + 1) * count), 2e-6)

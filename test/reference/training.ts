@@ -57,12 +57,12 @@ export const sum_of_squares: Reference<'sum_of_squares'> = ({ x, partials }, { c
   }
 }
 
-export const gradient_norm: Reference<'gradient_norm'> = ({ partials, state }, { count, maxNorm }) => {
+export const gradient_norm: Reference<'gradient_norm'> = ({ partials, state }, { count, maxNorm, unscale }) => {
   let sum = 0
   for (let i = 0; i < count; i++) sum += partials[i]!
-  const norm = Math.sqrt(sum)
+  const norm = unscale * Math.sqrt(sum)
   const finite = Number.isFinite(norm)
-  const factor = maxNorm === 0 ? 1 : Math.min(1, maxNorm / (norm + 1e-6))
+  const factor = unscale * (maxNorm === 0 ? 1 : Math.min(1, maxNorm / (norm + 1e-6)))
   state.set([norm, factor, finite ? 1 : 0, state[3]! + (finite ? 0 : 1)])
 }
 

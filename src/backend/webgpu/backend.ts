@@ -128,6 +128,7 @@ function backendOn(
     description: `WebGPU on ${info.name}${info.software ? ' (software)' : ''}`,
     adapterInfo: info,
     features,
+    f16: features.includes('shader-f16'),
     device,
     limits,
     variantOf: async (kernel, params) => pickVariant(await pipelines(kernel), params).variant.name,

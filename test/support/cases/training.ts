@@ -95,17 +95,19 @@ export function sumOfSquaresCases(): KernelCase[] {
 }
 
 export function gradientNormCases(): KernelCase[] {
-  const norm = (name: string, partials: Float32Array, maxNorm: number, count = partials.length) => {
+  const norm = (name: string, partials: Float32Array, maxNorm: number, count = partials.length, unscale = 1) => {
     const finite = partials.subarray(0, count).every(Number.isFinite)
     const tensors = { partials, state: Float32Array.of(7, 7, 7, 3) }
     // No factor is asked for where the norm is not finite: nothing is multiplied by it
     const options = { terms: count, interleaved: { state: 4 }, ...(finite ? {} : { open: { state: [1] } }) }
-    return caseOf('gradient_norm', name, { count, maxNorm }, tensors, options)
+    return caseOf('gradient_norm', name, { count, maxNorm, unscale }, tensors, options)
   }
   const spoiled = (count: number, at: number, value: number) =>
     random.uniform(count, 0, 9).map((x, i) => (i === at ? value : x))
   return [
     norm('clipped', random.uniform(1, 4, 9), 1),
+    norm('scaled, clipped', random.uniform(300, 4, 9), 1, 300, 2 ** -3),
+    norm('scaled, not clipped', random.uniform(5, 4, 9), 0, 5, 2 ** -16),
     norm('below the maximum', random.uniform(7, 0, 1), 100),
     norm('no maximum', random.uniform(257, 0, 9), 0),
     norm('many partials', random.uniform(5000, 0, 9), 0.5),
