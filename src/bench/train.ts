@@ -16,6 +16,7 @@ import {
   createContrastiveTrainer,
 } from '../train/contrastive.js'
 import { defaultOptimizer } from '../train/optimizer.js'
+import { gradCacheRow } from './grad-cache.js'
 import { randomDocuments, sequenceCount } from './inputs.js'
 import type { PeerOptions } from './peers.js'
 import { isSoftware, placeOf, type Report, ratesOf, settingsBeside } from './row.js'
@@ -70,7 +71,7 @@ async function benchMethod(
   say: (line: string) => void,
 ): Promise<void> {
   const { method, batches } = task
-  const tokens = batches.reduce((sum, { query, passage }) => sum + query.ids.length + passage.ids.length, 0)
+  const tokens = tokensOf(batches)
   const trained: Method =
     method === 'full' ? { kind: 'full' } : { kind: 'lora', adapter: newAdapter(source.weights.config, LORA, 1) }
   const loaded = await placeModel(backend, source, trained)
@@ -80,7 +81,7 @@ async function benchMethod(
     const checked = await checkStep(backend, loaded, { ...settings, dropout: 0 }, task.check)
     const row = {
       name: `train ${method}`,
-      shape: `${batches.length}×${sequenceCount(batches[0]!.query)} pairs, ${tokens} tokens`,
+      shape: shapeOf(batches),
       ...placeOf(backend),
       variant: 'f32, packed',
       max_error: checked.lossError,
@@ -92,6 +93,14 @@ async function benchMethod(
     await step()
     const { medians, cores } = await takeTurns([() => milliseconds(step)], options.rounds)
     report({ ...row, cores, milliseconds: medians[0]!, ...ratesOf({ tokens }, medians[0]!) })
+    const name = `train ${method}, chunks`
+    report(
+      await gradCacheRow(backend, settings, batches[0]!, options.rounds, {
+        ...row,
+        name,
+        shape: shapeOf(batches.slice(0, 1)),
+      }),
+    )
     if (!source.folder) return
     const own = { task, model: source.folder, ours: checked, step, tokens, row }
     await compareTraining(own, settingsBeside(backend), options, report, say)
@@ -100,6 +109,12 @@ async function benchMethod(
     loaded.release()
   }
 }
+
+const tokensOf = (batches: readonly ContrastiveBatch[]): number =>
+  batches.reduce((sum, { query, passage }) => sum + query.ids.length + passage.ids.length, 0)
+
+const shapeOf = (batches: readonly ContrastiveBatch[]): string =>
+  `${batches.length}×${sequenceCount(batches[0]!.query)} pairs, ${tokensOf(batches)} tokens`
 
 const settingsOf = ({ encoder, trainable }: LoadedEncoder): ContrastiveSettings => ({
   query: encoder,
