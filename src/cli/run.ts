@@ -1,8 +1,9 @@
 // run: a whole experiment. train: its training alone.
-import { Command, Option } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Profile } from '../backend/profile.js'
 import { loadRecipe } from '../recipe/load.js'
 import type { Recipe } from '../recipe/schema.js'
+import { dryRun } from '../run/dry/run.js'
 import type { RunHooks } from '../run/hooks.js'
 import { type TestScores, tdroMetrics } from '../run/record.js'
 import { type RunResult, runExperiment } from '../run/run.js'
@@ -30,6 +31,9 @@ export interface RunOptions {
   readonly set?: string[]
   readonly resume?: boolean
   readonly quick?: boolean
+  readonly dryRun?: boolean
+  readonly config?: string
+  readonly tflops?: number
   readonly backend?: 'auto' | 'webgpu' | 'wasm'
   readonly adapter?: string
   readonly threads?: number
@@ -41,6 +45,12 @@ export interface RunOptions {
   readonly transfer?: string
   readonly json?: boolean
   readonly quiet?: boolean
+}
+
+const positiveRate = (text: string): number => {
+  const value = Number(text)
+  if (text.trim() !== '' && Number.isFinite(value) && value > 0) return value
+  throw new InvalidArgumentError('Expected a number above 0.')
 }
 
 export const withRecipe = (command: Command): Command =>
@@ -57,6 +67,9 @@ export const withRecipe = (command: Command): Command =>
       .option('--out <folder>', 'where the folder of the run is made (runs)')
       .option('--name <name>', "the run's name (the recipe's)")
       .option('--quick', "with the recipe's [quick] settings: less of everything, to see that it works")
+      .option('--dry-run', 'plan it, and go through all of it with two steps on made data and a narrow model')
+      .option('--config <file>', "with --dry-run: a config.json to plan for, where the recipe's model is not here")
+      .option('--tflops <n>', 'with --dry-run: TFLOP/s that the plan counts with (1)', positiveRate)
       .option('--resume', 'go on from the last checkpoint of this run')
       .hook('preAction', (_, action) => checkAdapter(action.opts())),
   )
@@ -138,12 +151,12 @@ export async function runFromCommand(
   part: Pick<RunHooks, 'trainOnly' | 'weightsOnly'>,
 ): Promise<RunResult> {
   const recipe = await openRecipe(path, options)
-  await checkRecipePaths(recipe)
+  if (!options.dryRun) await checkRecipePaths(recipe)
   const progress = openProgress(options.quiet)
   const shown = phases(progress)
   const repeat = commandToRepeat(process.argv.slice(2))
   const signal = interruptSignal('interrupted', progress)
-  const result = await runExperiment(recipe, {
+  const hooks: RunHooks = {
     say: line => progress.say(line),
     warn: line => progress.say(`warning: ${line}`),
     progress: shown.show,
@@ -152,7 +165,9 @@ export async function runFromCommand(
     resume: options.resume ?? false,
     ...part,
     ...(options.profile && { profile: options.profile }),
-  })
+  }
+  const dry = { rate: (options.tflops ?? 1) * 1e12, ...(options.config && { config: options.config }) }
+  const result = await (options.dryRun ? dryRun(recipe, dry, hooks) : runExperiment(recipe, hooks))
   shown.end()
   return result
 }
@@ -163,6 +178,8 @@ async function runRecipe(
   { trainOnly }: { trainOnly: boolean },
 ): Promise<void> {
   const result = await runFromCommand(path, options, { trainOnly })
+  // What it says lies nowhere any more.
+  if (options.dryRun) return
   const [own, ...variants] = result.trainings
   if (trainOnly && options.json) return printJson(own?.summary ?? {})
   if (options.json)

@@ -93,6 +93,8 @@ async function tdro(recipe: string | undefined, options: TdroOptions): Promise<v
   )
   const { tdro: learned, folder, report } = result
   if (!learned) throw usageError('the recipe has no [tdro]: it learns no weights')
+  // What it says lies nowhere any more.
+  if (options.dryRun) return
   const { domains, alpha, final, mean, ema } = learned.weights
   if (options.json) {
     const weights = Object.fromEntries(domains.map((name, g) => [name, alpha[g]!]))
