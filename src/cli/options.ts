@@ -6,6 +6,7 @@ import type { FetchOptions } from '../hub/model.js'
 import type { Precision } from '../model/quantize.js'
 import { type OpenedBackend, openBackend } from '../run/backend.js'
 import type { Phase } from '../run/hooks.js'
+import { type Api, apis } from '../runtime/gpu.js'
 import { checkWritable, writeFile } from '../runtime/write.js'
 import { interruption, usageError } from './errors.js'
 import { createProgress, eraseBar, type Progress, stderrOutput } from './progress.js'
@@ -13,6 +14,7 @@ import { createProgress, eraseBar, type Progress, stderrOutput } from './progres
 export interface BackendOptions {
   readonly backend: 'auto' | 'webgpu' | 'wasm'
   readonly adapter?: string
+  readonly api?: Api
   readonly threads?: number
   readonly profile?: Profile
 }
@@ -40,6 +42,7 @@ export const withBackend = (command: Command): Command =>
         new Option('--backend <backend>', 'where to compute').choices(['auto', 'webgpu', 'wasm']).default('auto'),
       )
       .option('--adapter <name>', "a part of the WebGPU adapter's name")
+      .addOption(new Option('--api <name>', 'what drives the adapter (default: the fastest there is)').choices(apis))
       .option('--threads <n>', 'threads of the wasm backend (default: the cores there are)', positiveInteger)
       .hook('preAction', (_, action) => checkAdapter(action.opts())),
   )
@@ -68,9 +71,10 @@ async function writeProfile(profile: Profile, path: string): Promise<void> {
   process.stderr.write(`${profileLines(profile).join('\n')}\ntrace: ${path} (open it at ui.perfetto.dev)\n`)
 }
 
-export function checkAdapter({ backend, adapter }: { readonly backend?: string; readonly adapter?: string }): void {
-  if (backend === 'wasm' && adapter)
-    throw usageError('--adapter chooses a WebGPU adapter, but --backend is wasm; leave one of them out')
+export function checkAdapter(options: Partial<Record<'backend' | 'adapter' | 'api', string>>): void {
+  for (const name of ['adapter', 'api'] as const)
+    if (options.backend === 'wasm' && options[name])
+      throw usageError(`--${name} chooses a WebGPU adapter, but --backend is wasm; leave one of them out`)
 }
 
 export const precisionOption = (): Option =>
@@ -105,8 +109,8 @@ export async function openChosenBackend(
   options: BackendOptions & Partial<PrecisionOption>,
   say: (line: string) => void,
 ): Promise<OpenedBackend> {
-  const { backend, adapter, precision, threads, profile } = options
-  const opened = await openBackend({ backend, adapter, mixed: precision === 'mixed', threads, profile })
+  const { backend, adapter, api, precision, threads, profile } = options
+  const opened = await openBackend({ backend, adapter, api, mixed: precision === 'mixed', threads, profile })
   say(`backend: ${opened.reason}`)
   return opened
 }

@@ -4,7 +4,7 @@ import type { Backend } from '../backend/backend.js'
 import type { Profile } from '../backend/profile.js'
 import type { WasmOptions } from '../backend/wasm/backend.js'
 import type { WebGpuOptions } from '../backend/webgpu/backend.js'
-import { type AdapterInfo, listAdapters, requestAdapter } from '../runtime/gpu.js'
+import { type AdapterInfo, type Api, listAdapters, requestAdapter } from '../runtime/gpu.js'
 
 // Loaded when they are opened: a page fetches only the one that it runs on.
 const loadWasm = () => import('../backend/wasm/backend.js')
@@ -14,6 +14,8 @@ export interface BackendChoice {
   readonly backend: 'auto' | 'webgpu' | 'wasm'
   /** A part of a WebGPU adapter's name. */
   readonly adapter?: string | undefined
+  /** What drives it: Vulkan, Metal, D3D12 … */
+  readonly api?: Api | undefined
   /** For precision mixed: a GPU with shader-f16. */
   readonly mixed?: boolean | undefined
   /** Of the wasm backend; default: the cores there are. */
@@ -40,17 +42,19 @@ export async function openBackend(choice: BackendChoice): Promise<OpenedBackend>
 
 const NEEDS_GPU = 'precision mixed needs a GPU with shader-f16'
 
-async function openChosen({ backend, adapter, mixed, threads, profile }: BackendChoice): Promise<OpenedBackend> {
+async function openChosen({ backend, adapter, api, mixed, threads, profile }: BackendChoice): Promise<OpenedBackend> {
   if (backend === 'wasm' && adapter)
     throw new Error(
       `adapter "${adapter}" is a WebGPU adapter's, but the backend asked for is wasm; leave one of them out`,
     )
+  if (backend === 'wasm' && api)
+    throw new Error(`api ${api} drives a WebGPU adapter, but the backend asked for is wasm; leave one of them out`)
   if (backend === 'wasm') {
     if (mixed)
       throw new Error(`${NEEDS_GPU}, but the backend asked for is wasm, which computes in f32; leave one of them out`)
     return openWasm({ threads, profile }, 'as asked')
   }
-  if (backend === 'webgpu' || adapter) return openWebGpu({ adapter, mixed, profile }, 'as asked')
+  if (backend === 'webgpu' || adapter || api) return openWebGpu({ adapter, api, mixed, profile }, 'as asked')
   const { adapters, reason } = await findAdapters()
   const hardware = adapters.find(each => !each.software)
   if (hardware && mixed) return openWebGpu({ adapter: hardware.name, mixed, profile }, 'there is a GPU')

@@ -19,6 +19,10 @@ const powers = [{ powerPreference: 'high-performance' }, { powerPreference: 'low
 /** Lazily: each object that Dawn creates looks at every driver again, and complains on stderr where there is none. */
 export async function* candidates(flags: readonly string[]): AsyncGenerator<Candidate> {
   const runtime = runtimeName()
+  if (runtime !== 'Node' && flags.some(flag => flag.startsWith('backend=')))
+    throw new Error(
+      `the API that drives an adapter can be chosen in Node only, and this is ${runtime}; leave --api out`,
+    )
   if (runtime === 'Bun') return yield* bunCandidates()
   const gpu = typeof navigator === 'object' ? (navigator as Partial<Navigator>).gpu : undefined
   if (gpu) {

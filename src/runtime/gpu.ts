@@ -23,9 +23,15 @@ export interface OpenAdapter {
   release(): void
 }
 
+/** Of those that Dawn can drive: a system has one or two. */
+export const apis = ['vulkan', 'metal', 'd3d12', 'd3d11', 'opengl'] as const
+export type Api = (typeof apis)[number]
+
 export interface AdapterOptions {
   /** A part of the adapter's name, upper or lower case; default: the runtime's choice, the fastest first. */
   readonly adapter?: string
+  /** What the adapter is driven by, Node only; default: the system's own. */
+  readonly api?: Api | undefined
   /** Dawn's options, Node only: `enable-dawn-features=…` and the like. */
   readonly flags?: readonly string[]
 }
@@ -49,7 +55,8 @@ export async function listAdapters(flags: readonly string[] = []): Promise<Adapt
 export async function requestAdapter(options: AdapterOptions = {}): Promise<OpenAdapter> {
   const wanted = options.adapter?.toLowerCase()
   const found: AdapterInfo[] = []
-  for await (const candidate of candidates(options.flags ?? [])) {
+  const { api, flags = [] } = options
+  for await (const candidate of candidates([...flags, ...(api ? [`backend=${api}`] : [])])) {
     const opened = await openCandidate(candidate)
     if (!opened && wanted === undefined) break
     if (!opened) continue
@@ -59,7 +66,8 @@ export async function requestAdapter(options: AdapterOptions = {}): Promise<Open
     }
     if (!found.some(known => sameAdapter(known, opened.info))) found.push(opened.info)
   }
-  if (found.length === 0) throw new Error(noAdapter())
+  if (found.length === 0)
+    throw new Error(api ? `no WebGPU adapter is driven by ${api} here; leave --api out, or give another` : noAdapter())
   const names = found.map(info => info.name).join('; ')
   throw new Error(`no WebGPU adapter is named "${options.adapter}"; found: ${names}`)
 }

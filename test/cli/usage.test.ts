@@ -60,6 +60,10 @@ test('options with impossible values', async () => {
       ['eval', ...onData, '--backend', 'wasm', '--adapter', 'x'],
       /--adapter chooses a WebGPU adapter, but --backend is wasm/,
     ],
+    [
+      ['eval', ...onData, '--backend', 'wasm', '--api', 'vulkan'],
+      /--api chooses a WebGPU adapter, but --backend is wasm/,
+    ],
     [['run', '--backend', 'wasm', '--adapter', 'x'], /--adapter chooses a WebGPU adapter, but --backend is wasm/],
     [['eval', ...onData, '--output', '-'], /--output - would mix the run with the scores/],
     [['search', ...onData, '--output', '-', '--json'], /--output - and --json would both write to standard output/],
@@ -192,12 +196,16 @@ test('a backend that is not there is an error where it is insisted on, and said 
   const output = join(temporaryFolder(), 'run.trec')
   const search = ['search', ...onData, '--output', output]
   const noDriver = { VK_DRIVER_FILES: '/nonexistent.json', VK_ICD_FILENAMES: '/nonexistent.json' }
-  const [named, insisted, free, info] = await Promise.all([
+  const foreign = process.platform === 'darwin' ? 'd3d12' : 'metal'
+  const [driven, named, insisted, free, info] = await Promise.all([
+    start([...search, '--api', foreign]),
     start([...search, '--backend', 'webgpu', '--adapter', 'no such adapter']),
     start([...search, '--backend', 'webgpu'], { env: noDriver }),
     start(['eval', ...onData], { env: noDriver }),
     start(['info', '--json'], { env: noDriver }),
   ])
+  assert.is(driven.code, 1, driven.stderr)
+  assert.match(driven.stderr, `error: no WebGPU adapter is driven by ${foreign} here; leave --api out, or give another`)
   assert.is(named.code, 1, named.stderr)
   assert.match(named.stderr, /error: no WebGPU adapter( is named "no such adapter"; found: \S|: )/)
   assert.is(info.code, 0, info.stderr)

@@ -1,12 +1,14 @@
 // A device and its failures. WebGPU reports errors late and elsewhere; here they are collected and thrown where the
 // caller waits anyway.
-import { type AdapterInfo, type OpenAdapter, requestAdapter } from '../../runtime/gpu.js'
+import { type AdapterInfo, type Api, type OpenAdapter, requestAdapter } from '../../runtime/gpu.js'
 import { OUT_OF_MEMORY } from '../backend.js'
 import type { Target } from './variants.js'
 
 export interface DeviceOptions {
   /** A part of the adapter's name; default: the runtime's choice. */
   readonly adapter?: string | undefined
+  /** What drives the adapter (Node only); default: the system's own. */
+  readonly api?: Api | undefined
   /** Skips Dawn's validation and bounds checks (Node only). */
   readonly fast?: boolean | undefined
   /** With time stamps, which most adapters have. */
@@ -90,6 +92,7 @@ interface MatrixInfo {
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   const opened = await requestAdapter({
     ...(options.adapter !== undefined && { adapter: options.adapter }),
+    api: options.api,
     flags: dawnFlags(options),
   })
   try {
