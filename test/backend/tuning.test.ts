@@ -38,6 +38,8 @@ test('classes: transposes, and sizes to powers of 4', () => {
   assert.is(shapeClass('matmul', { ...p, M: 3000, N: 300 }), '01 6,4,4')
   assert.is.not(shapeClass('matmul', { ...p, M: 1000 }), '01 6,4,4')
   assert.is.not(shapeClass('matmul', { ...p, transposeB: 0 }), '01 6,4,4')
+  assert.is(shapeClass('matmul_f16', { ...p, format: 2 }), 'f16 01 6,4,4')
+  assert.is(shapeClass('matmul_f16', { ...p, format: 1 }), 'f16 half 01 6,4,4')
   assert.is(shapeClass('fill', { count: 3, value: 1 }), undefined)
   const choice = choiceOf({ choices: { '01 6,4,4': 'fast' }, refused: [], gflops: 8 })
   assert.is(choice('matmul', p), 'fast')
@@ -64,6 +66,34 @@ onGpu('every variant computes rightly; one that does not is noticed', async () =
   assert.ok(await computesRightly(wrong, 'matmul_vec4_64x64'))
   wrong.close()
 })
+
+onGpu(
+  'with f16 factors too: matrix units that compute wrongly are refused by name, the product goes on without them',
+  async () => {
+    const wrong = {
+      ...shaders,
+      matmul_subgroup: shaders.matmul_subgroup!.replace('k < bound(TILE_K)', 'k < bound(TILE_K - 16u)'),
+    }
+    const options = { adapter: present!.adapterInfo.name, variants: 'all', choose: () => chosen, mixed: true } as const
+    const opened = await createWebGpuBackend({ ...options, shaders: wrong }).catch((error: Error) => error)
+    if (opened instanceof Error) {
+      assert.match(opened.message, /no shader-f16/)
+      return
+    }
+    const { refused } = await tune({ backend: opened, force }, 0, 'matmul_f16')
+    assert.equal(
+      refused,
+      variants.matmul_f16.filter(({ matrices }) => matrices).map(({ name }) => name),
+    )
+    opened.close()
+    const narrower = { ...shaders, matmul_f16: shaders.matmul_f16!.replace('bitcast<f32>(b[at])', '2.0') }
+    const unusable = createWebGpuBackend({ ...options, shaders: narrower }).then(
+      () => 'it opened',
+      (error: Error) => error.message,
+    )
+    assert.match(await unusable, /computes products of f16 wrongly; use precision f32/)
+  },
+)
 
 onGpu('a wrong variant is refused by name, within the budget; what was measured is kept for this driver', async () => {
   const backend = await open(broken)

@@ -11,7 +11,7 @@ import { createReader } from './read.js'
 import { selfTest } from './self-test.js'
 import { mostFlops } from './split.js'
 import { recordTimes, timePasses } from './times.js'
-import { choiceOf, fnv, type Tuning, tuned } from './tuning.js'
+import { choiceOf, computesRightly, fnv, joinTunings, type Tuning, tuned } from './tuning.js'
 import { SCRATCH_BYTES } from './variants.js'
 
 export interface WebGpuBackend extends Backend {
@@ -68,9 +68,17 @@ export async function createWebGpuBackend(options: WebGpuOptions = {}): Promise<
   try {
     force(PLAIN)
     await selfTest(backend, opened.info.name)
+    if (options.mixed) {
+      force(PLAIN_F16)
+      if (!(await computesRightly(backend, PLAIN_F16, 'matmul_f16')))
+        throw new Error(`the WebGPU adapter ${opened.info.name} computes products of f16 wrongly; use precision f32`)
+    }
     choose = given
     if (!(options.tune ?? (!opened.info.software && !options.choose))) return backend
-    const tuning = await tuned({ backend, force }, opened.info)
+    const whole = await tuned({ backend, force }, opened.info)
+    const tuning = options.mixed
+      ? joinTunings(whole, await tuned({ backend, force }, opened.info, undefined, 'matmul_f16'))
+      : whole
     choose = choiceOf(tuning)
     refused = tuning.refused
     longest ??= mostFlops(tuning.gflops)
@@ -83,6 +91,7 @@ export async function createWebGpuBackend(options: WebGpuOptions = {}): Promise<
 
 /** The product that the others are measured against: where it is wrong, the adapter is refused. */
 const PLAIN = 'matmul_32x32'
+const PLAIN_F16 = 'matmul_f16_32x32'
 
 function backendOn(
   opened: Device,

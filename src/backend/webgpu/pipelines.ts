@@ -81,11 +81,25 @@ async function compileKernel(
   const layout = device.createBindGroupLayout({ label: kernel, entries: layoutEntries(kernel, scratch) })
   const pipelineLayout = device.createPipelineLayout({ label: kernel, bindGroupLayouts: [layout] })
   const compile = (shader: Shader) => compileVariant(device, shader, target, pipelineLayout, shaders)
-  const made = wanted.map(async (variant): Promise<CompiledVariant> => {
-    const [pipeline, second] = await Promise.all([compile(variant), variant.second && compile(variant.second)])
-    return { variant, pipeline, ...(second && { second }) }
+  const made = wanted.map(async (variant): Promise<CompiledVariant | undefined> => {
+    try {
+      const [pipeline, second] = await Promise.all([compile(variant), variant.second && compile(variant.second)])
+      return { variant, pipeline, ...(second && { second }) }
+    } catch (error) {
+      // What a driver says of its matrix units need not be so; the product is done without them then.
+      if (variant.matrices && target.matrices) return undefined
+      throw error
+    }
   })
-  return { kernel, target, layout, scratch, choose, refused, variants: await Promise.all(made) }
+  return {
+    kernel,
+    target,
+    layout,
+    scratch,
+    choose,
+    refused,
+    variants: (await Promise.all(made)).filter(each => each !== undefined),
+  }
 }
 
 function layoutEntries(kernel: KernelName, scratch: boolean): GPUBindGroupLayoutEntry[] {

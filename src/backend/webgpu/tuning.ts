@@ -3,7 +3,7 @@
 import { readCached, writeCached } from '../../runtime/cache.js'
 import { version } from '../../version.js'
 import { type Backend, wholeView } from '../backend.js'
-import type { KernelName, Params } from '../kernels.js'
+import { FLOAT_FORMAT, type KernelName, type Params } from '../kernels.js'
 import type { Choice } from './pipelines.js'
 import { type Variant, variants } from './variants.js'
 
@@ -36,9 +36,10 @@ const ENOUGH = { milliseconds: 8, runs: 3 }
 
 /** Calls for which one choice serves: products by their transposes and their sizes, each to the nearest power of 4. */
 export function shapeClass(kernel: KernelName, p: Params): string | undefined {
-  if (kernel !== 'matmul') return undefined
+  if (kernel !== 'matmul' && kernel !== 'matmul_f16') return undefined
   const size = (name: string) => Math.min(Math.max(Math.round(Math.log2(Math.max(p[name] ?? 1, 1)) / 2), 1), 7)
-  return `${p.transposeA}${p.transposeB} ${size('M')},${size('N')},${size('K')}`
+  const narrow = kernel === 'matmul_f16' ? `f16 ${p.format === FLOAT_FORMAT ? '' : 'half '}` : ''
+  return `${narrow}${p.transposeA}${p.transposeB} ${size('M')},${size('N')},${size('K')}`
 }
 
 export const choiceOf =
@@ -49,12 +50,17 @@ export const choiceOf =
   }
 
 /** From the cache, or measured and put there. */
-export async function tuned(tunedBackend: TunedBackend, adapter: Adapter, budget = BUDGET): Promise<Tuning> {
-  const key = JSON.stringify([version, adapter.name, adapter.description, variants.matmul.map(({ name }) => name)])
+export async function tuned(
+  tunedBackend: TunedBackend,
+  adapter: Adapter,
+  budget = BUDGET,
+  kernel: Product = 'matmul',
+): Promise<Tuning> {
+  const key = JSON.stringify([version, adapter.name, adapter.description, variants[kernel].map(({ name }) => name)])
   const file = `tuning-${fnv(key)}.json`
   const known = parse(await readCached(file), key)
   if (known) return known
-  const measured = await tune(tunedBackend, budget)
+  const measured = await tune(tunedBackend, budget, kernel)
   await writeCached(file, `${JSON.stringify({ key, ...measured }, undefined, 1)}\n`)
   return measured
 }
@@ -76,7 +82,13 @@ export function fnv(text: string): string {
   return (hash >>> 0).toString(16).padStart(8, '0')
 }
 
+/** Products whose variants are measured. */
+export type Product = 'matmul' | 'matmul_f16'
+
 const form = { accumulate: 0, hasBias: 0, alpha: 1 }
+
+const ofKernel = (params: Params, kernel: Product): Params =>
+  kernel === 'matmul' ? params : { ...params, format: FLOAT_FORMAT }
 
 /** Products of training and encoding at common widths, the most work first; every form of them. */
 function shapes(): Params[] {
@@ -100,12 +112,23 @@ function shapes(): Params[] {
   return list
 }
 
-export async function tune({ backend, force }: TunedBackend, budget = BUDGET): Promise<Tuning> {
+/** Two measurements as one. */
+export const joinTunings = (a: Tuning, b: Tuning): Tuning => ({
+  choices: { ...a.choices, ...b.choices },
+  refused: [...a.refused, ...b.refused],
+  gflops: a.gflops,
+})
+
+export async function tune(
+  { backend, force }: TunedBackend,
+  budget = BUDGET,
+  kernel: Product = 'matmul',
+): Promise<Tuning> {
   const start = performance.now()
   const refused: string[] = []
   let gflops = 0
   const choices: Record<string, string> = {}
-  const list = shapes()
+  const list = shapes().map(params => ofKernel(params, kernel))
   const largest = (size: (p: Params) => number) => 4 * Math.max(...list.map(size))
   const memories = [
     backend.allocate(
@@ -122,7 +145,7 @@ export async function tune({ backend, force }: TunedBackend, budget = BUDGET): P
     ),
   ]
   const [a, b, c] = memories.map(wholeView)
-  const prepared = await backend.prepare([{ kernel: 'matmul', views: [a, b, undefined, c] }])
+  const prepared = await backend.prepare([{ kernel, views: [a, b, undefined, c] }])
   const timeOnce = async (params: Params) => {
     const began = performance.now()
     backend.run(prepared, [params])
@@ -130,14 +153,16 @@ export async function tune({ backend, force }: TunedBackend, budget = BUDGET): P
     return performance.now() - began
   }
   try {
-    for (const { name } of variants.matmul) {
+    for (const { name } of variants[kernel] as readonly Variant[]) {
       force(name)
-      if (!(await computesRightly(backend, name))) refused.push(name)
+      if (!(await computesRightly(backend, name, kernel))) refused.push(name)
     }
     for (const params of list) {
-      const shape = shapeClass('matmul', params)!
+      const shape = shapeClass(kernel, params)!
       if (shape in choices) continue
-      const able = variants.matmul.filter(({ name, can }) => !refused.includes(name) && (can?.(params) ?? true))
+      const able = (variants[kernel] as readonly Variant[]).filter(
+        ({ name, can }) => !refused.includes(name) && (can?.(params) ?? true),
+      )
       let best = { name: '', time: Number.POSITIVE_INFINITY }
       for (const { name } of able) {
         if (performance.now() - start > budget) return { choices, refused, gflops: roundedDown(gflops) }
@@ -173,8 +198,8 @@ async function fastest(run: () => Promise<number>, best: number): Promise<number
 }
 
 /** Small whole numbers, whose sums are exact in any order, in every form that the variant can do. */
-export async function computesRightly(backend: Backend, name: string): Promise<boolean> {
-  const variant: Variant = variants.matmul.find(each => each.name === name)!
+export async function computesRightly(backend: Backend, name: string, kernel: Product = 'matmul'): Promise<boolean> {
+  const variant: Variant = (variants[kernel] as readonly Variant[]).find(each => each.name === name)!
   const [M, N, K] = [76, 140, 1020] // such that every share of split terms has some
   const a = Float32Array.from({ length: M * K }, (_, i) => (i % 13) - 6)
   const b = Float32Array.from({ length: K * N }, (_, i) => (i % 7) - 3)
@@ -183,7 +208,7 @@ export async function computesRightly(backend: Backend, name: string): Promise<b
     backend.write(view, data)
     return view
   })
-  const prepared = await backend.prepare([{ kernel: 'matmul', views: [views[0], views[1], undefined, views[2]] }])
+  const prepared = await backend.prepare([{ kernel, views: [views[0], views[1], undefined, views[2]] }])
   try {
     for (const [transposeA, transposeB] of [
       [0, 1],
@@ -191,7 +216,7 @@ export async function computesRightly(backend: Backend, name: string): Promise<b
       [1, 0],
       [1, 1],
     ] as const) {
-      const params = { ...form, M, N, K, transposeA, transposeB }
+      const params = ofKernel({ ...form, M, N, K, transposeA, transposeB }, kernel)
       if (variant.can && !variant.can(params)) continue
       backend.run(prepared, [params])
       const found = new Float32Array(await backend.read(views[2]!))
