@@ -6,7 +6,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { exists, removeFolder } from '../../src/runtime/files.js'
 import { writeFile } from '../../src/runtime/write.js'
-import { expandGrid } from '../../src/study/grid.js'
+import { cellIdentity, expandGrid } from '../../src/study/grid.js'
 import { loadStudy } from '../../src/study/load.js'
 import type { CellResult } from '../../src/study/result.js'
 import { runStudy } from '../../src/study/run.js'
@@ -84,6 +84,19 @@ test('blocks give all combinations, each cell once; settings and the domain of t
   assert.is(late!.recipe.train!.similarity, 'l2')
   assert.is(late!.recipe.model.projection, 8)
   assert.is(first!.recipe.eval.before, false)
+})
+
+test("the recipes' grids: no cell is a contradiction", async () => {
+  for (const [name, count] of [
+    ['lora-study', 36],
+    ['lora-study-small', 18],
+  ] as const) {
+    const { base, study } = (await loadStudy(`recipes/${name}.toml`))!
+    const { cells, impossible } = expandGrid(base, study, name, '/out')
+    assert.equal(impossible, [], name)
+    assert.is(cells.length, count, name)
+    assert.is(new Set(cells.map(cellIdentity)).size, count, name)
+  }
 })
 
 test("larger batches keep the optimizer's batch where that can be divided", async () => {
