@@ -9,6 +9,7 @@ import { evaluateRun } from '../evaluate/metrics.js'
 import { checkWritable } from '../runtime/write.js'
 import { type Bm25Options, refuseBm25Options, searchCollection, withBm25 } from './collection.js'
 import { usageError } from './errors.js'
+import { scoreRunByAnswers } from './eval-answers.js'
 import {
   type BackendOptions,
   depth,
@@ -30,6 +31,8 @@ interface EvalOptions extends BackendOptions, Bm25Options, PrecisionOption {
   readonly split: string
   readonly qrels?: string
   readonly run?: string
+  readonly answers?: string
+  readonly language?: string
   readonly k: number
   readonly maxLength?: number
   readonly dimensions?: number
@@ -53,6 +56,11 @@ export const evalCommand = (): Command =>
           .option('--split <name>', 'qrels/<name>.tsv', 'test')
           .option('--qrels <file>', 'judgements: TREC qrels or a BEIR tsv')
           .option('--run <file>', 'a TREC run to score against --qrels')
+          .option(
+            '--answers <file>',
+            'answers of open-domain questions: --run is scored by which of --data hold one (MKQA)',
+          )
+          .option('--language <code>', "of --answers that are by language, such as MKQA's")
           .option('-k, --k <n>', 'documents retrieved for a query', depth, 100)
           .option('--max-length <n>', "tokens a text is cut to (the model's)", positiveInteger)
           .addOption(dimensionsOption())
@@ -74,9 +82,12 @@ export const evalCommand = (): Command =>
 Examples:
   $ wgpu-retrieve eval --model runs/primer/model --data builtin:primer/law
   $ wgpu-retrieve eval --model bm25 --data builtin:primer/law --stemmer english --output law.trec
+  $ wgpu-retrieve eval --answers mkqa.jsonl --language de --run german.trec --data wikipedia
   $ wgpu-retrieve eval --qrels builtin:primer/law/qrels/test.tsv --run law.trec --json`,
     )
     .action((options: EvalOptions) => {
+      if (options.answers) return scoreRunByAnswers({ ...options, answers: options.answers })
+      if (options.language) throw usageError('--language is for --answers, the file of answers')
       if (options.qrels || options.run) return scoreRun(options)
       return scoreModel(options)
     })

@@ -8,6 +8,12 @@ export function* mixtureProblems({ train, tdro, data }: Recipe): Generator<Probl
   const names = (data.train ?? []).map(set => (typeof set === 'string' ? undefined : set.name))
   const twice = names.findIndex((name, i) => name !== undefined && names.indexOf(name) < i)
   if (twice >= 0) yield problem(`data.train.${twice}.name`, `"${names[twice]}" names another set too; choose another`)
+  for (const [i, { symmetric, prompt: asked }] of data.tests.entries())
+    if (symmetric && asked === undefined)
+      yield problem(
+        `data.tests.${i}.symmetric`,
+        'puts the prompt before documents too, but there is none; give it a prompt',
+      )
   if (tdro) {
     if (!train) yield problem('tdro', 'learns weights for [train], which is missing; add it')
     if (sets < 2)

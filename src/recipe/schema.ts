@@ -100,6 +100,8 @@ const data = v.strictObject({
         group: v.optional(text('a name')),
         /** What is asked for, as a training set's prompt: stands before the queries in place of the model's own. */
         prompt: v.optional(text('an instruction')),
+        /** Whether the documents get that prompt too: both sides are of one kind, such as questions that are duplicates. */
+        symmetric: v.optional(flag()),
         /** Whether it is of a kind that was trained on; default: "in" where its path is also one of data.train. */
         domain: v.optional(choice(['in', 'out'])),
       }),

@@ -73,12 +73,14 @@ export function tokenizeCollection(
   sameDocuments?: TokenizedCollection,
   /** Stands before the queries in place of the model's own. */
   prompt = promptFor(settings, 'query'),
+  /** The same before the documents. */
+  documentPrompt = promptFor(settings, 'document'),
 ): TokenizedCollection {
   const pack = packer(tokenizer, settings, maxLength)
   const queries = pack('query', collection.queries.texts, prompt)
   if (sameDocuments) return { ...sameDocuments, collection, queries, truncated: queries.truncated }
   const sorted = sortById(collection.documents)
-  const documents = pack('document', sorted.texts)
+  const documents = pack('document', sorted.texts, documentPrompt)
   return { collection, documentIds: sorted.ids, documents, queries, truncated: documents.truncated + queries.truncated }
 }
 

@@ -42,6 +42,7 @@ interface TestToOpen {
   readonly name?: string
   readonly domain?: 'in' | 'out'
   readonly prompt?: string | undefined
+  readonly symmetric?: boolean | undefined
   readonly queries?: string | undefined
   readonly group?: string | undefined
 }
@@ -55,7 +56,7 @@ export async function openTests(
 ): Promise<Test[]> {
   const opened: Test[] = []
   const shared = new Map<string, TokenizedCollection>()
-  for (const { path, split, name = 'dev', domain = 'in', prompt, queries, group } of tests) {
+  for (const { path, split, name = 'dev', domain = 'in', prompt, symmetric, queries, group } of tests) {
     const whole = await loadCollection(path, { split, ...(queries !== undefined && { queries }) })
     for (const line of whole.warnings) warn(line)
     const sample = { documents: recipe.data.corpus_sample, queries: recipe.data.query_sample }
@@ -63,11 +64,13 @@ export async function openTests(
     const { tokenizer, settings } = source
     const before = prompt === undefined ? undefined : instruction(prompt)
     const { max_length: length } = recipe.eval
+    const forDocuments = symmetric ? before : undefined
+    const key = JSON.stringify([path, forDocuments])
     const tokenized = await onThreads(tokenizer!, shared.has(path) ? [] : collection.documents.texts, () =>
-      tokenizeCollection(tokenizer!, settings, collection, length, shared.get(path), before),
+      tokenizeCollection(tokenizer!, settings, collection, length, shared.get(key), before, forDocuments),
     )
     // A sample's documents depend on the split's judgements.
-    if (sample.documents === undefined) shared.set(path, tokenized)
+    if (sample.documents === undefined) shared.set(key, tokenized)
     opened.push({
       name,
       domain,

@@ -58,6 +58,10 @@ test('tdro-small: ten sets in the package; a prompt of a test stands before its 
     `${tokens(asked!)} tokens, ${tokens(plain!)} without a prompt`,
   )
   assert.is(asked!.prompt, 'Instruct: Find it\nQuery: ')
+  const [both] = await openTests(source, small, [{ ...data.tests[0]!, prompt: 'Find it', symmetric: true }], () => {})
+  const inDocuments = ({ tokenized }: NonNullable<typeof plain>) => tokenized.documents.ids.length
+  assert.is(inDocuments(asked!), inDocuments(plain!), 'of documents only where both sides are alike')
+  assert.ok(inDocuments(both!) >= inDocuments(plain!) + 3 * both!.tokenized.documentIds.length)
   await source.close()
 })
 
