@@ -2,7 +2,7 @@
 import * as v from 'valibot'
 import { type BytesOf, byteAlphabet, type Host, META, type TextForm } from './host.js'
 import type { Lists } from './large-json.js'
-import { parsePart } from './parse.js'
+import { parseComponent } from './parse.js'
 import { readVocabulary, Vocabulary } from './vocabulary-json.js'
 
 export interface Bpe {
@@ -33,7 +33,7 @@ const Schema = v.looseObject({
 })
 
 export function readBpe(json: unknown, source: string, lists?: Lists): Bpe {
-  const model = parsePart(Schema, json, source, 'model')
+  const model = parseComponent(Schema, json, source, 'model')
   for (const key of ['continuing_subword_prefix', 'end_of_word_suffix'] as const)
     if (model[key]) throw new Error(`${source}: model.${key} is ${JSON.stringify(model[key])}, which is not supported`)
   if (model.dropout)

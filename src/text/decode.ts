@@ -3,7 +3,7 @@
 import * as v from 'valibot'
 import { alphabetBytes, META } from './host.js'
 import { Pattern } from './normalizers.js'
-import { componentsOf, parsePart, unsupported } from './parse.js'
+import { checkNoOptions, componentsOf, parseComponent, unsupported } from './parse.js'
 
 export type DecoderStage =
   | { readonly kind: 'wordpiece'; readonly prefix: string; readonly cleanup: boolean }
@@ -32,15 +32,21 @@ export const readDecoders = (json: unknown, source: string): DecoderStage[] =>
 function readStage(json: { type: string }, source: string, place: string): DecoderStage {
   switch (json.type) {
     case 'WordPiece':
-      return { kind: 'wordpiece', ...pick(parsePart(WordPiece, json, source, place)) }
+      return { kind: 'wordpiece', ...pick(parseComponent(WordPiece, json, source, place)) }
     case 'ByteLevel':
+      parseComponent(v.looseObject({}), json, source, place, ['add_prefix_space', 'trim_offsets', 'use_regex'])
       return { kind: 'bytes' }
     case 'ByteFallback':
+      checkNoOptions(json, source, place)
       return { kind: 'byte fallback' }
     case 'Fuse':
+      checkNoOptions(json, source, place)
       return { kind: 'fuse' }
     case 'Metaspace': {
-      const { replacement, add_prefix_space, prepend_scheme } = parsePart(Metaspace, json, source, place)
+      const { replacement, add_prefix_space, prepend_scheme } = parseComponent(Metaspace, json, source, place, [
+        'split',
+        'str_rep',
+      ])
       if (replacement !== META)
         throw new Error(
           `${source}: ${place}.replacement is ${JSON.stringify(replacement)}, only "${META}" is supported`,
@@ -48,15 +54,15 @@ function readStage(json: { type: string }, source: string, place: string): Decod
       return { kind: 'metaspace', drop: add_prefix_space !== false && prepend_scheme !== 'never' }
     }
     case 'BPEDecoder': {
-      const { suffix } = parsePart(v.looseObject({ suffix: v.optional(v.string(), '</w>') }), json, source, place)
+      const { suffix } = parseComponent(v.looseObject({ suffix: v.optional(v.string(), '</w>') }), json, source, place)
       return { kind: 'suffix', suffix }
     }
     case 'Strip': {
-      const { content, start, stop } = parsePart(Strip, json, source, place)
+      const { content, start, stop } = parseComponent(Strip, json, source, place)
       return { kind: 'strip', content, start, stop }
     }
     case 'Replace': {
-      const { pattern, content: by } = parsePart(Replace, json, source, place)
+      const { pattern, content: by } = parseComponent(Replace, json, source, place)
       if ('Regex' in pattern)
         throw new Error(
           `${source}: ${place} is Replace with the expression ${JSON.stringify(pattern.Regex)}, not supported`,

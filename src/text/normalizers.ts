@@ -1,7 +1,7 @@
 // The normalizer of tokenizer.json, as the stages that assembly/text/normalizers.ts runs.
 import * as v from 'valibot'
 import { type Host, META, place as put } from './host.js'
-import { componentsOf, parsePart, unsupported } from './parse.js'
+import { checkNoOptions, componentsOf, parseComponent, unsupported } from './parse.js'
 import { type Precompiled, precompiledGrowth, putPrecompiled, readPrecompiled } from './precompiled.js'
 
 const forms = ['NFC', 'NFD', 'NFKC', 'NFKD'] as const
@@ -28,6 +28,8 @@ export type NormalizerStage =
 
 const supported =
   'BertNormalizer, NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, Strip, Replace, Prepend, Nmt, Precompiled or a Sequence of them'
+
+const withoutOptions = ['Lowercase', 'StripAccents', 'Nmt']
 
 const Bert = v.looseObject({
   clean_text: v.optional(v.boolean(), true),
@@ -62,10 +64,11 @@ export function readNormalizers(json: unknown, source: string): NormalizerStage[
 
 function readStage(json: { type: string }, source: string, place: string): NormalizerStage {
   const form = forms.find(name => name === json.type)
+  if (form || withoutOptions.includes(json.type)) checkNoOptions(json, source, place)
   if (form) return { kind: 'form', form }
   switch (json.type) {
     case 'BertNormalizer': {
-      const { clean_text, handle_chinese_chars, strip_accents, lowercase } = parsePart(Bert, json, source, place)
+      const { clean_text, handle_chinese_chars, strip_accents, lowercase } = parseComponent(Bert, json, source, place)
       return {
         kind: 'bert',
         cleanText: clean_text,
@@ -81,11 +84,11 @@ function readStage(json: { type: string }, source: string, place: string): Norma
     case 'Nmt':
       return { kind: 'nmt' }
     case 'Strip': {
-      const { strip_left: left, strip_right: right } = parsePart(Strip, json, source, place)
+      const { strip_left: left, strip_right: right } = parseComponent(Strip, json, source, place)
       return { kind: 'strip', left, right }
     }
     case 'Prepend': {
-      const { prepend: text } = parsePart(Prepend, json, source, place)
+      const { prepend: text } = parseComponent(Prepend, json, source, place)
       if (encoder.encode(text).length > LONGEST_PREPEND)
         throw new Error(`${source}: ${place}.prepend has over ${LONGEST_PREPEND} bytes, which is not supported`)
       return { kind: 'prepend', text }
@@ -103,7 +106,7 @@ const encoder = new TextEncoder()
 const LONGEST_PREPEND = 48
 
 function readReplace(json: unknown, source: string, place: string): NormalizerStage {
-  const { pattern, content: by } = parsePart(Replace, json, source, place)
+  const { pattern, content: by } = parseComponent(Replace, json, source, place)
   if ('Regex' in pattern) {
     if (pattern.Regex === ' {2,}') return { kind: 'replace spaces', by }
     throw new Error(

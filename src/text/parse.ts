@@ -15,6 +15,32 @@ export function parsePart<S extends v.GenericSchema>(
   throw new Error(`${source}: ${key ? `${key}: ` : ''}${issue.message}`)
 }
 
+/**
+ * As parsePart, of a component with its options: one that is not known is refused, since it may change what comes of texts. `harmless`: known options that
+ * change nothing here.
+ */
+export function parseComponent<S extends v.GenericSchema & { readonly entries: object }>(
+  schema: S,
+  value: unknown,
+  source: string,
+  place = '',
+  harmless: readonly string[] = [],
+): v.InferOutput<S> {
+  const parsed = parsePart(schema, value, source, place)
+  const known = Object.keys(schema.entries)
+  const odd = Object.keys(value as object).find(
+    key => key !== 'type' && !known.includes(key) && !harmless.includes(key),
+  )
+  if (odd === undefined) return parsed
+  throw new Error(
+    `${source}: ${[place, odd].filter(Boolean).join('.')} is an option that is not known (known: ${known.filter(key => key !== 'type').join(', ') || 'none'}); what it changes would be ignored`,
+  )
+}
+
+/** A component without options. */
+export const checkNoOptions = (value: unknown, source: string, place: string): void =>
+  void parseComponent(v.looseObject({}), value, source, place)
+
 /** A component of tokenizer.json. */
 export const Typed = v.looseObject({ type: v.string() })
 
@@ -32,6 +58,6 @@ export function componentsOf(
   if (json === null || json === undefined) return []
   const typed = parsePart(Typed, json, source, place)
   if (typed.type !== 'Sequence') return [{ json: typed, place }]
-  const parts = parsePart(v.looseObject({ [list]: v.array(v.unknown()) }), json, source, place)
+  const parts = parseComponent(v.looseObject({ [list]: v.array(v.unknown()) }), json, source, place)
   return (parts[list] as unknown[]).flatMap((part, i) => componentsOf(part, list, source, `${place}.${list}.${i}`))
 }

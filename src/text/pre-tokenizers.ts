@@ -3,7 +3,7 @@
 import * as v from 'valibot'
 import { type Host, META, place as put, type TextForm } from './host.js'
 import { Pattern } from './normalizers.js'
-import { componentsOf, parsePart, unsupported } from './parse.js'
+import { checkNoOptions, componentsOf, parseComponent, unsupported } from './parse.js'
 
 const behaviors = ['Removed', 'Isolated', 'MergedWithPrevious', 'MergedWithNext', 'Contiguous'] as const
 export type Behavior = (typeof behaviors)[number]
@@ -37,6 +37,8 @@ const expressions: Readonly<Record<string, PreTokenizerStage>> = {
 
 const supported =
   'BertPreTokenizer, ByteLevel, Whitespace, WhitespaceSplit, Punctuation, Digits, Metaspace, Split, CharDelimiterSplit or a Sequence of them'
+
+const withoutOptions = ['BertPreTokenizer', 'WhitespaceSplit', 'Whitespace']
 
 const ByteLevel = v.looseObject({
   add_prefix_space: v.optional(v.boolean(), true),
@@ -84,6 +86,7 @@ export function readPreTokenizers(
 }
 
 function readStages(json: { type: string }, form: TextForm, source: string, place: string): PreTokenizerStage[] {
+  if (withoutOptions.includes(json.type)) checkNoOptions(json, source, place)
   switch (json.type) {
     case 'BertPreTokenizer':
       return [delimited('blank', 'Removed'), delimited('punctuation', 'Isolated')]
@@ -92,7 +95,7 @@ function readStages(json: { type: string }, form: TextForm, source: string, plac
     case 'Whitespace':
       return [{ kind: 'words' }]
     case 'Punctuation': {
-      const { behavior } = parsePart(
+      const { behavior } = parseComponent(
         v.looseObject({ behavior: v.optional(v.picklist(behaviors), 'Isolated') }),
         json,
         source,
@@ -101,7 +104,7 @@ function readStages(json: { type: string }, form: TextForm, source: string, plac
       return [delimited('punctuation', behavior)]
     }
     case 'Digits': {
-      const { individual_digits } = parsePart(
+      const { individual_digits } = parseComponent(
         v.looseObject({ individual_digits: v.optional(v.boolean(), false) }),
         json,
         source,
@@ -110,7 +113,7 @@ function readStages(json: { type: string }, form: TextForm, source: string, plac
       return [delimited('number', individual_digits ? 'Isolated' : 'Contiguous')]
     }
     case 'CharDelimiterSplit': {
-      const { delimiter } = parsePart(
+      const { delimiter } = parseComponent(
         v.looseObject({ delimiter: v.pipe(v.string(), v.nonEmpty()) }),
         json,
         source,
@@ -119,7 +122,7 @@ function readStages(json: { type: string }, form: TextForm, source: string, plac
       return [{ kind: 'delimited', delimiter: 'string', string: delimiter, behavior: 'Removed', inverted: false }]
     }
     case 'ByteLevel': {
-      const { add_prefix_space, use_regex } = parsePart(ByteLevel, json, source, place)
+      const { add_prefix_space, use_regex } = parseComponent(ByteLevel, json, source, place, ['trim_offsets'])
       return [
         ...(add_prefix_space ? [{ kind: 'prefix space' } as const] : []),
         ...(use_regex ? [{ kind: 'gpt2' } as const] : []),
@@ -135,7 +138,9 @@ function readStages(json: { type: string }, form: TextForm, source: string, plac
 }
 
 function readMetaspace(json: unknown, source: string, place: string): PreTokenizerStage {
-  const { replacement, add_prefix_space, prepend_scheme, split } = parsePart(Metaspace, json, source, place)
+  const { replacement, add_prefix_space, prepend_scheme, split } = parseComponent(Metaspace, json, source, place, [
+    'str_rep',
+  ])
   if (replacement !== META)
     throw new Error(`${source}: ${place}.replacement is ${JSON.stringify(replacement)}, only "${META}" is supported`)
   return {
@@ -146,7 +151,7 @@ function readMetaspace(json: unknown, source: string, place: string): PreTokeniz
 }
 
 function readSplit(json: unknown, form: TextForm, source: string, place: string): PreTokenizerStage[] {
-  const { pattern, behavior, invert } = parsePart(Split, json, source, place)
+  const { pattern, behavior, invert } = parseComponent(Split, json, source, place)
   if ('String' in pattern) {
     // Texts have no space any more where they stand for ▁.
     if (form === 'meta' && pattern.String.includes(' ')) {

@@ -2,7 +2,7 @@
 // texts that it names. assembly/text/precompiled.ts walks it; its units are described there.
 import * as v from 'valibot'
 import { bytesOfBase64, type Host, place } from './host.js'
-import { parsePart } from './parse.js'
+import { parseComponent } from './parse.js'
 
 export interface Precompiled {
   readonly kind: 'precompiled'
@@ -18,7 +18,7 @@ export interface Precompiled {
 const Schema = v.looseObject({ precompiled_charsmap: v.string() })
 
 export function readPrecompiled(json: unknown, place: string, source: string): Precompiled {
-  const { precompiled_charsmap: charsmap } = parsePart(Schema, json, source, place)
+  const { precompiled_charsmap: charsmap } = parseComponent(Schema, json, source, place)
   const fail = (found: string) => new Error(`${source}: ${place}.precompiled_charsmap ${found}`)
   const bytes = bytesOfBase64(charsmap)
   if (!bytes) throw fail('is not base 64; download the file again')

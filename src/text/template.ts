@@ -1,6 +1,6 @@
 // The post-processor of tokenizer.json: which special tokens stand around a text, or around and between two.
 import * as v from 'valibot'
-import { componentsOf, parsePart, unsupported } from './parse.js'
+import { componentsOf, parseComponent, unsupported } from './parse.js'
 
 /** A piece of what is made of one text, or of two: a text's own ids, or special tokens. */
 export type TemplatePiece =
@@ -78,12 +78,16 @@ export function readTemplate(json: unknown, source: string): Template {
   for (const { json: part, place } of componentsOf(json, 'processors', source, 'post_processor')) {
     if (part.type === 'TemplateProcessing') templates.push(readPieces(part, source, place))
     else if (part.type === 'BertProcessing' || part.type === 'RobertaProcessing') {
-      const { cls, sep } = parsePart(Around, part, source, place)
+      const { cls, sep } = parseComponent(Around, part, source, place, ['trim_offsets', 'add_prefix_space'])
       const [before, behind] = [cls, sep].map(([content, id]) => ({ content, id }))
       templates.push(part.type === 'BertProcessing' ? bertTemplate(before, behind) : robertaTemplate(before!, behind!))
     } else if (part.type !== 'ByteLevel') throw unsupported(source, place, part.type, supported)
     if (part.type === 'ByteLevel' || part.type === 'RobertaProcessing') {
-      const { trim_offsets, add_prefix_space: prefixed } = parsePart(Trimming, part, source, place)
+      const { trim_offsets, add_prefix_space: prefixed } = parseComponent(Trimming, part, source, place, [
+        'sep',
+        'cls',
+        'use_regex',
+      ])
       if (trim_offsets) trims.push({ prefixed })
     }
   }
@@ -95,7 +99,7 @@ export function readTemplate(json: unknown, source: string): Template {
 }
 
 function readPieces(json: unknown, source: string, place: string): Template {
-  const { single, pair, special_tokens } = parsePart(TemplateProcessing, json, source, place)
+  const { single, pair, special_tokens } = parseComponent(TemplateProcessing, json, source, place)
   const read = (pieces: TemplateProcessing['single'], texts: string, key: string): TemplatePiece[] => {
     const found = pieces.flatMap(piece => ('Sequence' in piece ? [piece.Sequence.id] : [])).sort()
     if (found.join() !== texts)

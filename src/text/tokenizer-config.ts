@@ -25,6 +25,7 @@ const Config = v.looseObject({
   never_split: v.nullish(v.array(v.string())),
   add_prefix_space: v.nullish(v.boolean()),
   add_bos_token: v.nullish(v.boolean()),
+  split_special_tokens: v.nullish(v.boolean()),
   bos_token: Name,
   eos_token: Name,
   cls_token: Name,
@@ -48,7 +49,48 @@ export function readConfig(config: unknown, specialTokensMap: unknown, source: s
   const merged = { ...first }
   for (const key of [...specialKeys, 'bos', 'eos'] as const) merged[`${key}_token`] ??= second[`${key}_token`]
   merged.additional_special_tokens ??= second.additional_special_tokens
+  if (merged.split_special_tokens)
+    throw new Error(
+      `${source}/tokenizer_config.json: split_special_tokens true is not supported: special tokens in texts are always found; leave it out`,
+    )
   return merged
+}
+
+/** Tokenizers of BERT's kind, as the config calls them, without "Tokenizer" and "Fast". */
+export const bertClasses: readonly string[] = [
+  ...['Bert', 'DistilBert', 'Electra', 'MobileBert', 'ConvBert', 'SqueezeBert', 'LayoutLM'],
+  ...['DPRContextEncoder', 'DPRQuestionEncoder'],
+]
+const byteClasses: readonly (string | undefined)[] = ['GPT2', 'Roberta']
+
+export const classIn = ({ tokenizer_class }: Config): string | undefined =>
+  tokenizer_class?.replace(/Tokenizer(Fast)?$/, '') ?? undefined
+
+/**
+ * tokenizer.json as transformers reads it beside a config: the classes of BERT, GPT-2 and RoBERTa take some options from the config, and their usual
+ * values where it does not give them, whatever tokenizer.json says. Other classes take none.
+ */
+export function asConfigured(json: unknown, config: Config): unknown {
+  const name = classIn(config)
+  const parts = (json ?? {}) as Record<string, { readonly type?: string } | null>
+  const changed = (key: string, type: string, options: object) =>
+    parts[key]?.type === type ? { [key]: { ...parts[key], ...options } } : {}
+  if (name !== undefined && bertClasses.includes(name))
+    return {
+      ...parts,
+      ...changed('normalizer', 'BertNormalizer', {
+        lowercase: config.do_lower_case ?? true,
+        strip_accents: config.strip_accents ?? null,
+        handle_chinese_chars: config.tokenize_chinese_chars ?? true,
+      }),
+    }
+  if (!byteClasses.includes(name)) return json
+  const options = { add_prefix_space: config.add_prefix_space ?? false }
+  return {
+    ...parts,
+    ...changed('pre_tokenizer', 'ByteLevel', options),
+    ...changed('post_processor', 'RobertaProcessing', options),
+  }
 }
 
 /** The token that a config names, undefined where it names none. */

@@ -6,7 +6,7 @@ import { readDecoders } from './decode.js'
 import { type AddedToken, type Definition, MAXIMUM_ID, type Model } from './definition.js'
 import type { Lists } from './large-json.js'
 import { readNormalizers } from './normalizers.js'
-import { parsePart, unsupported } from './parse.js'
+import { parseComponent, parsePart, unsupported } from './parse.js'
 import { readPreTokenizers } from './pre-tokenizers.js'
 import { readTemplate } from './template.js'
 import { readUnigram } from './unigram.js'
@@ -79,7 +79,7 @@ function kindOf(json: object): string | undefined {
 }
 
 function readAdded(json: unknown, source: string, place: string): AddedToken {
-  const { id, content, single_word, lstrip, rstrip, normalized, special } = parsePart(Added, json, source, place)
+  const { id, content, single_word, lstrip, rstrip, normalized, special } = parseComponent(Added, json, source, place)
   return { id, content, singleWord: single_word, leftStrip: lstrip, rightStrip: rstrip, normalized, special }
 }
 

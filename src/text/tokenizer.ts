@@ -10,7 +10,7 @@ import { type LargeJson, parseLargeJson } from './large-json.js'
 import { joinPairs, type PackedPairs } from './pairs.js'
 import type { PackedSpans, SpansOf } from './spans/encode.js'
 import { specialsAround, type TemplatePiece } from './template.js'
-import { type Config, readConfig, specialKeys, specialName, specialToken } from './tokenizer-config.js'
+import { asConfigured, type Config, readConfig, specialKeys, specialName, specialToken } from './tokenizer-config.js'
 import { writeTokenizerFiles } from './tokenizer-files.js'
 import { readTokenizerJson } from './tokenizer-json.js'
 import { vocabularyJson } from './vocabulary-json.js'
@@ -85,7 +85,8 @@ export async function tokenizerFromFiles(files: TokenizerFiles, source: string):
   const json = (name: (typeof fileNames)[number]) => files[name] && parseStrictJson(text(name), `${source}/${name}`)
   const config = readConfig(json('tokenizer_config.json'), json('special_tokens_map.json'), source)
   const make = (file: string, read: () => unknown, large: LargeJson = { json: read(), lists: undefined }) => {
-    const definition = withSpecials(readTokenizerJson(large.json, `${source}/${file}`, large.lists), config)
+    const configured = file.startsWith('tokenizer.json') ? asConfigured(large.json, config) : large.json
+    const definition = withSpecials(readTokenizerJson(configured, `${source}/${file}`, large.lists), config)
     return makeTokenizer(definition, `${source}/${file}`, files, read)
   }
   const makeLarge = (file: string, bytes: Uint8Array) => {

@@ -4,7 +4,7 @@ import { noMemory } from './blocks.js'
 import { MAXIMUM_ID } from './definition.js'
 import { type Host, place, type TextForm, writeToken } from './host.js'
 import type { Lists } from './large-json.js'
-import { parsePart } from './parse.js'
+import { parseComponent } from './parse.js'
 
 export interface Unigram {
   readonly kind: 'unigram'
@@ -23,7 +23,7 @@ const Schema = v.looseObject({
 })
 
 export function readUnigram(json: unknown, source: string, lists?: Lists): Unigram {
-  const { unk_id: unknown, byte_fallback: byteFallback, vocab } = parsePart(Schema, json, source, 'model')
+  const { unk_id: unknown, byte_fallback: byteFallback, vocab } = parseComponent(Schema, json, source, 'model')
   const count = lists?.vocabulary.length ?? vocab.length
   if (count > MAXIMUM_ID)
     throw new Error(`${source}: model.vocab has ${count} entries, at most ${MAXIMUM_ID} are supported`)

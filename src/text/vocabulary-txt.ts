@@ -2,20 +2,16 @@
 // tokenizer_config.json, added tokens there or in added_tokens.json. A vocab.txt alone is taken as BERT's uncased one.
 // It is read as the tokenizer.json that says the same.
 import { bertTemplate, templateJson } from './template.js'
-import { type AddedJson, addedTokens, type Config, specialKeys, specialName } from './tokenizer-config.js'
+import {
+  type AddedJson,
+  addedTokens,
+  bertClasses,
+  type Config,
+  classIn,
+  specialKeys,
+  specialName,
+} from './tokenizer-config.js'
 import { vocabularyJson } from './vocabulary-json.js'
-
-const classes = [
-  'Bert',
-  'DistilBert',
-  'Electra',
-  'MobileBert',
-  'ConvBert',
-  'SqueezeBert',
-  'LayoutLM',
-  'DPRContextEncoder',
-  'DPRQuestionEncoder',
-]
 
 /** Lines of a vocab.txt; the last line end closes a line and opens none. */
 export function readLines(text: string): string[] {
@@ -25,9 +21,9 @@ export function readLines(text: string): string[] {
 }
 
 function refuseUnsupported(config: Config, source: string): void {
-  const name = config.tokenizer_class?.replace(/Tokenizer(Fast)?$/, '')
-  if (name !== undefined && !classes.includes(name)) {
-    const names = classes.map(known => `${known}Tokenizer`).join(', ')
+  const name = classIn(config)
+  if (name !== undefined && !bertClasses.includes(name)) {
+    const names = bertClasses.map(known => `${known}Tokenizer`).join(', ')
     throw new Error(
       `${source}/tokenizer_config.json: tokenizer_class ${config.tokenizer_class} is not supported without a tokenizer.json (supported: ${names})`,
     )

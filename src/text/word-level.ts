@@ -1,7 +1,7 @@
 // The model "WordLevel" of tokenizer.json: every word a token, or unknown.
 import * as v from 'valibot'
 import type { Lists } from './large-json.js'
-import { parsePart } from './parse.js'
+import { parseComponent } from './parse.js'
 import { readVocabulary, Vocabulary } from './vocabulary-json.js'
 import { unknownId } from './wordpiece.js'
 
@@ -14,7 +14,7 @@ export interface WordLevel {
 const Schema = v.looseObject({ unk_token: v.optional(v.string(), '<unk>'), vocab: Vocabulary })
 
 export function readWordLevel(json: unknown, source: string, lists?: Lists): WordLevel {
-  const { unk_token, vocab } = parsePart(Schema, json, source, 'model')
+  const { unk_token, vocab } = parseComponent(Schema, json, source, 'model')
   const vocabulary = lists?.vocabulary ?? readVocabulary(vocab, source)
   return { kind: 'wordlevel', vocabulary, unknown: unknownId(vocabulary, unk_token, source) }
 }

@@ -1,7 +1,7 @@
 // The model "WordPiece" of tokenizer.json.
 import * as v from 'valibot'
 import type { Lists } from './large-json.js'
-import { parsePart } from './parse.js'
+import { parseComponent } from './parse.js'
 import { readVocabulary, Vocabulary } from './vocabulary-json.js'
 
 export interface WordPiece {
@@ -23,7 +23,7 @@ const Schema = v.looseObject({
 })
 
 export function readWordPiece(json: unknown, source: string, lists?: Lists): WordPiece {
-  const model = parsePart(Schema, json, source, 'model')
+  const model = parseComponent(Schema, json, source, 'model')
   const vocabulary = lists?.vocabulary ?? readVocabulary(model.vocab, source)
   const maximumCharacters = model.max_input_chars_per_word
   if (!Number.isInteger(maximumCharacters) || maximumCharacters < 1 || maximumCharacters > 65535)

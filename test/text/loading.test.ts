@@ -218,6 +218,71 @@ test('what is not supported is refused by name', async () => {
   )
 })
 
+test('a config beside tokenizer.json: what transformers takes from it, by class', async () => {
+  const folder = (json: object, config: object) =>
+    loadTokenizer(
+      folderWith({ 'tokenizer.json': JSON.stringify(json), 'tokenizer_config.json': JSON.stringify(config) }),
+    )
+  const normalizer = { ...complete.normalizer, type: 'BertNormalizer', lowercase: false }
+  const vocab = { '[UNK]': 0, the: 1, The: 2, cafe: 3, Café: 4, café: 5, 中: 6, 文: 7, 中文: 8 }
+  const model = { type: 'WordPiece', unk_token: '[UNK]', vocab }
+  const bert = { normalizer, pre_tokenizer: { type: 'BertPreTokenizer' }, model }
+  const idsBy = async (config: object) => [...(await folder(bert, config)).encode(['The Café 中文']).ids]
+  // transformers 5.23.
+  const own = { tokenizer_class: 'BertTokenizer' }
+  assert.equal(await idsBy(own), [1, 3, 6, 7])
+  assert.equal(await idsBy({ ...own, do_lower_case: false }), [2, 4, 6, 7])
+  assert.equal(await idsBy({ ...own, strip_accents: false }), [1, 5, 6, 7])
+  assert.equal(await idsBy({ ...own, tokenize_chinese_chars: false, do_lower_case: false }), [2, 4, 8])
+  assert.equal(await idsBy({ tokenizer_class: 'PreTrainedTokenizerFast', do_lower_case: true }), [2, 4, 6, 7])
+  const bytes = (add_prefix_space: boolean) => ({
+    pre_tokenizer: { type: 'ByteLevel', add_prefix_space, trim_offsets: true, use_regex: true },
+    model: { type: 'BPE', vocab: { a: 0, Ġ: 1 }, merges: [] },
+  })
+  const prefixed = async (inFile: boolean, config: object) =>
+    (await folder(bytes(inFile), config)).encode(['a']).ids.length === 2
+  assert.is(await prefixed(false, { tokenizer_class: 'GPT2Tokenizer', add_prefix_space: true }), true)
+  assert.is(await prefixed(true, { tokenizer_class: 'GPT2TokenizerFast', add_prefix_space: false }), false)
+  assert.is(await prefixed(true, { tokenizer_class: 'RobertaTokenizer' }), false)
+  assert.is(await prefixed(false, { tokenizer_class: 'PreTrainedTokenizerFast', add_prefix_space: true }), false)
+  assert.is(await prefixed(true, { add_prefix_space: false }), true)
+  assert.match(
+    await failure(folder(bert, { split_special_tokens: true })),
+    /split_special_tokens true is not supported/,
+  )
+})
+
+test('options that are not known are refused by name, in every component', async () => {
+  const parts: [string, object][] = [
+    ['normalizer', { type: 'BertNormalizer' }],
+    ['normalizer', { type: 'NFC' }],
+    ['normalizer', { type: 'Lowercase' }],
+    ['normalizer', { type: 'Prepend', prepend: 'x' }],
+    ['normalizer', { type: 'Sequence', normalizers: [] }],
+    ['pre_tokenizer', { type: 'Whitespace' }],
+    ['pre_tokenizer', { type: 'Digits', individual_digits: true }],
+    ['pre_tokenizer', { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always', split: true }],
+    ['post_processor', { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true }],
+    ['post_processor', { type: 'BertProcessing', sep: ['[SEP]', 3], cls: ['[CLS]', 2] }],
+    ['post_processor', complete.post_processor],
+    ['decoder', { type: 'WordPiece', prefix: '##', cleanup: true }],
+    ['decoder', { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true }],
+    ['decoder', { type: 'Fuse' }],
+    ['model', complete.model],
+  ]
+  for (const [key, part] of parts) {
+    await load({ ...complete, [key]: part })
+    const message = await failure(load({ ...complete, [key]: { ...part, novel: 1 } }))
+    assert.match(
+      message,
+      new RegExp(`tokenizer\\.json: ${key}\\.novel is an option that is not known \\(known: `),
+      message,
+    )
+  }
+  const odd = { ...added(10, 'x'), novel: true }
+  assert.match(await failure(load({ ...complete, added_tokens: [odd] })), /added_tokens\.0\.novel is an option/)
+})
+
 test('vocabularies that contradict themselves are refused', async () => {
   const lines = folderWith({ 'vocab.txt': `${vocabulary}wor\n` })
   assert.match(await failure(loadTokenizer(lines)), /vocab\.txt: the vocabulary has "wor" twice, with ids 6 and 10/)
