@@ -51,7 +51,6 @@ const settings: readonly Setting[] = [
   { name: 'heads of 8', lengths: [13, 100], heads: 2, headSize: 8 },
   { name: 'heads of 64', lengths: [63, 3, 16], heads: 2, headSize: 64, rate: 0.1 },
   { name: 'heads of 80', lengths: [19, 34], heads: 1, headSize: 80 },
-  { name: 'heads of 96', lengths: [21, 34], heads: 2, headSize: 96, rate: 0.1 },
   { name: 'heads of 128', lengths: [33, 7, 1], heads: 2, headSize: 128, rate: 0.1 },
   { name: 'twelve heads', lengths: [64, 3], heads: 12, headSize: 32, rate: 0.1 },
   { name: 'a long sequence', lengths: [3, 385], heads: 1, headSize: 32, rate: 0.1 },
