@@ -27,6 +27,7 @@ const PATHS = [
     'data.dev.*.path',
     'data.tests.*.path',
     'data.tests.*.queries',
+    'data.mined_by',
     'train.weights_file',
     'variants.*.train.weights_file',
     'tdro.reference',

@@ -14,6 +14,8 @@ export function* mixtureProblems({ train, tdro, data }: Recipe): Generator<Probl
         `data.tests.${i}.symmetric`,
         'puts the prompt before documents too, but there is none; give it a prompt',
       )
+  if (data.mined_by !== undefined && data.mined_negatives === undefined)
+    yield problem('data.mined_by', 'ranks negatives, but none are mined; set data.mined_negatives')
   if (tdro) {
     if (!train) yield problem('tdro', 'learns weights for [train], which is missing; add it')
     if (sets < 2)

@@ -76,6 +76,8 @@ const data = v.strictObject({
   near_duplicates: v.optional(nearDuplicates),
   /** Hard negatives mined for pairs that have fewer: what BM25 ranks highest of the other documents of their set. */
   mined_negatives: v.optional(integer(1, 100)),
+  /** Who ranks them: a model folder, or one on the Hub, in place of BM25. */
+  mined_by: v.optional(text('a model folder')),
   /** Pairs kept of each training set, drawn evenly (reservoir sampling); absent: all. */
   sample: v.optional(integer(1)),
   /** Whether each sentence of a training document is a further query for it (inverse cloze task, Lee et al. 2019). */

@@ -14,7 +14,7 @@ import { baseName, dirname } from '../runtime/files.js'
 import { onThreads } from '../text/on-threads.js'
 import type { Example } from '../train/loop.js'
 import type { BatchedPairs } from './batches.js'
-import { minePairs, searchByWords } from './mine.js'
+import { type MiningSearch, minePairs, searchByWords } from './mine.js'
 import { type ModelSource, packTexts, promptFor } from './model.js'
 import { withMinedNegatives } from './negatives.js'
 import { miningDepth, miningRules } from './self-mining.js'
@@ -88,6 +88,8 @@ export interface MixtureOptions {
   readonly byWords?: NegativeSettings
   /** Hard negatives of a pair that has fewer; absent: none are mined. */
   readonly minedNegatives?: number
+  /** Who ranks those; default: BM25. */
+  readonly minedBy?: MiningSearch
 }
 
 interface ReadPair {
@@ -113,7 +115,7 @@ export function setNames(sets: readonly (string | TrainSet)[]): string[] {
 async function readSets(
   sets: readonly (string | TrainSet)[],
   names: readonly string[],
-  { sentenceQueries = false, sample, nearDuplicates, minedNegatives, byWords, held }: MixtureOptions,
+  { sentenceQueries = false, sample, nearDuplicates, minedNegatives, minedBy, byWords, held }: MixtureOptions,
 ): Promise<{ pairs: ReadPair[]; warnings: string[]; removed: RemovedPair[]; heldOut?: Collection }> {
   const all: ReadPair[] = []
   const warnings: string[] = []
@@ -145,7 +147,7 @@ async function readSets(
       held.seed,
     )
   const trained = dev ? pairs.filter((_, i) => !dev[i]) : pairs
-  const filled = minedNegatives === undefined ? trained : mineInSets(trained, minedNegatives)
+  const filled = minedNegatives === undefined ? trained : await mineInSets(trained, minedNegatives, minedBy)
   const asking = sentenceQueries ? [...filled, ...sentencesOf(filled)] : filled
   return {
     pairs: byWords ? await mineByWords(asking, byWords) : asking,
@@ -162,12 +164,16 @@ const split = (pairs: readonly ReadPair[], dev: readonly boolean[]): Collection 
   )
 
 /** Each set by itself, for its documents are of one kind. */
-function mineInSets(pairs: readonly ReadPair[], count: number): ReadPair[] {
-  const sets = [...new Set(pairs.map(({ set }) => set))]
-  return sets.flatMap(set => {
+async function mineInSets(pairs: readonly ReadPair[], count: number, search?: MiningSearch): Promise<ReadPair[]> {
+  const mined: ReadPair[] = []
+  for (const set of new Set(pairs.map(each => each.set))) {
     const own = pairs.filter(each => each.set === set).map(({ pair }) => pair)
-    return withMinedNegatives(own, count).map(pair => ({ pair, set }))
-  })
+    const rules = { count, keep: true, depth: Math.max(50, 4 * count), choose: 'top', seed: 0 } as const
+    const ranked = search ? (await minePairs(own, [], search, rules)).pairs : own
+    // BM25 does it all, or finds what a ranking that is full of positives lacks.
+    mined.push(...withMinedNegatives(ranked, count).map(pair => ({ pair, set })))
+  }
+  return mined
 }
 
 /** Each set by itself. A pair of which nothing is found keeps its own negatives, or has the next document of its set. */

@@ -13,6 +13,8 @@ import { type Problem, recipeError } from '../recipe/problems.js'
 import type { Recipe, TestSettings, TrainSetSettings } from '../recipe/schema.js'
 import { createWordPieceTokenizer, loadTokenizer, type Tokenizer } from '../text/tokenizer.js'
 import { makeVocabulary } from '../text/vocabulary.js'
+import type { MiningSearch } from './mine.js'
+import { searchByModel } from './mined-by.js'
 import { setNames, type TrainSet } from './mixture.js'
 import { endedTokenizer, type ModelSource } from './model.js'
 import { openNamedModel } from './named-model.js'
@@ -23,6 +25,8 @@ export interface RecipeData {
   readonly nearDuplicates?: NearDuplicateSettings
   /** Of a pair that has fewer. */
   readonly minedNegatives?: number
+  /** Who ranks them; default: BM25. */
+  readonly minedBy?: MiningSearch
   readonly sentenceQueries: boolean
   /** Of the training queries, held out to be scored during training. */
   readonly devShare?: number
@@ -43,7 +47,8 @@ function trainSetsOf(given: readonly (string | TrainSetSettings)[]): TrainSet[] 
 }
 
 /** The recipe's collections; those in the package found. */
-export async function openRecipeData({ data }: Recipe): Promise<RecipeData> {
+export async function openRecipeData(recipe: Recipe): Promise<RecipeData> {
+  const { data } = recipe
   const found = <T extends { readonly path: string }>(each: T) =>
     collectionFolder(each.path).then(path => ({ ...each, path }))
   return {
@@ -53,6 +58,7 @@ export async function openRecipeData({ data }: Recipe): Promise<RecipeData> {
     train: await Promise.all(trainSetsOf(data.train ?? []).map(found)),
     ...(data.near_duplicates && { nearDuplicates: data.near_duplicates }),
     ...(data.mined_negatives !== undefined && { minedNegatives: data.mined_negatives }),
+    ...(data.mined_by !== undefined && { minedBy: searchByModel(data.mined_by, recipe) }),
     dev: await Promise.all((data.dev ?? []).map(found)),
     tests: await Promise.all(
       data.tests.map(async test => ({

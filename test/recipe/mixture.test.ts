@@ -4,9 +4,11 @@ import * as assert from 'uvu/assert'
 import { loadCollection } from '../../src/data/collection.js'
 import { completeRecipe } from '../../src/recipe/complete.js'
 import { loadRecipe } from '../../src/recipe/load.js'
+import { tokenizePairs } from '../../src/run/mixture.js'
 import { runExperiment } from '../../src/run/run.js'
 import { openRecipeData, openRecipeModel } from '../../src/run/sources.js'
 import { proxyRecipe, uniformRecipe } from '../../src/run/tdro/settings.js'
+import { mixtureOptions } from '../../src/run/tdro/stage.js'
 import { openTests } from '../../src/run/tests.js'
 import { folderWith, temporaryFolder } from '../support/temporary.js'
 
@@ -63,6 +65,35 @@ test('tdro-small: ten sets in the package; a prompt of a test stands before its 
   assert.is(inDocuments(asked!), inDocuments(plain!), 'of documents only where both sides are alike')
   assert.ok(inDocuments(both!) >= inDocuments(plain!) + 3 * both!.tokenized.documentIds.length)
   await source.close()
+})
+
+test('negatives mined by a given encoder: other ones than by BM25, each pair as many as asked, none a positive', async () => {
+  const words = ['bird', 'boat', 'cat', 'dog', 'tree', 'fish']
+  const rows = words.map((word, i) => ({ query: `${word} ${i}`, pos: [`the ${word} and the ${words[(i + 1) % 6]}`] }))
+  const train = folderWith({ 'train.jsonl': rows.map(row => `${JSON.stringify(row)}\n`).join('') })
+  const random = { hidden: 16, layers: 1, heads: 2, max_positions: 16 }
+  const of = (data: object) =>
+    completeRecipe({
+      ...{ name: 'mined', backend: 'wasm', out: temporaryFolder(), data: { train, mined_negatives: 2, ...data } },
+      ...{ model: { random, max_length: 16 }, train: { method: 'full', steps: 1, batch_size: 2 } },
+    })
+  const { folder } = await runExperiment(of({}))
+  const negatives = async (data: object) => {
+    const recipe = of(data)
+    const opened = await openRecipeData(recipe)
+    const source = await openRecipeModel(recipe, opened)
+    const { examples } = await tokenizePairs(opened.train, source, 16, mixtureOptions(opened, recipe.seed))
+    await source.close()
+    for (const { positive, negatives: own } of examples) {
+      assert.is(new Set(own).size, 2)
+      assert.not.ok(own.includes(positive))
+    }
+    return examples.map(each => each.negatives)
+  }
+  const [byWords, byModel] = [await negatives({}), await negatives({ mined_by: `${folder}/model` })]
+  assert.not.equal(byModel, byWords)
+  assert.equal(await negatives({ mined_by: `${folder}/model` }), byModel)
+  assert.throws(() => completeRecipe({ ...of({}), data: { train, mined_by: 'x' } }), /data\.mined_by: ranks negatives/)
 })
 
 test('a test whose queries come from another folder: the same judgements, other words', async () => {

@@ -52,7 +52,8 @@ export async function dryRecipe(recipe: Recipe, folder: string): Promise<Recipe>
   const weights = join(folder, 'weights.json')
   if (sets.length > 0) await writeWeightsFile(weights, { domains: names, alpha: names.map((_, i) => 1 + i) })
   const narrow = join(folder, 'model')
-  if (model.path !== undefined) await writeNarrowModel(narrow, recipe, await configOf(recipe))
+  if (model.path !== undefined || data.mined_by !== undefined)
+    await writeNarrowModel(narrow, recipe, await configOf(recipe))
   const { reference: _, ...proxy } = tdro ?? {}
   return completeRecipe({
     ...rest,
@@ -75,6 +76,7 @@ export async function dryRecipe(recipe: Recipe, folder: string): Promise<Recipe>
     data: {
       ...data,
       ...(sets.length > 0 && { train: sets }),
+      ...(data.mined_by !== undefined && { mined_by: narrow }),
       ...(data.dev && { dev: data.dev.map(each => ({ ...each, path: collection })) }),
       tests: data.tests.map(each => ({
         ...each,

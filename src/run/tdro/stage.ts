@@ -113,7 +113,7 @@ async function trainReference(recipe: Recipe, context: TrainingContext & TdroCon
 }
 
 export const mixtureOptions = (
-  { sentenceQueries, sample: size, nearDuplicates, minedNegatives, devShare }: RecipeData,
+  { sentenceQueries, sample: size, nearDuplicates, minedNegatives, minedBy, devShare }: RecipeData,
   seed: number,
 ) => ({
   sentenceQueries,
@@ -121,6 +121,7 @@ export const mixtureOptions = (
   ...(devShare !== undefined && { held: { share: devShare, seed } }),
   ...(nearDuplicates && { nearDuplicates }),
   ...(minedNegatives !== undefined && { minedNegatives }),
+  ...(minedBy && { minedBy }),
 })
 
 /** The losses of the model in a folder, on texts as its own tokenizer has them. */
