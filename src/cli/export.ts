@@ -51,7 +51,7 @@ export const exportCommand = (): Command =>
       `
 Examples:
   $ wgpu-retrieve export --model runs/primer/model --out merged --dtype f16
-  $ wgpu-retrieve export --model runs/primer/model --out small --layers 3 --trim builtin:primer/law/corpus.jsonl`,
+  $ wgpu-retrieve export --model runs/primer/model --out small --trim builtin:primer/law/corpus.jsonl`,
     )
     .action(exportModel)
 

@@ -85,7 +85,7 @@ Examples:
   $ wgpu-retrieve run
   $ wgpu-retrieve run builtin:primer --set train.steps=20 --name primer-20
 
-A recipe with [[grid]] is a study: every cell is a run; the same command goes on where one is missing.`,
+A recipe with [[grid]] is a study: every cell is a run; the same command goes on where one lacks.`,
     )
     .option('--keep-going', 'of a study: leave impossible cells out, and go on after one that failed')
     .action(async (recipe: string | undefined, options: RunOptions & { readonly keepGoing?: boolean }) => {
