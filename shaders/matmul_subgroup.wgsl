@@ -1,7 +1,7 @@
 // matmul_f16 by matrix units: c (M, N) = [c +] alpha · op(a) · op(b) [+ bias], factors narrowed to f16 while they are read, sums in f32. A workgroup
 // computes a TILE_M × TILE_N tile of c, TILE_K terms at a time; WAVES_M × WAVES_N subgroups share it, ROWS × COLUMNS matrices of 16 × 16 each. Tiles
 // of a and b lie in workgroup memory in the order of the buffers, rows 8 numbers apart (so that the rows of a matrix fall on different banks); the
-// next ones are read while these are multiplied. Rows of a, b and c are whole vectors of four. Sums have no elements to be named: they go through
+// next ones are read while these are multiplied. Rows of a, b and c are whole vectors of four. Sums16 have no elements to be named: they go through
 // workgroup memory, a matrix at a time.
 // Header: TILE_M, TILE_N, WAVES_M, WAVES_N.
 
@@ -37,6 +37,11 @@ const OWN_B = TILE_N * TILE_K / (4u * LANES);
 
 var<workgroup> halves: array<f16, HALVES_A + HALVES_B>;
 var<workgroup> results: array<f32, WAVES_M * WAVES_N * 16u * RESULT_STRIDE>;
+
+// For what is emulated (params.M is never 0).
+fn bound(count: u32) -> u32 {
+  return select(count, count * min(params.M, 1u), ROLLED);
+}
 
 // (row, column) in a tile, in the order of its buffer, of vector `vector`.
 fn place(vector: u32, width: u32) -> vec2<u32> {
@@ -112,35 +117,35 @@ fn main(
 
   var next_a: array<vec4<f16>, OWN_A>;
   var next_b: array<vec4<f16>, OWN_B>;
-  for (var i = 0u; i < bound(OWN_A); i++) {
+  for (var i = 0u; i < rolled(OWN_A); i++) {
     next_a[i] = read_a(local + i * LANES, first_m, 0u);
   }
-  for (var i = 0u; i < bound(OWN_B); i++) {
+  for (var i = 0u; i < rolled(OWN_B); i++) {
     next_b[i] = read_b(local + i * LANES, 0u, first_n);
   }
-  var sums: array<array<Sums, COLUMNS>, ROWS>;
+  var sums: array<array<Sums16, COLUMNS>, ROWS>;
   for (var first_k = 0u; first_k < params.K; first_k += TILE_K) {
-    for (var i = 0u; i < bound(OWN_A); i++) {
+    for (var i = 0u; i < rolled(OWN_A); i++) {
       store_vector(local + i * LANES, 0u, width_a(), next_a[i]);
     }
-    for (var i = 0u; i < bound(OWN_B); i++) {
+    for (var i = 0u; i < rolled(OWN_B); i++) {
       store_vector(local + i * LANES, HALVES_A, width_b(), next_b[i]);
     }
     workgroupBarrier();
-    for (var i = 0u; i < bound(OWN_A); i++) {
+    for (var i = 0u; i < rolled(OWN_A); i++) {
       next_a[i] = read_a(local + i * LANES, first_m, first_k + TILE_K);
     }
-    for (var i = 0u; i < bound(OWN_B); i++) {
+    for (var i = 0u; i < rolled(OWN_B); i++) {
       next_b[i] = read_b(local + i * LANES, first_k + TILE_K, first_n);
     }
-    for (var k = 0u; k < bound(TILE_K); k += 16u) {
+    for (var k = 0u; k < rolled(TILE_K); k += 16u) {
       var right: array<Right, COLUMNS>;
-      for (var j = 0u; j < bound(COLUMNS); j++) {
+      for (var j = 0u; j < rolled(COLUMNS); j++) {
         right[j] = load_right(HALVES_A + k * step_kb + (wave_n + 16u * j) * step_n, stride_b, b_by_columns);
       }
-      for (var i = 0u; i < bound(ROWS); i++) {
+      for (var i = 0u; i < rolled(ROWS); i++) {
         let left = load_left(k * step_ka + (wave_m + 16u * i) * step_m, stride_a, a_by_columns);
-        for (var j = 0u; j < bound(COLUMNS); j++) {
+        for (var j = 0u; j < rolled(COLUMNS); j++) {
           sums[i][j] = multiply_add(left, right[j], sums[i][j]);
         }
       }
@@ -151,8 +156,8 @@ fn main(
   let staged = wave * 16u * RESULT_STRIDE;
   let lane_m = (local % 32u) / 2u;
   let lane_n = 8u * (local % 2u);
-  for (var i = 0u; i < bound(ROWS); i++) {
-    for (var j = 0u; j < bound(COLUMNS); j++) {
+  for (var i = 0u; i < rolled(ROWS); i++) {
+    for (var j = 0u; j < rolled(COLUMNS); j++) {
       store_sums(sums[i][j], staged, RESULT_STRIDE);
       workgroupBarrier();
       for (var l = 0u; l < 8u; l += 4u) {

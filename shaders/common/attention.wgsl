@@ -2,7 +2,8 @@
 // OTHER rows of the same sequence, as small matrix products through workgroup memory. 64 invocations, 8 by 8: an
 // invocation holds 4 own rows against 4 others, or 4 own rows of CHANNELS/8 channels. Header: CHANNELS, at least
 // params.head_size (the channels between are zero), a multiple of 32. A kernel defines `element(tensor,
-// row, place, d)`, its tensors by number, and `bias_at(index)`, an element of the bias (biasRows, heads).
+// row, place, d)`, its tensors by number, and `bias_at(index)`, an element of the bias (biasRows, heads). The products are those of
+// attention_products.wgsl, or of attention_matrices.wgsl with f16 factors.
 
 struct Params {
   rows: u32,
@@ -49,14 +50,9 @@ const TILE_STRIDE = 8u;
 const ROWS = 32u; // of a block, own and other
 const LANES = 64u;
 const STRIDE = ROWS / 4u + 1u; // padded off one memory bank
-const DEPTH = 16u; // channels staged at a time for scores
-const STAGED = min(8u, 1024u / CHANNELS); // other rows staged at a time for sums
 const VECTORS = CHANNELS / 32u;
 
-var<workgroup> own_channels: array<vec4<f32>, DEPTH * STRIDE>; // (DEPTH, ROWS)
-var<workgroup> other_channels: array<vec4<f32>, DEPTH * STRIDE>; // (DEPTH, ROWS)
 var<workgroup> weights: array<vec4<f32>, ROWS * STRIDE>; // (other rows, own rows)
-var<workgroup> other_rows: array<vec4<f32>, STAGED * CHANNELS / 4u>; // (STAGED, CHANNELS)
 
 // The same bound, hidden from a compiler that would take seconds over the unrolled loop (params.heads is never 0).
 fn bound(count: u32) -> u32 {
@@ -111,71 +107,6 @@ fn score_bias(apart: vec4<i32>, head: u32) -> vec4<f32> {
     bias[i] = bias_at(row[i] * params.heads + head);
   }
   return bias;
-}
-
-// The scalar products of 32 own rows of tensor a with 32 other rows of tensor b.
-fn products(place: Place, a: u32, own_first: u32, own_last: u32, b: u32, other_first: u32, other_last: u32) -> Scores {
-  var sums: Scores;
-  for (var first = 0u; first < params.head_size; first += DEPTH) {
-    workgroupBarrier();
-    for (var e = place.local; e < bound(ROWS / 4u * DEPTH); e += LANES) {
-      let d = e % DEPTH;
-      let row = 4u * (e / DEPTH);
-      var own = vec4(0.0);
-      var other = vec4(0.0);
-      for (var i = 0u; i < bound(4u); i++) {
-        own[i] = channel(a, own_first + row + i, own_last, place, first + d);
-        other[i] = channel(b, other_first + row + i, other_last, place, first + d);
-      }
-      own_channels[d * STRIDE + row / 4u] = own;
-      other_channels[d * STRIDE + row / 4u] = other;
-    }
-    workgroupBarrier();
-    for (var d = 0u; d < bound(DEPTH); d++) {
-      let own = own_channels[d * STRIDE + place.own];
-      let other = other_channels[d * STRIDE + place.other];
-      sums[0] += own * other.x;
-      sums[1] += own * other.y;
-      sums[2] += own * other.z;
-      sums[3] += own * other.w;
-    }
-  }
-  return sums;
-}
-
-// sums += weights (own rows, other rows) · the other rows of tensor b, which are staged a few at a time. `weights` is
-// complete after the first barrier in here, and free again after the last.
-fn accumulate(place: Place, sums: ptr<function, Sums>, b: u32, other_first: u32, other_last: u32) {
-  for (var first = 0u; first < ROWS && other_first + first < other_last; first += STAGED) {
-    workgroupBarrier();
-    for (var e = place.local; e < bound(STAGED * CHANNELS / 4u); e += LANES) {
-      let row = other_first + first + e / (CHANNELS / 4u);
-      let d = 4u * (e % (CHANNELS / 4u));
-      var values = vec4(0.0);
-      for (var i = 0u; i < bound(4u); i++) {
-        values[i] = channel(b, row, other_last, place, d + i);
-      }
-      other_rows[e] = values;
-    }
-    workgroupBarrier();
-    for (var j = 0u; j < bound(STAGED); j++) {
-      let weight = weights[(first + j) * STRIDE + place.own];
-      for (var v = 0u; v < bound(VECTORS); v++) {
-        let row = other_rows[j * CHANNELS / 4u + v * 8u + place.other];
-        (*sums)[4u * v] += weight.x * row;
-        (*sums)[4u * v + 1u] += weight.y * row;
-        (*sums)[4u * v + 2u] += weight.z * row;
-        (*sums)[4u * v + 3u] += weight.w * row;
-      }
-    }
-  }
-  workgroupBarrier();
-}
-
-fn put_weights(place: Place, scores: Scores) {
-  for (var j = 0u; j < 4u; j++) {
-    weights[(4u * place.other + j) * STRIDE + place.own] = scores[j];
-  }
 }
 
 // The dropout factors of query i and the keys 2·pair and 2·pair + 1, positions in the sequence.

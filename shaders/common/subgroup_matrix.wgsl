@@ -5,7 +5,7 @@
 
 alias Left = subgroup_matrix_left<f16, 16, 16>;
 alias Right = subgroup_matrix_right<f16, 16, 16>;
-alias Sums = subgroup_matrix_result<f32, 16, 16>;
+alias Sums16 = subgroup_matrix_result<f32, 16, 16>;
 
 fn begin_subgroup(local: u32) {}
 
@@ -23,16 +23,16 @@ fn load_right(offset: u32, stride: u32, by_columns: bool) -> Right {
   return subgroupMatrixLoad<Right, row_major>(&halves, offset, stride);
 }
 
-fn multiply_add(left: Left, right: Right, sums: Sums) -> Sums {
+fn multiply_add(left: Left, right: Right, sums: Sums16) -> Sums16 {
   return subgroupMatrixMultiplyAccumulate(left, right, sums);
 }
 
 // To `results`, by rows.
-fn store_sums(sums: Sums, offset: u32, stride: u32) {
+fn store_sums(sums: Sums16, offset: u32, stride: u32) {
   subgroupMatrixStore<row_major>(&results, offset, sums, stride);
 }
 
 // Constant bounds stay constant: matrices of an array are taken by constant indices.
-fn bound(count: u32) -> u32 {
+fn rolled(count: u32) -> u32 {
   return count;
 }

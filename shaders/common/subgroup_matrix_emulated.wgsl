@@ -11,7 +11,7 @@ struct Right {
   stride: u32,
   by_columns: bool,
 }
-alias Sums = array<f32, 8>;
+alias Sums16 = array<f32, 8>;
 
 var<private> lane: u32;
 
@@ -27,14 +27,14 @@ fn load_right(offset: u32, stride: u32, by_columns: bool) -> Right {
   return Right(offset, stride, by_columns);
 }
 
-fn multiply_add(left: Left, right: Right, sums: Sums) -> Sums {
+fn multiply_add(left: Left, right: Right, sums: Sums16) -> Sums16 {
   let row = left.offset + (lane / 2u) * select(left.stride, 1u, left.by_columns);
   let row_step = select(1u, left.stride, left.by_columns);
   let column_step = select(1u, right.stride, right.by_columns);
   let first = right.offset + 8u * (lane % 2u) * column_step;
   let term_step = select(right.stride, 1u, right.by_columns);
   var out = sums;
-  for (var k = 0u; k < bound(16u); k++) {
+  for (var k = 0u; k < rolled(16u); k++) {
     let x = f32(halves[row + k * row_step]);
     for (var j = 0u; j < 8u; j++) {
       out[j] += x * f32(halves[first + k * term_step + j * column_step]);
@@ -43,13 +43,13 @@ fn multiply_add(left: Left, right: Right, sums: Sums) -> Sums {
   return out;
 }
 
-fn store_sums(sums: Sums, offset: u32, stride: u32) {
+fn store_sums(sums: Sums16, offset: u32, stride: u32) {
   for (var j = 0u; j < 8u; j++) {
     results[offset + (lane / 2u) * stride + 8u * (lane % 2u) + j] = sums[j];
   }
 }
 
-// Hidden from a compiler that would take seconds over unrolled loops (params.K of no call is 2³¹ or more).
-fn bound(count: u32) -> u32 {
-  return select(count, 0u, params.K >= 0x80000000u);
+// A shader's `bound` hides a loop's end from a compiler that would take seconds over unrolled loops.
+fn rolled(count: u32) -> u32 {
+  return bound(count);
 }

@@ -68,6 +68,22 @@ const attention = {
 }
 const attentionUnits = (p: Params) => at(p, 'tiles') * at(p, 'heads')
 
+const attentionForward = {
+  tensors: { q: read, k: read, v: read, tiles: readInt, bias: optional.read, out: write, lse: write },
+  params: attention,
+  units: attentionUnits,
+} as const
+const attentionQueries = {
+  tensors: { q: read, k: read, v: read, dout: read, stats: read, tiles: readInt, dq: write, dbias: optional.write },
+  params: attention,
+  units: attentionUnits,
+} as const
+const attentionKeys = {
+  tensors: { q: read, k: read, v: read, dout: read, stats: read, tiles: readInt, dk: write, dv: write },
+  params: attention,
+  units: (p: Params) => at(p, 'tiles') * at(p, 'keyValueHeads'),
+} as const
+
 export const kernels = {
   // c (M, N) = [c +] alpha · op(a) · op(b) [+ bias (N)]; op(a) is (M, K), stored (K, M) with transposeA; op(b) is (K, N), stored (N, K) with transposeB.
   matmul: {
@@ -180,11 +196,7 @@ export const kernels = {
   // Query row i of a tile attends to those of the rows [sequence start, key end) of its sequence that it sees: p = softmax(softmaxScale · q kᵀ + bias);
   // out = (dropout(p)) v; lse (T, heads) = log Σ exp; both 0 where it sees none. No length × length matrix is stored; bias (biasRows, heads).
   // Mask of (i, head, j), i and j positions in the sequence: word (j & 1) of threefry2x32((sequence key + i, (head << 15) + (j >> 1)), (key0, key1)).
-  attention_forward: {
-    tensors: { q: read, k: read, v: read, tiles: readInt, bias: optional.read, out: write, lse: write },
-    params: attention,
-    units: attentionUnits,
-  },
+  attention_forward: attentionForward,
   // stats (T, heads, 2) = (lse, delta), delta = Σ_d dout · out
   attention_delta: {
     tensors: { out: read, dout: read, lse: read, stats: write },
@@ -193,18 +205,15 @@ export const kernels = {
   },
   // ds_ij = p_ij · (mask_ij · scale · (dout_i · v_j) − delta_i); dq_i = softmaxScale · Σ_j ds_ij k_j. Behind the statistics in `stats` lies the bias
   // (biasRows, heads). With one, dbias (tiles, biasRows, heads) = Σ of ds_ij over the tile's rows i and the j with this difference.
-  attention_backward_q: {
-    tensors: { q: read, k: read, v: read, dout: read, stats: read, tiles: readInt, dq: write, dbias: optional.write },
-    params: attention,
-    units: attentionUnits,
-  },
+  attention_backward_q: attentionQueries,
   // Tiles are key rows here: dv_j = Σ_i mask_ij · scale · p_ij · dout_i; dk_j = softmaxScale · Σ_i ds_ij q_i, over the query heads that read the key's;
   // zero for rows ≥ key end. The bias lies behind the statistics, as above.
-  attention_backward_kv: {
-    tensors: { q: read, k: read, v: read, dout: read, stats: read, tiles: readInt, dk: write, dv: write },
-    params: attention,
-    units: (p: Params) => at(p, 'tiles') * at(p, 'keyValueHeads'),
-  },
+  attention_backward_kv: attentionKeys,
+  // The same with the factors of their products (of q, k, v, dout, and of what a row of probabilities or its gradient multiplies) narrowed to f16 where
+  // matrix units multiply them.
+  attention_forward_f16: { ...attentionForward, needs: 'shader-f16' },
+  attention_backward_q_f16: { ...attentionQueries, needs: 'shader-f16' },
+  attention_backward_kv_f16: { ...attentionKeys, needs: 'shader-f16' },
   ...layerKernels,
   ...loraKernels,
   ...lossKernels,

@@ -40,6 +40,20 @@ const maxsim = (p: { readonly queryTokens: number; readonly documentTokens: numb
   document: p.documentTokens * p.width,
 })
 
+const attentionForward = (p: ParamsOf<'attention_forward'>) => {
+  const { tiles, queries, keys } = attention(p)
+  return { q: queries, k: keys, v: keys, tiles, bias: p.biasRows * p.heads, out: queries, lse: p.rows * p.heads }
+}
+const attentionQueries = (p: ParamsOf<'attention_backward_q'>) => {
+  const { tiles, queries, keys, stats } = attention(p)
+  const dbias = p.tiles * p.biasRows * p.heads
+  return { q: queries, k: keys, v: keys, dout: queries, stats, tiles, dq: queries, dbias }
+}
+const attentionKeys = (p: ParamsOf<'attention_backward_kv'>) => {
+  const { tiles, queries, keys, stats } = attention(p)
+  return { q: queries, k: keys, v: keys, dout: queries, stats, tiles, dk: keys, dv: keys }
+}
+
 const sizes: Sizes = {
   matmul: p => ({ a: p.M * p.K, b: p.K * p.N, bias: p.hasBias ? p.N : 0, c: p.M * p.N }),
   matmul_half: p => ({ a: p.M * p.K, b: Math.ceil((p.K * p.N) / 2), bias: p.hasBias ? p.N : 0, c: p.M * p.N }),
@@ -107,23 +121,16 @@ const sizes: Sizes = {
   gated_activation_backward: p => ({ gate: p.count, up: p.count, dy: p.count, dgate: p.count, dup: p.count }),
   rope: p => ({ x: matrix(p), positions: p.rows, y: matrix(p) }),
   scale: p => ({ x: p.count, y: p.count }),
-  attention_forward: p => {
-    const { tiles, queries, keys } = attention(p)
-    return { q: queries, k: keys, v: keys, tiles, bias: p.biasRows * p.heads, out: queries, lse: p.rows * p.heads }
-  },
+  attention_forward: attentionForward,
+  attention_forward_f16: attentionForward,
   attention_delta: p => {
     const values = p.rows * p.heads * p.headSize
     return { out: values, dout: values, lse: p.rows * p.heads, stats: 2 * p.rows * p.heads }
   },
-  attention_backward_q: p => {
-    const { tiles, queries, keys, stats } = attention(p)
-    const dbias = p.tiles * p.biasRows * p.heads
-    return { q: queries, k: keys, v: keys, dout: queries, stats, tiles, dq: queries, dbias }
-  },
-  attention_backward_kv: p => {
-    const { tiles, queries, keys, stats } = attention(p)
-    return { q: queries, k: keys, v: keys, dout: queries, stats, tiles, dk: keys, dv: keys }
-  },
+  attention_backward_q: attentionQueries,
+  attention_backward_q_f16: attentionQueries,
+  attention_backward_kv: attentionKeys,
+  attention_backward_kv_f16: attentionKeys,
   pool_forward: p => ({
     ...{ offsets: p.sequences + 1, starts: p.hasStarts ? p.sequences : 0, out: p.sequences * p.columns },
   }),

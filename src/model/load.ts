@@ -271,6 +271,7 @@ export async function loadEncoder(
     ...head,
     ...(adapter && { adapter: adapterTensors(adapter, weights) }),
     ...(options.recompute && { recompute: true }),
+    ...(options.precision === 'mixed' && { narrow: true }),
     ...(words && { words }),
   }
   return {

@@ -40,6 +40,8 @@ export interface Transformer {
   readonly adapter?: AdapterTensors
   /** In training, keep of each layer its result alone and run it again in the backward pass: less memory, a third more work. */
   readonly recompute?: boolean
+  /** Narrow the factors of attention's products to f16, as those of narrow weights are. */
+  readonly narrow?: boolean
 }
 
 /** Rates in effect: all 0 in evaluation. `first` keeps the sites of two encoders of one trace apart. */
@@ -243,6 +245,7 @@ function selfAttention(pass: Pass, i: number, x: Tensor): Tensor {
     {
       ...{ heads, keyValueHeads: keyValueHeadsOf(config), headSize },
       ...seen,
+      ...(pass.model.narrow && { narrow: true }),
       ...(config.attentionScale && { scale: config.attentionScale }),
       ...(form.relative && { bias: relativeBias(pass, form.relative.table) }),
     },

@@ -26,6 +26,8 @@ export interface AttentionShape {
   readonly after?: number
   /** (2R + 1, heads), odd: row clamp(i − j, −R, R) + R is added to the scaled score of query i and key j. */
   readonly bias?: Tensor
+  /** Narrow the factors of its products to f16. */
+  readonly narrow?: boolean
 }
 
 /**
@@ -43,6 +45,7 @@ export function attention(
   name: string,
 ): Tensor {
   const { heads, keyValueHeads, headSize, scale = headSize ** -0.5, before = NO_LIMIT, after = NO_LIMIT, bias } = shape
+  const f16 = shape.narrow ? '_f16' : ''
   const rows = q.shape[0]!
   checkShape(shape, name)
   expectShape(q, [rows, heads * headSize], `attention ${name}`)
@@ -55,19 +58,19 @@ export function attention(
     ...{ before: Math.min(before, NO_LIMIT), after: Math.min(after, NO_LIMIT), biasRows: bias ? biasRowsOf(bias) : 0 },
     ...maskParams(dropout),
   }
-  call(trace, 'attention_forward', { q, k, v, tiles, bias, out, lse }, params)
+  call(trace, `attention_forward${f16}` as const, { q, k, v, tiles, bias, out, lse }, params)
   onBackward(trace, out, dout => {
     const stats = statistics(trace, { out, dout, lse, bias }, { rows, heads, headSize }, name)
     if (q.needsGradient || bias?.needsGradient) {
       const dq = temporary(`d${q.name}`, q.shape)
       const parts = bias?.needsGradient ? temporary(`d${bias.name}.parts`, [tiles.shape[0]!, ...bias.shape]) : undefined
-      call(trace, 'attention_backward_q', { q, k, v, dout, stats, tiles, dq, dbias: parts }, params)
+      call(trace, `attention_backward_q${f16}` as const, { q, k, v, dout, stats, tiles, dq, dbias: parts }, params)
       shareGradient(trace, q, dq)
       if (bias && parts) addParts(trace, bias, parts)
     }
     if (!k.needsGradient && !v.needsGradient) return
     const [dk, dv] = [temporary(`d${k.name}`, k.shape), temporary(`d${v.name}`, v.shape)]
-    call(trace, 'attention_backward_kv', { q, k, v, dout, stats, tiles, dk, dv }, params)
+    call(trace, `attention_backward_kv${f16}` as const, { q, k, v, dout, stats, tiles, dk, dv }, params)
     shareGradient(trace, k, dk)
     shareGradient(trace, v, dv)
   })

@@ -13,14 +13,21 @@ import { kernelCases } from '../support/kernel-cases.js'
 import { runCase } from './conformance.js'
 
 const TOLERANCE = 2e-3
+/** Of attention: three products, one after the other, and a softmax between them. */
+const CHAINED = 5e-3
 const present = await webgpuBackend()
+const tested = Object.values(variants).flatMap(list =>
+  list.flatMap(({ name, f16, matrices }) =>
+    f16 && (name.startsWith('matmul') || (matrices && /_(32|64)$/.test(name))) ? [name] : [],
+  ),
+)
 let chosen = ''
 const opened =
   present &&
   (await createWebGpuBackend({
     adapter: present.adapterInfo.name,
     mixed: true,
-    variants: 'all',
+    variants: tested,
     choose: () => chosen,
   }).catch((error: Error) => error))
 if (opened instanceof Error) {
@@ -42,16 +49,19 @@ const check = async (kernel: KernelName, cases: ReturnType<typeof matmulF16Cases
 
 for (const kernel of needing)
   for (const { name, can } of variants[kernel]) {
+    // Without matrix units attention is that of f32, which the conformance suite knows.
+    if (!tested.includes(name)) continue
     const run = backend ? test : test.skip
     run(name, async () => {
       chosen = name
-      const able = kernelCases[kernel]().filter(({ params }) => can?.(params) ?? true)
+      const able = kernelCases[kernel]().filter(({ params }) => (can?.(params) ?? true) && (params.rows ?? 0) <= 300)
       assert.ok(able.length >= 8, `${able.length} cases`)
       assert.is(await backend!.variantOf(kernel, able[0]!.params), name)
-      const worst = await check(kernel, able, TOLERANCE)
+      const tolerance = kernel === 'matmul_f16' ? TOLERANCE : CHAINED
+      const worst = await check(kernel, able, tolerance)
       console.log(`${name}: ${able.length} cases, at most ${(100 * worst).toFixed(0)} % of the tolerance`)
       // So narrow that f32 would pass and a tolerance too wide would not be noticed
-      assert.ok(worst * TOLERANCE > 1e-6, 'factors were not narrowed')
+      assert.ok(worst * tolerance > 1e-6, 'factors were not narrowed')
     })
   }
 

@@ -40,7 +40,7 @@ export type Choice = (kernel: KernelName, params: Params) => string | undefined
 export interface PipelineOptions {
   readonly shaders?: Shaders
   /** Also what a software adapter would not be given, or only what is named. */
-  readonly variants?: 'all' | 'default'
+  readonly variants?: 'all' | 'default' | readonly string[]
   readonly choose?: Choice
   /** Names of variants that are not to be taken; asked at every call. */
   readonly refused?: () => readonly string[]
@@ -67,6 +67,16 @@ export function createPipelineCache(
   }
 }
 
+function wantedVariants(
+  kernel: KernelName,
+  target: Target,
+  which: NonNullable<PipelineOptions['variants']>,
+): Variant[] {
+  const named = typeof which === 'string' ? [] : variants[kernel].filter(({ name }) => which.includes(name))
+  const list = named.length > 0 ? named : variants[kernel]
+  return list.filter(variant => isWanted(variant, target, which === 'all' || named.length > 0))
+}
+
 async function compileKernel(
   device: GPUDevice,
   target: Target,
@@ -74,7 +84,7 @@ async function compileKernel(
   options: PipelineOptions,
 ): Promise<KernelPipelines> {
   const { shaders = builtShaders, variants: which = 'default', choose = () => undefined, refused = () => [] } = options
-  const wanted = variants[kernel].filter(variant => isWanted(variant, target, which === 'all'))
+  const wanted = wantedVariants(kernel, target, which)
   if (wanted.length === 0)
     throw new Error(`${kernel}: this WebGPU device has no shader-f16; use precision f32, or another adapter`)
   const scratch = wanted.some(({ second }) => second)

@@ -31,10 +31,13 @@ export function piecesOf(kernel: KernelName, params: Params, most: number): read
     case 'matmul_f16':
       return params.transposeA ? whole(params) : byRows(kernel, params, most)
     case 'attention_forward':
+    case 'attention_forward_f16':
       return byTiles(params, 4, most)
     case 'attention_backward_q':
+    case 'attention_backward_q_f16':
       return byTiles(params, 6, most)
     case 'attention_backward_kv':
+    case 'attention_backward_kv_f16':
       return byTiles(params, 8, most)
     default:
       return whole(params)
