@@ -191,7 +191,7 @@ export function pickVariant(pipelines: KernelPipelines, params: Params): Compile
   const { kernel, target, choose, variants } = pipelines
   const refused = pipelines.refused()
   const able = variants.filter(({ variant }) => !refused.includes(variant.name) && (variant.can?.(params) ?? true))
-  const best = able.length > 1 ? choose(kernel, params) : undefined
+  const best = choose(kernel, params)
   const picked =
     (best !== undefined && able.find(({ variant }) => variant.name === best)) ||
     able.find(({ variant }) => variant.when?.(params, target) ?? true)
