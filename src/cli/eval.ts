@@ -82,8 +82,10 @@ export const evalCommand = (): Command =>
 Examples:
   $ wgpu-retrieve eval --model runs/primer/model --data builtin:primer/law
   $ wgpu-retrieve eval --model bm25 --data builtin:primer/law --stemmer english --output law.trec
-  $ wgpu-retrieve eval --answers mkqa.jsonl --language de --run german.trec --data wikipedia
-  $ wgpu-retrieve eval --qrels builtin:primer/law/qrels/test.tsv --run law.trec --json`,
+  $ wgpu-retrieve eval --qrels builtin:primer/law/qrels/test.tsv --run law.trec --json
+
+Open-domain answers, as MKQA counts them:
+    wgpu-retrieve eval --answers mkqa.jsonl --language de --run german.trec --data wikipedia`,
     )
     .action((options: EvalOptions) => {
       if (options.answers) return scoreRunByAnswers({ ...options, answers: options.answers })
