@@ -136,42 +136,63 @@ export const packed = ({ ids, length }: Collected, offsets: Int32Array, truncate
   truncated,
 })
 
-export function encodeTexts(engine: Instance, texts: readonly string[], limit: number, special: boolean): PackedIds {
+/** What is wanted of texts: `limit` ids of each at most, special ones not counted. */
+export interface Wanted {
+  readonly limit: number
+  readonly special: boolean
+}
+
+export function encodeTexts(engine: Instance, texts: readonly string[], wanted: Wanted): PackedIds {
   const offsets = new Int32Array(texts.length + 1)
   const to = roomForIds(texts)
+  const truncated = encodeSome(engine, texts, 0, texts.length, wanted, to, offsets)
+  return packed(to, offsets, truncated)
+}
+
+/** Appends the ids of the texts from `first` to before `last`; text i ends in `to` at offsets[i + 1]. Returns how many were cut. */
+export function encodeSome(
+  engine: Instance,
+  texts: readonly string[],
+  first: number,
+  last: number,
+  wanted: Wanted,
+  to: Collected,
+  offsets: Int32Array,
+): number {
   let truncated = 0
-  for (let i = 0; i < texts.length; ) {
-    const first = to.length
+  for (let i = first; i < last; ) {
+    const before = to.length
     if (3 * texts[i]!.length > BLOCK_BYTES) {
-      truncated += encodeLong(engine, texts[i]!, limit, special, to)
+      truncated += encodeLong(engine, texts[i]!, wanted, to)
       offsets[++i] = to.length
       continue
     }
-    const { address, taken } = fillBlock(engine, texts, i)
-    const count = engine.module.encode(taken, Math.min(limit, UNLIMITED), special, 0, false, true)
+    const { address, taken } = fillBlock(engine, texts, i, last)
+    const count = engine.module.encode(taken, Math.min(wanted.limit, UNLIMITED), wanted.special, 0, false, true)
     if (count < 0) throw noMemory('a long word', BLOCK_BYTES)
     // Not before encoding, which may make the memory grow.
     const ends = new Int32Array(engine.memory.buffer, address, taken)
-    for (let j = 0; j < taken; j++) offsets[i + j + 1] = first + ends[j]!
+    for (let j = 0; j < taken; j++) offsets[i + j + 1] = before + ends[j]!
     collect(to, engine, count)
     truncated += engine.module.cutTexts()
     i += taken
   }
-  return packed(to, offsets, truncated)
+  return truncated
 }
 
-/** Writes texts, from number `first` on, as many as fit. */
+/** Writes texts, from `first` to before `last`, as many as fit. */
 function fillBlock(
   { module, memory }: Instance,
   texts: readonly string[],
   first: number,
+  last: number,
 ): { address: number; taken: number } {
   const address = module.prepare(BLOCK_BYTES, BLOCK_TEXTS) >>> 0
   if (!address) throw noMemory('a block of texts', 5 * BLOCK_BYTES)
   const ends = new Int32Array(memory.buffer, address, BLOCK_TEXTS)
   const block = new Uint8Array(memory.buffer, module.textsAt() >>> 0, BLOCK_BYTES)
   let [taken, filled] = [0, 0]
-  for (; taken < BLOCK_TEXTS && first + taken < texts.length; taken++) {
+  for (; taken < BLOCK_TEXTS && first + taken < last; taken++) {
     const text = texts[first + taken]!
     if (filled + 3 * text.length > BLOCK_BYTES) break
     filled += encoder.encodeInto(text, block.subarray(filled)).written
@@ -197,7 +218,7 @@ function placeToCut(text: string, start: number, cuts: Instance['cuts']): number
 }
 
 /** One text, in pieces; returns 1 if it was cut at the limit. */
-function encodeLong(engine: Instance, text: string, limit: number, special: boolean, to: Collected): number {
+function encodeLong(engine: Instance, text: string, { limit, special }: Wanted, to: Collected): number {
   const { module, memory, before, cuts } = engine
   let used = 0
   for (let start = 0; ; ) {

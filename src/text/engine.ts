@@ -1,7 +1,16 @@
 // The tokenizer's WebAssembly module (assembly/text) with one tokenizer in it.
 import { textModule } from '../../build/text.js'
 import { moduleBytes } from '../backend/module-bytes.js'
-import { encodeTexts, type Instance, noMemory, type PackedIds, type TextModule, utf8Length } from './blocks.js'
+import {
+  encodeSome,
+  encodeTexts,
+  type Instance,
+  noMemory,
+  type PackedIds,
+  type TextModule,
+  utf8Length,
+  type Wanted,
+} from './blocks.js'
 import { cutsAtSpaces as bpeCutsAtSpaces, bytesBeforeSpaces, lookedUp, putBpe } from './bpe.js'
 import { type Crew, startCrew } from './crew.js'
 import { allTokens, checkAdded, type Definition } from './definition.js'
@@ -9,6 +18,7 @@ import { type BytesOf, bytesOfTokens, type Host, META, writeToken } from './host
 import { growthOf, putNormalizers } from './normalizers.js'
 import { cutsAtSpaces, type PreTokenizerStage, putPreTokenizers } from './pre-tokenizers.js'
 import { specialsAround } from './template.js'
+import type { EncodeHere } from './together.js'
 import { putUnigram } from './unigram.js'
 
 export interface Engine {
@@ -54,13 +64,15 @@ export async function startEngine(definition: Definition, source: string): Promi
     }
   }
   const engine: Instance = { module, memory, before: before.length, cuts: cutsOf(definition, stages) }
-  const here: Crew['encode'] = (texts, limit, special) => encodeTexts(engine, texts, limit, special)
+  const here: EncodeHere = (...part) => encodeSome(engine, ...part)
   let crew: Crew | undefined
+  const encode = (texts: readonly string[], wanted: Wanted) =>
+    crew && isMany(texts) ? crew.encode(texts, wanted) : encodeTexts(engine, texts, wanted)
   return {
     tokens: tokensOf(definition, added),
     addedTexts: added,
     host,
-    encode: (texts, limit, special) => (crew && isMany(texts) ? crew.encode : here)(texts, limit, special),
+    encode: (texts, limit, special) => encode(texts, { limit, special }),
     async setThreads(size) {
       crew?.close()
       crew = await startCrew(engine, compiled, size, here)

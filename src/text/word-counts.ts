@@ -95,7 +95,7 @@ async function startCounter(rules: WordRules, size: number, source: string): Pro
 
 /** False, and nothing counted, where there was no room for all their words. */
 function count(counter: Counter, texts: readonly string[]): boolean {
-  const { ids } = encodeTexts(counter, texts, Number.POSITIVE_INFINITY, false)
+  const { ids } = encodeTexts(counter, texts, { limit: Number.POSITIVE_INFINITY, special: false })
   if (ids.includes(-1)) return false
   for (const id of ids) counter.counts[id]!++
   return true
@@ -105,7 +105,7 @@ function count(counter: Counter, texts: readonly string[]): boolean {
 export async function wordsOfTexts(texts: readonly string[], rules: WordRules, source: string): Promise<string[][]> {
   for (let size = 17; ; size += 2) {
     const counter = await startCounter(rules, size, source)
-    const { ids, offsets } = encodeTexts(counter, texts, Number.POSITIVE_INFINITY, false)
+    const { ids, offsets } = encodeTexts(counter, texts, { limit: Number.POSITIVE_INFINITY, special: false })
     if (ids.includes(-1)) continue
     const words = numberedWords(counter)
     return texts.map((_, i) => Array.from(ids.subarray(offsets[i], offsets[i + 1]), id => words[id]!))

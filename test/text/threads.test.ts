@@ -2,8 +2,9 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { startWorker } from '../../src/runtime/workers.js'
-import { encodeTogether, type Member } from '../../src/text/crew.js'
+import { appendIds } from '../../src/text/blocks.js'
 import { createMailboxes, mailboxesIn } from '../../src/text/mailbox.js'
+import { type EncodeHere, encodeTogether, type Member } from '../../src/text/together.js'
 import { createWordPieceTokenizer, type Tokenizer } from '../../src/text/tokenizer.js'
 import { bpe, tokenizerOf, wordLevel } from '../support/tokenizers.js'
 
@@ -93,8 +94,13 @@ test('a worker that ends in the middle of its work: what it leaves is done by th
     return { worker, ...mailboxesIn(mailboxes) }
   }
   const members = [await start(dying), await start(dying)]
-  const here = (block: readonly string[]) => tokenizer.encode(block)
-  const { ids, offsets } = encodeTogether(members, texts, Number.POSITIVE_INFINITY, true, here)
+  const here: EncodeHere = (all, first, last, _, to, ends) => {
+    const made = tokenizer.encode(all.slice(first, last))
+    for (let i = first; i < last; i++) ends[i + 1] = to.length + made.offsets[i - first + 1]!
+    appendIds(to, made.ids)
+    return made.truncated
+  }
+  const { ids, offsets } = encodeTogether(members, texts, { limit: Number.POSITIVE_INFINITY, special: true }, here)
   assert.is(members.length, 0, 'no longer asked')
   assert.equal([...offsets], [...expected.offsets])
   assert.is(Buffer.compare(Buffer.from(ids.slice().buffer), Buffer.from(expected.ids.slice().buffer)), 0)
