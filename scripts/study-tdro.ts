@@ -1,17 +1,20 @@
 // npm run study:tdro: recipes/tdro-controlled.toml through all of its cells, one after another: the mixture made, weights learned once, the other algorithms'
 // weights from the recorded losses, a fine-tuning for each and each seed. A cell whose figures lie under bench/results/tdro-controlled/ is not done again.
 //   --only <text>   cells with this in their names; --set key=value   further keys of the recipe, for a trial (kept beside, not under bench/results/)
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { loadPairs } from '../src/data/pairs.js'
 import { startSampling } from '../src/data/sampling.js'
 import { drawsOf } from '../src/data/sampling-draws.js'
 import { loadRecipe } from '../src/recipe/load.js'
+import type { Recipe } from '../src/recipe/schema.js'
+import type { TestScores, TrainingSummary } from '../src/run/record.js'
 import { runExperiment } from '../src/run/run.js'
 import { readRecordedLosses } from '../src/run/tdro/recorded.js'
 import { replay } from '../src/run/tdro/replay.js'
-import { writeWeightsFile } from '../src/run/tdro/weights-file.js'
+import { readWeightsFile, writeWeightsFile } from '../src/run/tdro/weights-file.js'
+import { writeFile } from '../src/runtime/write.js'
 import type { WeightMode } from '../src/train/tdro/weights.js'
 
 const root = new URL('..', import.meta.url).pathname
@@ -41,7 +44,7 @@ async function writeSet(name: string, from: string, shuffled = false): Promise<v
     }
   const rows = chosen.map(({ query }, i) => ({ query, pos: chosen[order[i]!]!.positives.slice(0, 1), neg: [] }))
   mkdirSync(sets, { recursive: true })
-  writeFileSync(path, rows.map(row => `${JSON.stringify(row)}\n`).join(''))
+  await writeFile(path, rows.map(row => `${JSON.stringify(row)}\n`).join(''))
 }
 
 const recipeOf = (name: string, more: readonly string[]) =>
@@ -51,29 +54,28 @@ const recipeOf = (name: string, more: readonly string[]) =>
     ...trial,
   ])
 
-/** Runs what is not done, and goes on with what was begun. */
-async function run(name: string, more: readonly string[], weightsOnly = false) {
-  const begun = existsSync(join(runs, name))
+/** A folder of a run that ended: what is not done is run, what was begun goes on. */
+async function ended(name: string, recipe: Recipe, weightsOnly = false): Promise<string> {
+  const folder = join(runs, name)
+  if (existsSync(join(folder, 'metrics.json'))) return folder
   const say = (line: string) => console.error(`${name}: ${line}`)
-  return runExperiment(await recipeOf(name, more), { resume: begun, weightsOnly, say })
+  return (await runExperiment(recipe, { resume: existsSync(join(folder, 'recipe.toml')), weightsOnly, say })).folder
 }
 
 const kept = (cell: string) => join(results, `${cell}.json`)
-const keep = (cell: string, figures: object) => {
-  mkdirSync(results, { recursive: true })
-  writeFileSync(kept(cell), `${JSON.stringify(figures, null, 1)}\n`)
-}
+const keep = (cell: string, figures: object) => writeFile(kept(cell), `${JSON.stringify(figures)}\n`)
 
 async function weightsCell(): Promise<void> {
   if (existsSync(kept('weights'))) return
-  const { folder, tdro } = await run('weights', [], true)
-  const byMode: Record<string, readonly number[]> = { reference: tdro!.weights.alpha }
+  const folder = await ended('weights', await recipeOf('weights', []), true)
+  const { domains, alpha } = await readWeightsFile(join(folder, 'weights.json'))
+  const byMode: Record<string, readonly number[]> = { reference: alpha }
   for (const mode of REPLAYED) {
     const needs = { reference: true, cosines: mode === 'cgd' || mode === 'coco_dr' }
     const { final } = replay(await readRecordedLosses(join(folder, 'tdro/losses.jsonl'), needs, mode), { mode })
     byMode[mode] = final
   }
-  keep('weights', { domains: tdro!.weights.domains, weights: byMode })
+  await keep('weights', { domains, weights: byMode })
 }
 
 interface Cell {
@@ -88,7 +90,8 @@ async function cells(): Promise<Cell[]> {
   }
   const made: Cell[] = []
   for (const seed of SEEDS) {
-    made.push({ name: `uniform-${seed}`, more: [`seed=${seed}`] })
+    // The model as it was is scored once.
+    made.push({ name: `uniform-${seed}`, more: [`seed=${seed}`, `eval.before=${seed === SEEDS[0]}`] })
     for (const [mode, alpha] of Object.entries(weights)) {
       const file = join(results, `weights-${mode}.json`)
       await writeWeightsFile(file, { domains, alpha, mode })
@@ -96,25 +99,50 @@ async function cells(): Promise<Cell[]> {
       for (const transfer of transfers)
         made.push({
           name: `${mode}-${transfer}-${seed}`,
-          more: [`seed=${seed}`, `train.weights_file=${JSON.stringify(file)}`, `train.transfer="${transfer}"`],
+          more: [
+            `seed=${seed}`,
+            'eval.before=false',
+            `train.weights_file=${JSON.stringify(file)}`,
+            `train.transfer="${transfer}"`,
+          ],
         })
     }
   }
   return made
 }
 
+/** Of every test the scores after training, and each query's, in the order of their ids: what a paired test needs. Those before it where they were made. */
 async function trainCell({ name, more }: Cell): Promise<void> {
   if (existsSync(kept(name))) return
   // The weights are there already: no second tDRO run.
-  const recipe = await recipeOf(name, more)
-  const { tdro: _, ...alone } = recipe
-  const { tests } = await runExperiment(alone, { resume: existsSync(join(runs, name)), say: console.error })
-  const scores = Object.fromEntries(
-    tests.map(test => [test.name, { before: test.systems.before!.scores, after: test.systems.after!.scores }]),
-  )
-  keep(name, { scores })
+  const { tdro: _, ...recipe } = await recipeOf(name, more)
+  const { tests, per_query, training } = readMetrics(await ended(name, recipe))
+  const measure = recipe.eval.measures[0]!
+  const found = (system: 'before' | 'after', test: string, scores: Readonly<Record<string, number>>) => {
+    const queries = per_query[system]![test]!
+    const ids = Object.keys(queries).sort()
+    return { score: scores[measure]!, per_query: ids.map(id => Number(queries[id]![measure]!.toPrecision(6))) }
+  }
+  await keep(name, {
+    measure,
+    steps: training.steps,
+    seconds: training.seconds,
+    tests: tests.map(({ name: test, queries, documents, fingerprint, before, after }) => ({
+      ...{ name: test, queries, documents, fingerprint, after: found('after', test, after!) },
+      ...(before && { before: found('before', test, before) }),
+    })),
+  })
 }
 
+interface Metrics {
+  readonly tests: readonly TestScores[]
+  readonly training: TrainingSummary
+  readonly per_query: Readonly<Record<string, Record<string, Record<string, Record<string, number>>>>>
+}
+
+const readMetrics = (folder: string) => JSON.parse(readFileSync(join(folder, 'metrics.json'), 'utf8')) as Metrics
+
+mkdirSync(results, { recursive: true })
 await writeSet('scifact', 'scifact')
 await writeSet('medquad', 'medquad')
 await writeSet('nl2bash', 'nl2bash')
