@@ -2,8 +2,9 @@
 import { Command, Option } from 'commander'
 import { counted } from '../data/counted.js'
 import type { RelativeBasis } from '../evaluate/relative.js'
-import { exists, join, readJson } from '../runtime/files.js'
+import { exists, join, readJson, readText } from '../runtime/files.js'
 import { checkWritable, writeFile } from '../runtime/write.js'
+import { intoPage, studyMarkdown } from '../study/markdown.js'
 import { renderStudy } from '../study/report.js'
 import { type CellResult, readCell } from '../study/result.js'
 import { studyCsv, studyTables, tableText } from '../study/tables.js'
@@ -25,38 +26,59 @@ export const reportCommand = (): Command =>
       )
       .argument(
         '<folders...>',
-        'folders of runs and of studies; what is neither, or did not end, is left out and named',
+        'folders of runs and of studies, or results.json of a study; what is neither, or did not end, is left out and named',
       )
-      .option('--output <file>', 'the page; a .csv of its figures lies beside it', 'report.html')
+      .option(
+        '--output <file>',
+        'the page; a .csv of its figures lies beside it; .md: tables, put between the marks of a page that is there',
+        'report.html',
+      )
       .addOption(new Option('--basis <value>', 'what REL. DIFF (%) divides by').choices(['old', 'new']).default('old')),
   )
     .addHelpText('after', '\nExample:\n  $ wgpu-retrieve report runs/* --output runs.html')
     .action(report)
 
+interface Found {
+  readonly cells: readonly CellResult[]
+  readonly alike?: Readonly<Record<string, readonly string[]>>
+  readonly missing?: readonly string[]
+}
+
 async function report(folders: string[], { output, basis, json, quiet }: ReportOptions): Promise<void> {
-  if (!output.endsWith('.html')) throw usageError(`--output ${output}: expected a name that ends in .html`)
+  if (!/\.(html|md)$/.test(output)) throw usageError(`--output ${output}: expected a name that ends in .html or .md`)
   await checkWritable(output)
   const progress = openProgress(quiet)
   const cells: CellResult[] = []
   const missing: string[] = []
+  let alike: Found['alike']
   for (const folder of folders)
     try {
-      cells.push(...(await cellsOf(folder)))
+      const found = await cellsOf(folder)
+      cells.push(...found.cells)
+      missing.push(...(found.missing ?? []))
+      if (found.alike) alike = { ...alike, ...found.alike }
     } catch (error) {
       missing.push((error as Error).message)
       progress.say(`warning: ${(error as Error).message}`)
     }
   if (cells.length === 0) throw new Error(`none of ${counted(folders.length, 'folder')} holds a training that ended`)
-  await writeFile(output, await renderStudy({ name: 'Trainings compared', basis, cells, missing, notes: [] }))
-  const csv = output.replace(/\.html$/, '.csv')
-  await writeFile(csv, studyCsv(cells))
-  if (json) return printJson({ output, csv, cells: cells.map(({ key }) => key), missing })
-  process.stdout.write(`${studyTables(cells, basis).map(tableText).join('\n\n')}\n\nreport: ${output}\n`)
+  const record = { name: 'Trainings compared', basis, cells, missing, notes: [], ...(alike && { alike }) }
+  const written = output.endsWith('.md') ? [output] : [output, output.replace(/html$/, 'csv')]
+  if (output.endsWith('.md')) {
+    const page = (await exists(output)) ? await readText(output) : undefined
+    await writeFile(output, intoPage(page, record.name, studyMarkdown(record)))
+  } else {
+    await writeFile(output, await renderStudy(record))
+    await writeFile(written[1]!, studyCsv(cells))
+  }
+  const csv = written[1] === undefined ? {} : { csv: written[1] }
+  if (json) return printJson({ output, ...csv, cells: cells.map(({ key }) => key), missing })
+  process.stdout.write(`${studyTables(cells, basis, alike).map(tableText).join('\n\n')}\n\nreport: ${output}\n`)
 }
 
-/** Those of a study, or the run itself. */
-async function cellsOf(folder: string): Promise<CellResult[]> {
-  const results = join(folder, 'results.json')
-  if (await exists(results)) return ((await readJson(results)) as { cells: CellResult[] }).cells
-  return [await readCell(folder)]
+/** Those of a study, by its folder or its file, or the run itself. */
+async function cellsOf(path: string): Promise<Found> {
+  const results = path.endsWith('.json') ? path : join(path, 'results.json')
+  if (path.endsWith('.json') || (await exists(results))) return (await readJson(results)) as Found
+  return { cells: [await readCell(path)] }
 }

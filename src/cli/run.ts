@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Profile } from '../backend/profile.js'
 import { loadRecipe } from '../recipe/load.js'
 import type { Recipe } from '../recipe/schema.js'
-import { dryRun } from '../run/dry/run.js'
+import { type DryOptions, dryRun } from '../run/dry/run.js'
 import type { RunHooks } from '../run/hooks.js'
 import { type TestScores, tdroMetrics } from '../run/record.js'
 import { type RunResult, runExperiment } from '../run/run.js'
@@ -25,7 +25,7 @@ import {
   withProfile,
 } from './options.js'
 import { checkRecipePaths, recipeFile } from './paths.js'
-import { runStudyFromCommand } from './study.js'
+import { dryStudyFromCommand, runStudyFromCommand } from './study.js'
 
 export interface RunOptions {
   readonly set?: string[]
@@ -91,7 +91,10 @@ A recipe with [[grid]] is a study: every cell is a run; the same command goes on
     .action(async (recipe: string | undefined, options: RunOptions & { readonly keepGoing?: boolean }) => {
       const { file, words } = await recipeWords(recipe, options)
       const study = await loadStudy(file, words, { quick: options.quick ?? false })
-      if (study) return runStudyFromCommand(study, options)
+      if (study)
+        return options.dryRun
+          ? dryStudyFromCommand(study, dryOptions(options), options)
+          : runStudyFromCommand(study, options)
       if (options.keepGoing) throw usageError(`--keep-going is for a study, but ${file} has no [[grid]]; leave it out`)
       return runRecipe(recipe, options, { trainOnly: false })
     })
@@ -144,6 +147,11 @@ async function openRecipe(given: string | undefined, options: RunOptions): Promi
   return { ...recipe, out: recipe.out ?? 'runs' }
 }
 
+const dryOptions = ({ tflops = 1, config }: RunOptions): DryOptions => ({
+  rate: tflops * 1e12,
+  ...(config && { config }),
+})
+
 /** A recipe run, with its progress on stderr. */
 export async function runFromCommand(
   path: string | undefined,
@@ -166,8 +174,7 @@ export async function runFromCommand(
     ...part,
     ...(options.profile && { profile: options.profile }),
   }
-  const dry = { rate: (options.tflops ?? 1) * 1e12, ...(options.config && { config: options.config }) }
-  const result = await (options.dryRun ? dryRun(recipe, dry, hooks) : runExperiment(recipe, hooks))
+  const result = await (options.dryRun ? dryRun(recipe, dryOptions(options), hooks) : runExperiment(recipe, hooks))
   shown.end()
   return result
 }

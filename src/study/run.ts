@@ -1,17 +1,14 @@
 // A study run: every cell of its grid that is not done, one after another, each a run of its own in the study's folder; what is done is never done
 // again. Figures are written after each cell, so that a study that stops has a report of what it has.
-import { hashLines } from '../data/fingerprint.js'
 import type { Recipe } from '../recipe/schema.js'
 import type { RunHooks } from '../run/hooks.js'
-import { openPairs } from '../run/pairs.js'
 import { runExperiment } from '../run/run.js'
-import { openRecipeData, openRecipeModel } from '../run/sources.js'
-import { trainingsOf } from '../run/trainings.js'
-import { exists, join, makeFolder, readJson, removeFolder } from '../runtime/files.js'
+import { exists, join, makeFolder, removeFolder } from '../runtime/files.js'
 import { writeFile } from '../runtime/write.js'
-import { type Cell, cellIdentity, expandGrid, keyOf } from './grid.js'
+import type { Cell } from './grid.js'
 import { likenessOf } from './likeness.js'
 import type { LoadedStudy } from './load.js'
+import { cellFile, checkCell, checkCells, impossibleError, impossibleLines, planStudy, type Task } from './plan.js'
 import { renderStudy } from './report.js'
 import { type CellResult, readCell } from './result.js'
 import { searchRate } from './search.js'
@@ -30,37 +27,13 @@ export interface StudyOutcome {
   readonly missing: readonly string[]
 }
 
-interface Task {
-  readonly cell: Cell
-  readonly hash: string
-}
-
 export async function runStudy(loaded: LoadedStudy, hooks: StudyHooks = {}): Promise<StudyOutcome> {
-  const { name, out, base, study, source } = loaded
-  const folder = join(out, name)
+  const { folder, grid, results, todo } = await planStudy(loaded)
   await makeFolder(join(folder, 'cells'))
-  const grid = expandGrid(base, study, source, join(folder, 'cells'))
-  const results = new Map<string, CellResult>()
-  const todo: Task[] = []
-  const known = study.study.reuse ? await readResults(study.study.reuse) : new Map<string, CellResult>()
-  for (const cell of grid.cells) {
-    const hash = await hashLines([cellIdentity(cell), JSON.stringify(study.study.learning_rates ?? [])])
-    const done = known.get(hash) ?? (await doneBefore(folder, cell, hash))
-    if (done) results.set(cell.key, { ...done, key: cell.key, axes: cell.axes })
-    else todo.push({ cell, hash })
-  }
-  const impossible = [
-    ...grid.impossible.map(
-      ({ key, problems }) => `${key}: ${problems.map(each => `${each.key} ${each.message}`).join('; ')}`,
-    ),
-    ...(await checkCells(todo, hooks)),
-  ]
-  const possible = todo.filter(({ cell }) => !impossible.some(line => line.startsWith(`${cell.key}: `)))
-  if (impossible.length > 0 && !hooks.keepGoing)
-    throw new Error(
-      `${impossible.length} of ${grid.cells.length + grid.impossible.length} cells are impossible:\n  ${impossible.join('\n  ')}\n` +
-        `correct the grid, or leave them out by --keep-going (${results.size + possible.length} are left)`,
-    )
+  const checked = await checkCells(todo, checkCell, hooks.signal)
+  const impossible = impossibleLines(grid, checked)
+  const possible = todo.filter(({ cell }) => checked.get(cell.key)!.problem === undefined)
+  if (impossible.length > 0 && !hooks.keepGoing) throw impossibleError(grid, impossible, results.size + possible.length)
   hooks.say?.(`study: ${folder}, ${results.size} cells done, ${possible.length} to do`)
   const missing = [...impossible]
   const write = (complete: boolean) => writeStudy(loaded, folder, grid.cells, results, missing, complete, hooks)
@@ -95,55 +68,6 @@ const inCell = (error: Error, key: string): Error =>
   Object.assign(new Error(`cell ${key}: ${error.message}\nthe same command goes on from there`, { cause: error }), {
     name: error.name,
   })
-
-/** The cells of a results.json by their hash. */
-async function readResults(path: string): Promise<Map<string, CellResult>> {
-  if (!(await exists(path))) return new Map()
-  const { cells } = (await readJson(path)) as { cells: CellResult[] }
-  return new Map(cells.map(cell => [cell.hash, cell]))
-}
-
-const cellFile = (folder: string, key: string): string => join(folder, 'cells', key, 'cell.json')
-
-async function doneBefore(folder: string, { key }: Cell, hash: string): Promise<CellResult | undefined> {
-  const path = cellFile(folder, key)
-  if (!(await exists(path))) return undefined
-  const result = (await readJson(path)) as CellResult
-  if (result.hash !== hash)
-    throw new Error(
-      `${path} was made with other settings than the cell has now; remove ${join(folder, 'cells', key)} to run it again, or give the study another --name`,
-    )
-  return result
-}
-
-/** What can be known to be wrong with a cell before it runs; seeds of one cell are checked once. */
-async function checkCells(todo: readonly Task[], { signal }: StudyHooks): Promise<string[]> {
-  const known = new Map<string, string | undefined>()
-  const lines: string[] = []
-  for (const { cell } of todo) {
-    signal?.throwIfAborted()
-    const id = keyOf({ ...cell.axes, seed: 0 })
-    if (!known.has(id)) known.set(id, await problemOf(cell.recipe))
-    const problem = known.get(id)
-    if (problem !== undefined) lines.push(`${cell.key}: ${problem}`)
-  }
-  return lines
-}
-
-async function problemOf(recipe: Recipe): Promise<string | undefined> {
-  try {
-    const data = await openRecipeData(recipe)
-    const source = await openRecipeModel(recipe, data)
-    try {
-      await openPairs(recipe, trainingsOf(recipe), source, data, () => {})
-      return undefined
-    } finally {
-      await source.close()
-    }
-  } catch (error) {
-    return (error as Error).message
-  }
-}
 
 async function runCell(
   { cell, hash }: Task,
@@ -199,13 +123,13 @@ async function writeStudy(
   const waiting = cells.length - done.length
   if (waiting > missing.length) lines.push(`${waiting - missing.length} cells are still to be run`)
   const { basis } = loaded.study.study
+  const alike = complete && !hooks.signal?.aborted ? await likenessOf(cells, done, folder, hooks) : undefined
   await writeFile(
     join(folder, 'results.json'),
-    `${JSON.stringify({ name: loaded.name, basis, missing: lines, cells: done })}\n`,
+    `${JSON.stringify({ name: loaded.name, basis, missing: lines, ...(alike && { alike }), cells: done })}\n`,
   )
   await writeFile(join(folder, 'table.csv'), studyCsv(done))
   if (!complete) return report
-  const alike = hooks.signal?.aborted ? undefined : await likenessOf(cells, done, folder, hooks)
   const { name, question } = loaded
   await writeFile(
     report,

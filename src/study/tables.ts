@@ -91,7 +91,7 @@ function compareCells(compared: ComparedMeans | undefined): string[] {
   return [points(old), points(now), relativeText(relative) + MARKS[mark], pText(p)]
 }
 
-interface Pair {
+export interface Pair {
   readonly label: string
   readonly old: SeedGroup
   readonly now: SeedGroup
@@ -117,7 +117,7 @@ function pairTable(
 }
 
 /** Pairs of groups that differ by one axis: its value `from` and another one. */
-function pairsBy(groups: readonly SeedGroup[], axis: (typeof AXES)[number], from: string | number): Pair[] {
+export function pairsBy(groups: readonly SeedGroup[], axis: (typeof AXES)[number], from: string | number): Pair[] {
   return groups.flatMap(old => {
     if (old.axes[axis] !== from) return []
     const alike = (other: SeedGroup) => other !== old && idOf(other.axes, [axis]) === idOf(old.axes, [axis])

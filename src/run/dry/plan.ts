@@ -2,6 +2,7 @@
 // step will run; time is products of linear layers and attention by a given rate.
 import type { Backend } from '../../backend/backend.js'
 import type { ModelConfig } from '../../model/config.js'
+import type { Encoder } from '../../model/encoder.js'
 import { newAdapter, randomSource } from '../../model/load.js'
 import { planMemory } from '../../model/placement.js'
 import { expectedTensors, linearLayers } from '../../model/tensors.js'
@@ -19,7 +20,7 @@ export interface TrainingPlan {
   readonly weights: number
   readonly activations: number
   readonly representations: number
-  /** Tokens of all steps, were every text as long as it may be. */
+  /** Tokens of all steps, were every text as long as it may be; 0 where the steps are not known. */
   readonly tokens: number
   readonly flops: number
 }
@@ -34,33 +35,39 @@ const placeholder = (name: string, shape: readonly number[], trained: boolean): 
   return trained ? { ...tensor, gradient: { ...tensor, name: `d${name}`, needsGradient: false } } : tensor
 }
 
-export function planTrainings(recipe: Recipe, config: ModelConfig): TrainingPlan[] {
+/** `steps`: of trainings that are given by their epochs, where the data has been read. */
+export function planTrainings(recipe: Recipe, config: ModelConfig, steps = 0): TrainingPlan[] {
   const { train, variants, tdro } = recipe
   if (!train) return []
   const proxy = tdro && proxyRecipe(recipe)
+  const planned = (name: string, own: TrainSettings, lora: LoraSettings | undefined) =>
+    planTraining(name, config, recipe, { ...own, steps: own.steps ?? steps }, lora)
   return [
-    planTraining(train.method === 'lora' ? 'LoRA' : 'full', config, recipe, train, recipe.lora),
-    ...(proxy ? [planTraining('tDRO proxy', config, recipe, proxy.train!, proxy.lora)] : []),
-    ...variants.map(each => planTraining(each.name, config, recipe, each.train, each.lora)),
+    planned(train.method === 'lora' ? 'LoRA' : 'full', train, recipe.lora),
+    ...(proxy ? [planned('tDRO proxy', proxy.train!, proxy.lora)] : []),
+    ...variants.map(each => planned(each.name, each.train, each.lora)),
   ]
+}
+
+/** Tokens of a passage and of a query at most. */
+function lengthsOf({ model }: Recipe, train: TrainSettings, { maxPositions }: ModelConfig): readonly [number, number] {
+  const late = model.architecture === 'late_interaction'
+  const passage = Math.min(train.max_length, late ? (model.document_length ?? 180) : maxPositions, maxPositions)
+  const query = late ? (model.query_length ?? 32) : (train.query_max_length ?? train.max_length)
+  return [passage, Math.min(query, maxPositions)]
 }
 
 function planTraining(
   name: string,
   config: ModelConfig,
-  { model, seed }: Recipe,
-  train: TrainSettings,
+  recipe: Recipe,
+  train: TrainSettings & { readonly steps: number },
   lora: LoraSettings | undefined,
 ): TrainingPlan {
+  const { model, seed } = recipe
   const adapter = train.method === 'lora' && lora ? newAdapter(config, lora, seed) : undefined
-  const { backend: weights } = planMemory(UNLIMITED, randomSource(config, seed), train.method, {
-    int8: false,
-    ...(adapter && { adapter }),
-  })
   const perQuery = 1 + train.negatives.hard
-  const [passageLength, queryLength] = [train.max_length, train.query_max_length ?? train.max_length].map(length =>
-    Math.min(length, config.maxPositions),
-  ) as [number, number]
+  const [passageLength, queryLength] = lengthsOf(recipe, train, config)
   const sequences = train.batch_size * (1 + perQuery)
   const chunked = train.chunk_size !== undefined && train.chunk_size < sequences
   // Chunks of passages are the longest; as many queries as fill one, and a sequence more, so that there are chunks.
@@ -74,37 +81,76 @@ function planTraining(
     passage: packed(queries * perQuery, passageLength),
     ...candidatesOf(queries, perQuery, train.negatives.in_batch),
   }
-  const pooling = model.pooling ?? 'mean'
-  const encoder = encoderOf(config, adapter, train, pooling)
+  const encoders = encodersOf(config, adapter, train, model)
+  const late = model.architecture === 'late_interaction'
   const settings = {
-    ...{ query: encoder, passage: encoder, trainable: { tensors: new Map(), segments: [], count: 0, bytes: 0 } },
+    ...{ ...encoders, trainable: { tensors: new Map(), segments: [], count: 0, bytes: 0 } },
     ...{ temperature: train.temperature, loss: lossSettings(train), optimizer: defaultOptimizer },
+    ...(late && { late: { similarity: train.similarity === 'l2' ? ('l2' as const) : ('dot' as const) } }),
     ...(chunked && { chunkSize: train.chunk_size! }),
     ...(train.dropout !== undefined && { dropout: train.dropout }),
   }
   const activations = stepMemory(UNLIMITED as Backend, settings, batch)
-  const representations = chunked ? 2 * 4 * sequences * config.hidden : 0
-  const steps = train.steps ?? 0
-  const pairs = steps * train.batch_size * train.accumulation
+  // One vector a text, or one a token; each with its gradient.
+  const rows = late ? train.batch_size * (queryLength + perQuery * passageLength) : sequences
+  const representations = chunked ? 2 * 4 * rows * (late ? projectionOf(model) : config.hidden) : 0
+  const pairs = train.steps * train.batch_size * train.accumulation
   const tokens = pairs * (queryLength + perQuery * passageLength)
   const lengths = (queryLength ** 2 + perQuery * passageLength ** 2) * pairs
   const products = linearLayers(config).reduce((sum, { inputs, outputs }) => sum + inputs * outputs, 0)
   const forward = 2 * products * tokens + 4 * config.layers * config.hidden * lengths
   // Forward; again for GradCache; again for layers that are run again; gradients of what is read, and of weights where they are trained.
   const passes = 1 + (chunked ? 1 : 0) + (train.recompute ? 1 : 0) + 1 + (train.method === 'full' ? 1 : 0)
+  const weights = weightBytes(config, recipe, train.method, adapter)
   return { name, weights, activations, representations, tokens, flops: passes * forward }
+}
+
+const projectionOf = ({ projection = 128 }: Recipe['model']): number => projection
+
+/** Two encoders of one start share what is frozen; a projection is trained in full, with gradient and moments. */
+function weightBytes(
+  config: ModelConfig,
+  { model, seed }: Recipe,
+  method: TrainSettings['method'],
+  adapter: ReturnType<typeof newAdapter> | undefined,
+): number {
+  const source = randomSource(config, seed)
+  const memory = planMemory(UNLIMITED, source, method, { int8: false, ...(adapter && { adapter }) })
+  const second = model.architecture === 'asymmetric' ? (adapter ? memory.adapter : memory.backend) : 0
+  const projection = model.architecture === 'late_interaction' ? 16 * config.hidden * projectionOf(model) : 0
+  return memory.backend + second + projection
+}
+
+/** Of queries and of passages: the same object, unless there are two. */
+function encodersOf(
+  config: ModelConfig,
+  adapter: ReturnType<typeof newAdapter> | undefined,
+  train: TrainSettings,
+  model: Recipe['model'],
+): { readonly query: Encoder; readonly passage: Encoder } {
+  const outputs = projectionOf(model)
+  const late = model.architecture === 'late_interaction'
+  const projection = { path: '1_Dense', inputs: config.hidden, outputs, bias: false, activation: 'identity' as const }
+  const head = late
+    ? { pooling: [], dense: [projection] }
+    : { pooling: [model.pooling ?? ('mean' as const)], dense: [] }
+  const query = { ...encoderOf(config, adapter, train, late ? outputs : undefined), ...head }
+  const two = model.architecture === 'asymmetric'
+  return { query, passage: two ? { ...encoderOf(config, adapter, train), ...head } : query }
 }
 
 function encoderOf(
   config: ModelConfig,
   adapter: ReturnType<typeof newAdapter> | undefined,
   { recompute }: TrainSettings,
-  pooling: NonNullable<Recipe['model']['pooling']>,
+  projection?: number,
 ) {
   const shapes = new Map(expectedTensors(config).map(({ name, shape }) => [name, shape]))
+  if (projection) shapes.set('dense.0.weight', [projection, config.hidden])
   const known = new Map<string, Tensor>()
   const weights = (name: string): Tensor => {
-    const tensor = known.get(name) ?? placeholder(name, shapes.get(name)!, adapter === undefined)
+    const trained = adapter === undefined || name.startsWith('dense.')
+    const tensor = known.get(name) ?? placeholder(name, shapes.get(name)!, trained)
     known.set(name, tensor)
     return tensor
   }
@@ -117,7 +163,7 @@ function encoderOf(
     }),
   )
   return {
-    ...{ config, weights, pooling: [pooling], includePrompt: true, dense: [], normalize: true },
+    ...{ config, weights, includePrompt: true, normalize: true },
     ...(adapter && { adapter: { updates, dropout: adapter.dropout } }),
     ...(recompute && { recompute: true }),
   }
@@ -129,6 +175,7 @@ const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(2)} GiB`
 export const planText = (plans: readonly TrainingPlan[], rate: number): string[] =>
   plans.map(({ name, weights, activations, representations, tokens, flops }) => {
     const memory = [`weights ${gib(weights)}`, `a step ${gib(activations + representations)}`].join(', ')
+    if (tokens === 0) return `plan, ${name}: ${memory}; its time is not known before its epochs are counted in the data`
     const time = `${(tokens / 1e6).toFixed(1)} M tokens at most, ${(flops / 1e15).toFixed(2)} PFLOP`
     return `plan, ${name}: ${memory}; ${time}: ${(flops / rate / 3600).toFixed(2)} h at ${(rate / 1e12).toFixed(2)} TFLOP/s`
   })

@@ -18,8 +18,8 @@ export interface DryOptions {
   readonly rate: number
 }
 
-/** What a recipe names that is not here. */
-async function missing({ data }: Recipe): Promise<string[]> {
+/** Data that a recipe names and that is not here. */
+export async function missingData({ data }: Recipe): Promise<string[]> {
   const sets = (data.train ?? []).map(set => (typeof set === 'string' ? set : set.path))
   const paths = [...sets, ...[...(data.dev ?? []), ...data.tests].map(({ path }) => path)]
   const absent: string[] = []
@@ -35,13 +35,18 @@ export async function dryRun(recipe: Recipe, { config: file, rate }: DryOptions,
     hooks.say?.(
       `no plan: ${recipe.model.path} is not here; --config takes its config.json. A narrow ${guessedFamily(recipe)} stands for it`,
     )
-  const absent = await missing(recipe)
+  const absent = await missingData(recipe)
   if (absent.length > 0) hooks.say?.(`not here yet, ${absent.length} of the recipe's data: ${absent.join(', ')}`)
+  const result = await goThrough(recipe, hooks)
+  hooks.say?.('dry run: went through everything, on made data and a narrow model; nothing is kept')
+  return result
+}
+
+/** All that a recipe does, in two steps, on made data and a narrow model. Nothing is kept. */
+export async function goThrough(recipe: Recipe, hooks: RunHooks): Promise<RunResult> {
   const folder = await temporaryFolder()
   try {
-    const result = await runExperiment(await dryRecipe(recipe, folder), hooks)
-    hooks.say?.('dry run: went through everything, on made data and a narrow model; nothing is kept')
-    return result
+    return await runExperiment(await dryRecipe(recipe, folder), hooks)
   } finally {
     await removeFolder(folder)
   }
