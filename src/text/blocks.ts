@@ -119,12 +119,9 @@ export function appendIds(to: Collected, ids: Int32Array): void {
   to.length = needed
 }
 
-/** Room for the ids of texts from `first` to before `last`, nearly always enough: memory that is never written to costs nothing. */
-export function roomForIds(texts: readonly string[], first = 0, last = texts.length): Collected {
-  let characters = 0
-  for (let i = first; i < last; i++) characters += texts[i]!.length
-  return { ids: new Int32Array(Math.min(Math.ceil(characters / 2) + 8 * (last - first) + 64, MOST_ROOM)), length: 0 }
-}
+/** Room for the ids of so many texts of so many characters together, nearly always enough: memory that is never written to costs little. */
+export const roomForIds = (characters: number, texts: number): number =>
+  Math.min(Math.ceil(0.4 * characters) + 8 * texts + 64, MOST_ROOM)
 
 const MOST_ROOM = 1 << 26
 /** Ids that are copied rather than kept together with the room that they do not need. */
@@ -144,7 +141,8 @@ export interface Wanted {
 
 export function encodeTexts(engine: Instance, texts: readonly string[], wanted: Wanted): PackedIds {
   const offsets = new Int32Array(texts.length + 1)
-  const to = roomForIds(texts)
+  const characters = texts.reduce((sum, text) => sum + text.length, 0)
+  const to = { ids: new Int32Array(roomForIds(characters, texts.length)), length: 0 }
   const truncated = encodeSome(engine, texts, 0, texts.length, wanted, to, offsets)
   return packed(to, offsets, truncated)
 }

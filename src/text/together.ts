@@ -52,7 +52,7 @@ interface Stretch {
   last: number
   /** In order. */
   readonly jobs: Job[]
-  /** Ids of the texts from `first` on. Ends of texts in `offsets` count from the beginning of these. */
+  /** Ids of the texts from `first` on, in their part of `ids` as long as that suffices. Ends of texts in `offsets` count from the beginning of these. */
   readonly to: Collected
 }
 
@@ -65,12 +65,13 @@ interface Work {
   readonly stretches: Stretch[]
   /** Characters before each text. (texts + 1) */
   readonly before: Float64Array
+  readonly ids: Int32Array
   readonly offsets: Int32Array
   truncated: number
 }
 
 /** Characters of a chunk: at most in the calling thread, so that it soon looks after the others again, and at least in any. */
-const [OWN_CHUNK, LEAST_CHUNK] = [1 << 15, 1 << 13]
+const [OWN_CHUNK, LEAST_CHUNK] = [1 << 15, 1 << 12]
 /** A chunk has at most this part of what is left of its stretch. */
 const PART = 4
 
@@ -84,7 +85,8 @@ export function encodeTogether(
   const before = new Float64Array(texts.length + 1)
   for (let i = 0; i < texts.length; i++) before[i + 1] = before[i]! + texts[i]!.length
   const offsets = new Int32Array(texts.length + 1)
-  const work: Work = { texts, wanted, here, members, stretches: [], before, offsets, truncated: 0 }
+  const ids = new Int32Array(roomForIds(before[texts.length]!, texts.length))
+  const work: Work = { texts, wanted, here, members, stretches: [], before, ids, offsets, truncated: 0 }
   divide(work)
   for (;;) {
     for (const member of members) for (const box of member.boxes) feed(work, member, box)
@@ -112,20 +114,31 @@ function textAt({ before }: Work, characters: number, low: number, high: number)
 }
 
 function divide(work: Work): void {
-  const { texts, stretches, before } = work
+  const { texts, stretches, before, ids } = work
   const owners = [undefined, ...work.members]
   for (const [i, owner] of owners.entries()) {
     const first = stretches.at(-1)?.last ?? 0
     const end = (before[texts.length]! * (i + 1)) / owners.length
     const last = i + 1 === owners.length ? texts.length : textAt(work, end, first, texts.length)
-    // All ids end in the first one's.
-    stretches.push({ owner, first, next: first, last, jobs: [], to: roomForIds(texts, first, i ? last : texts.length) })
+    const to = { ids: ids.subarray(placeOf(work, first), placeOf(work, last)), length: 0 }
+    stretches.push({ owner, first, next: first, last, jobs: [], to })
   }
 }
 
+/** Where the ids of a text and those behind it are put, until all are there. */
+const placeOf = ({ before, ids }: Work, text: number): number =>
+  text + 1 === before.length ? ids.length : Math.min(roomForIds(before[text]!, text), ids.length)
+
+const isIn = (ids: Int32Array, { to }: Stretch): boolean => to.ids.buffer === ids.buffer
+
 /** Gives the texts of a stretch from `at` on to another thread. */
-function handOver({ texts, stretches }: Work, from: Stretch, at: number, owner: Member | undefined): Stretch {
-  const part = { owner, first: at, next: at, last: from.last, jobs: [], to: roomForIds(texts, at, from.last) }
+function handOver(work: Work, from: Stretch, at: number, owner: Member | undefined): Stretch {
+  const { stretches, ids } = work
+  const [place, room] = [placeOf(work, at), placeOf(work, at) - placeOf(work, from.first)]
+  const inWay = isIn(ids, from) && from.to.length > room
+  if (isIn(ids, from) && !inWay) from.to.ids = from.to.ids.subarray(0, room)
+  const to = { ids: inWay ? new Int32Array(64) : ids.subarray(place, placeOf(work, from.last)), length: 0 }
+  const part = { owner, first: at, next: at, last: from.last, jobs: [], to }
   from.last = at
   stretches.splice(stretches.indexOf(from) + 1, 0, part)
   return part
@@ -230,13 +243,13 @@ function sleep(header: Int32Array): void {
   }
 }
 
-function joined({ stretches, offsets, truncated }: Work): PackedIds {
-  const [{ to, last }, ...others] = stretches as [Stretch, ...Stretch[]]
-  let text = last
-  for (const { last, to: more } of others) {
-    const start = to.length
-    for (; text < last; text++) offsets[text + 1]! += start
-    appendIds(to, more.ids.subarray(0, more.length))
+function joined({ stretches, ids, offsets, truncated }: Work): PackedIds {
+  const all = stretches.reduce((sum, { to }) => sum + to.length, 0)
+  // Where each has had room enough in its part they move together; a part that is in the way of one before it must not be written over.
+  const to = { ids: stretches.every(each => isIn(ids, each)) ? ids : new Int32Array(all), length: 0 }
+  for (const { first, last, to: some } of stretches) {
+    if (to.length > 0) for (let text = first; text < last; text++) offsets[text + 1]! += to.length
+    appendIds(to, some.ids.subarray(0, some.length))
   }
   return packed(to, offsets, truncated)
 }
