@@ -158,9 +158,8 @@ async function searchByModel(options: SearchSettings): Promise<SearchedCollectio
     for (const line of collection.warnings) progress.say(`warning: ${line}`)
     signal.throwIfAborted()
     const tokenizer = source.tokenizer!
-    const tokenized = await onThreads(tokenizer, collection.documents.texts, () =>
-      tokenizeCollection(tokenizer, settings, collection, maxLength),
-    )
+    const tokenize = () => tokenizeCollection(tokenizer, settings, collection, maxLength)
+    const tokenized = await onThreads(tokenizer, collection.documents.texts, tokenize, options.backend.threads)
     sayTruncated(tokenized.truncated, maxLength, progress)
     const { backend } = await openChosenBackend({ ...options.backend, precision }, line => progress.say(line))
     try {

@@ -12,6 +12,7 @@ import type { OpenedBackend } from '../run/backend.js'
 import { endedTokenizer, packTexts, placeModel, type UnhashedSource } from '../run/model.js'
 import { openNamedModelUnhashed } from '../run/named-model.js'
 import { checkWritable, writeFileWith } from '../runtime/write.js'
+import { threadsAsTextsCome } from '../text/on-threads.js'
 import { loadTokenizer } from '../text/tokenizer.js'
 import { sayTruncated, textLength } from './collection.js'
 import { checkLimits, type Lines, type LinesWindow, readWindows } from './encode-input.js'
@@ -150,7 +151,8 @@ async function encodeWith(
   }
 }
 
-type Pack = (lines: Lines) => PackedBatch & { truncated: number }
+type Packed = PackedBatch & { truncated: number }
+type Pack = (lines: Lines) => Promise<Packed>
 
 /** What makes a packed batch of lines, and says how many texts were cut. */
 async function packer(source: UnhashedSource, options: EncodeOptions): Promise<Pack> {
@@ -164,14 +166,16 @@ async function packer(source: UnhashedSource, options: EncodeOptions): Promise<P
   const tokenizer = await loadTokenizer(folder)
     .then(each => endedTokenizer(each, { pooling }, folder, source.weights.config))
     .catch((error: Error) => error)
-  return lines => {
+  const prepare = tokenizer instanceof Error ? undefined : threadsAsTextsCome(tokenizer, options.threads)
+  return async lines => {
     if (lines.ids.length > 0) return packIds(lines, source.weights.config)
     if (tokenizer instanceof Error) throw tokenizer
+    await prepare?.(lines.texts)
     return packTexts(tokenizer, settings, 'document', lines.texts, maxLength, prompt)
   }
 }
 
-function packIds(lines: Lines, config: ModelConfig): ReturnType<Pack> {
+function packIds(lines: Lines, config: ModelConfig): Packed {
   checkLimits(lines, config)
   const offsets = new Int32Array(lines.ids.length + 1)
   lines.ids.forEach((ids, i) => {
@@ -216,7 +220,7 @@ async function encodeWindows(
   const next = async () => {
     const { done, value } = await read.next()
     if (done) return undefined
-    const batch = pack(value)
+    const batch = await pack(value)
     packed += batch.ids.length
     return { batch, names: value.names, total: value.share ? Math.round(packed / value.share) : packed }
   }

@@ -8,6 +8,7 @@ import { createBm25Index, scoreBm25, searchBm25 } from '../retrieve/bm25.js'
 import { type MiningRules, mineQuery, passageKey } from '../retrieve/mining.js'
 import { type Ranked, type RankingModel, rankTexts } from '../retrieve/rank.js'
 import { MOST_RESULTS } from '../retrieve/search.js'
+import { onThreads } from '../text/on-threads.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import { type ModelSource, packTexts } from './model.js'
 
@@ -36,7 +37,8 @@ export const searchByEncoder =
     const { maxLength, onProgress, onTruncated, signal } = options
     const packed = (kind: 'query' | 'document', texts: readonly string[]) =>
       packTexts(source.tokenizer as Tokenizer, source.settings, kind, texts, maxLength)
-    const [asked, corpus] = [packed('query', queries), packed('document', documents)]
+    const both = () => [packed('query', queries), packed('document', documents)] as const
+    const [asked, corpus] = await onThreads(source.tokenizer as Tokenizer, documents, both)
     if (asked.truncated + corpus.truncated > 0) onTruncated?.(asked.truncated + corpus.truncated)
     const total = asked.ids.length + corpus.ids.length
     const hooks = { onProgress: (done: number) => onProgress?.({ done, total }), ...(signal && { signal }) }

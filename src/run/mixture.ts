@@ -77,6 +77,8 @@ export interface PairSample {
 
 export interface MixtureOptions {
   readonly sentenceQueries?: boolean
+  /** To tokenize on; default: the cores there are. */
+  readonly threads?: number | undefined
   readonly sample?: PairSample
   /** Tokens of a query, where they may be fewer than of a document. */
   readonly queryMaxLength?: number
@@ -303,7 +305,7 @@ export async function tokenizePairs(
     })
     return expandPairs([pair]).map(({ scores }, i) => ({ set, scores, forms: forms.map(form => form[i]!) }))
   })
-  const { texts, truncated, rowOf } = await onThreads(source.tokenizer!, store.texts(), store.pack)
+  const { texts, truncated, rowOf } = await onThreads(source.tokenizer!, store.texts(), store.pack, options.threads)
   const examples = kept.map(({ forms, scores }): Example => {
     const rows = forms.map(({ query, positive, negatives }) => ({
       ...(scores && { scores }),

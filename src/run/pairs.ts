@@ -32,9 +32,8 @@ export async function openPairs(
     const words = from === 'bm25' || from === 'both' ? { byWords: settings!.negatives } : {}
     const key = JSON.stringify([length, queryMaxLength, words])
     const lengths = queryMaxLength === undefined ? {} : { queryMaxLength }
-    const own =
-      known.get(key) ??
-      (await tokenizePairs(data.train, source, length, { ...mixtureOptions(data, seed), ...lengths, ...words }))
+    const options = { ...mixtureOptions(data, seed), ...lengths, ...words, threads: recipe.threads }
+    const own = known.get(key) ?? (await tokenizePairs(data.train, source, length, options))
     known.set(key, own)
     for (const line of own.warnings) warn(line)
     if (source.adapter) for (const line of adapterWarnings(source.adapter, lora ? { lora } : {})) warn(line)

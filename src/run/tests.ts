@@ -66,9 +66,10 @@ export async function openTests(
     const { max_length: length } = recipe.eval
     const forDocuments = symmetric ? before : undefined
     const key = JSON.stringify([path, forDocuments])
-    const tokenized = await onThreads(tokenizer!, shared.has(path) ? [] : collection.documents.texts, () =>
-      tokenizeCollection(tokenizer!, settings, collection, length, shared.get(key), before, forDocuments),
-    )
+    const tokenize = () =>
+      tokenizeCollection(tokenizer!, settings, collection, length, shared.get(key), before, forDocuments)
+    const texts = shared.has(key) ? [] : collection.documents.texts
+    const tokenized = await onThreads(tokenizer!, texts, tokenize, recipe.threads)
     // A sample's documents depend on the split's judgements.
     if (sample.documents === undefined) shared.set(key, tokenized)
     opened.push({

@@ -6,7 +6,7 @@ import { readDecoders } from './decode.js'
 import { type AddedToken, type Definition, MAXIMUM_ID, type Model } from './definition.js'
 import type { Lists } from './large-json.js'
 import { readNormalizers } from './normalizers.js'
-import { parseComponent, parsePart, unsupported } from './parse.js'
+import { parseComponent, unsupported } from './parse.js'
 import { readPreTokenizers } from './pre-tokenizers.js'
 import { readTemplate } from './template.js'
 import { readUnigram } from './unigram.js'
@@ -15,8 +15,15 @@ import { readWordPiece } from './wordpiece.js'
 
 const Parts = v.looseObject({
   added_tokens: v.optional(v.array(v.unknown()), []),
+  normalizer: v.optional(v.unknown()),
+  pre_tokenizer: v.optional(v.unknown()),
   model: v.looseObject({ type: v.optional(v.string()) }),
+  post_processor: v.optional(v.unknown()),
+  decoder: v.optional(v.unknown()),
 })
+
+/** What of a file changes no ids here. */
+const harmless = ['version', 'truncation', 'padding']
 
 const Added = v.looseObject({
   id: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MAXIMUM_ID)),
@@ -33,7 +40,7 @@ const Added = v.looseObject({
  * merges, where they were read apart.
  */
 export function readTokenizerJson(json: unknown, source: string, lists?: Lists): Omit<Definition, 'special'> {
-  const parts = parsePart(Parts, json, source)
+  const parts = parseComponent(Parts, json, source, '', harmless)
   const normalizers = readNormalizers(parts.normalizer, source)
   const meta = normalizers.some(({ kind }) => kind === 'meta')
   const { stages, form } = readPreTokenizers(parts.pre_tokenizer, meta ? 'meta' : 'utf8', source)

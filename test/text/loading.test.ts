@@ -279,6 +279,7 @@ test('options that are not known are refused by name, in every component', async
       message,
     )
   }
+  assert.match(await failure(load({ ...complete, novel: 1 })), /tokenizer\.json: novel is an option that is not known/)
   const odd = { ...added(10, 'x'), novel: true }
   assert.match(await failure(load({ ...complete, added_tokens: [odd] })), /added_tokens\.0\.novel is an option/)
 })
