@@ -1,12 +1,12 @@
-// y = act(x), the activation by its number. One element an invocation.
+// y = act(x), the activation by its number. One cell an invocation.
 
 struct Params {
   count: u32,
   kind: u32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<f32>; // (count)
-@group(0) @binding(1) var<storage, read_write> y: array<f32>; // (count), =
+@group(0) @binding(0) var<storage, read> x: array<Cell>; // (count)
+@group(0) @binding(1) var<storage, read_write> y: array<Cell>; // (count), =
 @group(0) @binding(2) var<uniform> params: Params;
 
 override WORKGROUP_SIZE: u32 = 256;
@@ -18,9 +18,9 @@ fn main(
   @builtin(local_invocation_index) local: u32,
 ) {
   let i = (group.y * groups.x + group.x) * WORKGROUP_SIZE + local;
-  if (i >= params.count) {
+  if (i >= params.count / WIDTH) {
     return;
   }
   let value = x[i];
-  y[i] = activation(params.kind, value);
+  y[i] = activations(params.kind, value);
 }

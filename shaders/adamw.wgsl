@@ -1,6 +1,6 @@
 // AdamW (Loshchilov and Hutter 2019) behind a guard: nothing changes where state says that the gradient's norm is not
 // finite. decoupled: θ *= 1 − rate · decay, else g += decay · θ; m = β₁ m + (1−β₁) g; v = β₂ v + (1−β₂) g²; θ −= rate ·
-// (m · correction1) / (√(v · correction2) + epsilon), correction = 1/(1−βᵗ). One parameter an invocation.
+// (m · correction1) / (√(v · correction2) + epsilon), correction = 1/(1−βᵗ). One cell an invocation.
 
 struct Params {
   count: u32,
@@ -16,11 +16,11 @@ struct Params {
   decoupled: u32,
 }
 
-@group(0) @binding(0) var<storage, read> gradient: array<f32>; // (count)
+@group(0) @binding(0) var<storage, read> gradient: array<Cell>; // (count)
 @group(0) @binding(1) var<storage, read> state: array<f32>; // (norm, factor, finite, skipped), of gradient_norm
-@group(0) @binding(2) var<storage, read_write> parameters: array<f32>; // (count)
-@group(0) @binding(3) var<storage, read_write> m: array<f32>; // (count)
-@group(0) @binding(4) var<storage, read_write> v: array<f32>; // (count)
+@group(0) @binding(2) var<storage, read_write> parameters: array<Cell>; // (count)
+@group(0) @binding(3) var<storage, read_write> m: array<Cell>; // (count)
+@group(0) @binding(4) var<storage, read_write> v: array<Cell>; // (count)
 @group(0) @binding(5) var<uniform> params: Params;
 
 override WORKGROUP_SIZE: u32 = 256;
@@ -32,7 +32,7 @@ fn main(
   @builtin(local_invocation_index) local: u32,
 ) {
   let i = (group.y * groups.x + group.x) * WORKGROUP_SIZE + local;
-  if (i >= params.count || state[2] == 0.0) {
+  if (i >= params.count / WIDTH || state[2] == 0.0) {
     return;
   }
   var theta = parameters[i];

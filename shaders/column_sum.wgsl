@@ -1,39 +1,26 @@
-// out (columns) += Σ over rows of x (rows, columns): a bias's gradient. A workgroup sums COLUMNS neighbouring columns,
-// each over LANES rows at a time, then the lanes in a fixed order.
+// out (columns) += Σ over rows of x (rows, columns): a bias's gradient. Here are the terms; columns.wgsl and columns_split.wgsl sum
+// them.
 
 struct Params {
   rows: u32,
   columns: u32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<f32>; // (rows, columns)
-@group(0) @binding(1) var<storage, read_write> out: array<f32>; // (columns), +=
+@group(0) @binding(0) var<storage, read> x: array<Cell>; // (rows, columns)
+@group(0) @binding(1) var<storage, read_write> out: array<Cell>; // (columns), +=
 @group(0) @binding(2) var<uniform> params: Params;
+@group(0) @binding(3) var<storage, read_write> partials: array<Terms>; // (SPLITS, columns), where rows are split
 
-override COLUMNS: u32 = 8;
-override LANES: u32 = 32;
+alias Terms = Cell;
 
-var<workgroup> sums: array<f32, COLUMNS * LANES>; // (LANES, COLUMNS)
+fn plus(a: Terms, b: Terms) -> Terms {
+  return a + b;
+}
 
-@compute @workgroup_size(COLUMNS, LANES)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_id) local: vec3<u32>,
-) {
-  let column = (group.y * groups.x + group.x) * COLUMNS + local.x;
-  var sum = 0.0;
-  if (column < params.columns) {
-    for (var row = local.y; row < params.rows; row += LANES) {
-      sum += x[row * params.columns + column];
-    }
-  }
-  sums[local.y * COLUMNS + local.x] = sum;
-  workgroupBarrier();
-  if (local.y == 0u && column < params.columns) {
-    for (var lane = 1u; lane < LANES; lane++) {
-      sum += sums[lane * COLUMNS + local.x];
-    }
-    out[column] += sum;
-  }
+fn terms(row: u32, column: u32) -> Terms {
+  return x[row * (params.columns / WIDTH) + column];
+}
+
+fn add(column: u32, sum: Terms) {
+  out[column] += sum;
 }

@@ -1,11 +1,11 @@
-// x = value. One element an invocation.
+// x = value. One cell an invocation.
 
 struct Params {
   count: u32,
   value: f32,
 }
 
-@group(0) @binding(0) var<storage, read_write> x: array<f32>; // (count), =
+@group(0) @binding(0) var<storage, read_write> x: array<Cell>; // (count), =
 @group(0) @binding(1) var<uniform> params: Params;
 
 override WORKGROUP_SIZE: u32 = 256;
@@ -17,7 +17,7 @@ fn main(
   @builtin(local_invocation_index) local: u32,
 ) {
   let i = (group.y * groups.x + group.x) * WORKGROUP_SIZE + local;
-  if (i < params.count) {
-    x[i] = params.value;
+  if (i < params.count / WIDTH) {
+    x[i] = Cell(params.value);
   }
 }

@@ -1,15 +1,15 @@
-// dgate = dy · up · act'(gate); dup = dy · act(gate). One element an invocation.
+// dgate = dy · up · act'(gate); dup = dy · act(gate). One cell an invocation.
 
 struct Params {
   count: u32,
   kind: u32,
 }
 
-@group(0) @binding(0) var<storage, read> gate: array<f32>; // (count)
-@group(0) @binding(1) var<storage, read> up: array<f32>; // (count)
-@group(0) @binding(2) var<storage, read> dy: array<f32>; // (count)
-@group(0) @binding(3) var<storage, read_write> dgate: array<f32>; // (count), =
-@group(0) @binding(4) var<storage, read_write> dup: array<f32>; // (count), =
+@group(0) @binding(0) var<storage, read> gate: array<Cell>; // (count)
+@group(0) @binding(1) var<storage, read> up: array<Cell>; // (count)
+@group(0) @binding(2) var<storage, read> dy: array<Cell>; // (count)
+@group(0) @binding(3) var<storage, read_write> dgate: array<Cell>; // (count), =
+@group(0) @binding(4) var<storage, read_write> dup: array<Cell>; // (count), =
 @group(0) @binding(5) var<uniform> params: Params;
 
 override WORKGROUP_SIZE: u32 = 256;
@@ -21,11 +21,11 @@ fn main(
   @builtin(local_invocation_index) local: u32,
 ) {
   let i = (group.y * groups.x + group.x) * WORKGROUP_SIZE + local;
-  if (i >= params.count) {
+  if (i >= params.count / WIDTH) {
     return;
   }
   let gradient = dy[i];
   let x = gate[i];
-  dgate[i] = gradient * up[i] * activation_slope(params.kind, x);
-  dup[i] = gradient * activation(params.kind, x);
+  dgate[i] = gradient * up[i] * activation_slopes(params.kind, x);
+  dup[i] = gradient * activations(params.kind, x);
 }

@@ -1,13 +1,13 @@
-// y = act(gate) · up, the activation by its number (Shazeer 2020). One element an invocation.
+// y = act(gate) · up, the activation by its number (Shazeer 2020). One cell an invocation.
 
 struct Params {
   count: u32,
   kind: u32,
 }
 
-@group(0) @binding(0) var<storage, read> gate: array<f32>; // (count)
-@group(0) @binding(1) var<storage, read> up: array<f32>; // (count)
-@group(0) @binding(2) var<storage, read_write> y: array<f32>; // (count), =
+@group(0) @binding(0) var<storage, read> gate: array<Cell>; // (count)
+@group(0) @binding(1) var<storage, read> up: array<Cell>; // (count)
+@group(0) @binding(2) var<storage, read_write> y: array<Cell>; // (count), =
 @group(0) @binding(3) var<uniform> params: Params;
 
 override WORKGROUP_SIZE: u32 = 256;
@@ -19,8 +19,8 @@ fn main(
   @builtin(local_invocation_index) local: u32,
 ) {
   let i = (group.y * groups.x + group.x) * WORKGROUP_SIZE + local;
-  if (i >= params.count) {
+  if (i >= params.count / WIDTH) {
     return;
   }
-  y[i] = activation(params.kind, gate[i]) * up[i];
+  y[i] = activations(params.kind, gate[i]) * up[i];
 }

@@ -1,4 +1,4 @@
-// out = [out +] table[index[row]]. One element an invocation.
+// out = [out +] table[index[row]]. One cell an invocation.
 
 struct Params {
   rows: u32,
@@ -6,9 +6,9 @@ struct Params {
   accumulate: u32,
 }
 
-@group(0) @binding(0) var<storage, read> table: array<f32>; // (any, columns)
+@group(0) @binding(0) var<storage, read> table: array<Cell>; // (any, columns)
 @group(0) @binding(1) var<storage, read> index: array<i32>; // (rows)
-@group(0) @binding(2) var<storage, read_write> out: array<f32>; // (rows, columns), = or +=
+@group(0) @binding(2) var<storage, read_write> out: array<Cell>; // (rows, columns), = or +=
 @group(0) @binding(3) var<uniform> params: Params;
 
 override WORKGROUP_SIZE: u32 = 256;
@@ -20,10 +20,11 @@ fn main(
   @builtin(local_invocation_index) local: u32,
 ) {
   let i = (group.y * groups.x + group.x) * WORKGROUP_SIZE + local;
-  if (i >= params.rows * params.columns) {
+  let columns = params.columns / WIDTH;
+  if (i >= params.rows * columns) {
     return;
   }
-  let value = table[u32(index[i / params.columns]) * params.columns + i % params.columns];
+  let value = table[u32(index[i / columns]) * columns + i % columns];
   if (params.accumulate == 1u) {
     out[i] += value;
   } else {

@@ -1,4 +1,4 @@
-// y[row, to + j] = [y +] x[row, from + j] for j < columns. One element an invocation.
+// y[row, to + j] = [y +] x[row, from + j] for j < columns. One cell an invocation.
 
 struct Params {
   rows: u32,
@@ -10,8 +10,8 @@ struct Params {
   accumulate: u32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<f32>; // (rows, x_columns)
-@group(0) @binding(1) var<storage, read_write> y: array<f32>; // (rows, y_columns), = or +=
+@group(0) @binding(0) var<storage, read> x: array<Cell>; // (rows, x_columns)
+@group(0) @binding(1) var<storage, read_write> y: array<Cell>; // (rows, y_columns), = or +=
 @group(0) @binding(2) var<uniform> params: Params;
 
 override WORKGROUP_SIZE: u32 = 256;
@@ -23,13 +23,14 @@ fn main(
   @builtin(local_invocation_index) local: u32,
 ) {
   let i = (group.y * groups.x + group.x) * WORKGROUP_SIZE + local;
-  if (i >= params.rows * params.columns) {
+  let columns = params.columns / WIDTH;
+  if (i >= params.rows * columns) {
     return;
   }
-  let row = i / params.columns;
-  let column = i - row * params.columns;
-  let value = x[row * params.x_columns + params.first_from + column];
-  let at = row * params.y_columns + params.first_to + column;
+  let row = i / columns;
+  let column = i - row * columns;
+  let value = x[(row * params.x_columns + params.first_from) / WIDTH + column];
+  let at = (row * params.y_columns + params.first_to) / WIDTH + column;
   if (params.accumulate == 1u) {
     y[at] += value;
   } else {

@@ -5,7 +5,7 @@ struct Params {
   first: u32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<f32>; // (count)
+@group(0) @binding(0) var<storage, read> x: array<Cell>; // (count)
 @group(0) @binding(1) var<storage, read_write> partials: array<f32>; // (any)
 @group(0) @binding(2) var<uniform> params: Params;
 
@@ -23,11 +23,11 @@ fn main(
     return;
   }
   let end = min(begin + NORM_CHUNK, params.count);
-  var sum = 0.0;
-  for (var i = begin + local; i < end; i += WORKGROUP_SIZE) {
-    sum += x[i] * x[i];
+  var squares = Cell(0.0);
+  for (var i = begin / WIDTH + local; i < end / WIDTH; i += WORKGROUP_SIZE) {
+    squares += x[i] * x[i];
   }
-  sum = workgroup_sum(local, sum);
+  let sum = workgroup_sum(local, cell_sum(squares));
   if (local == 0u) {
     partials[params.first + chunk] = sum;
   }

@@ -31,3 +31,14 @@ fn dropout_pair(counter: vec2<u32>, key: vec2<u32>, threshold: u32, scale: f32) 
   }
   return select(vec2(scale), vec2(0.0), threefry2x32(counter, key) < vec2(threshold));
 }
+
+// The factors of four neighbouring elements, the vector-th four of their row.
+fn dropout_four(row_key: u32, vector: u32, key: vec2<u32>, threshold: u32, scale: f32) -> vec4<f32> {
+  if (threshold == 0u) {
+    return vec4(scale);
+  }
+  return vec4(
+    dropout_pair(vec2(row_key, 2u * vector), key, threshold, scale),
+    dropout_pair(vec2(row_key, 2u * vector + 1u), key, threshold, scale),
+  );
+}

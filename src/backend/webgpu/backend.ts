@@ -10,6 +10,7 @@ import { type Choice, createPipelineCache, type PipelineOptions, pickVariant } f
 import { createReader } from './read.js'
 import { selfTest } from './self-test.js'
 import { mostFlops } from './split.js'
+import { checkedStreams } from './stream-check.js'
 import { recordTimes, timePasses } from './times.js'
 import { choiceOf, computesRightly, fnv, joinTunings, type Tuning, tuned } from './tuning.js'
 import { SCRATCH_BYTES } from './variants.js'
@@ -75,10 +76,12 @@ export async function createWebGpuBackend(options: WebGpuOptions = {}): Promise<
     }
     choose = given
     if (!(options.tune ?? (!opened.info.software && !options.choose))) return backend
-    const whole = await tuned({ backend, force }, opened.info)
-    const tuning = options.mixed
-      ? joinTunings(whole, await tuned({ backend, force }, opened.info, undefined, 'matmul_f16'))
-      : whole
+    const measured = [
+      await tuned({ backend, force }, opened.info),
+      await checkedStreams({ backend, force }, opened.info),
+      ...(options.mixed ? [await tuned({ backend, force }, opened.info, undefined, 'matmul_f16')] : []),
+    ]
+    const tuning = measured.reduce(joinTunings)
     choose = choiceOf(tuning)
     refused = tuning.refused
     longest ??= mostFlops(tuning.gflops)

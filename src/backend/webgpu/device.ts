@@ -15,7 +15,7 @@ export interface DeviceOptions {
   readonly timed?: boolean | undefined
   /** With shader-f16, which must be there, and matrix units where the adapter has them. */
   readonly mixed?: boolean | undefined
-  /** Exactly the specification's default limits, for tests. */
+  /** Exactly the specification's default limits and no subgroups, for tests. */
   readonly defaultLimits?: boolean | undefined
 }
 
@@ -55,6 +55,7 @@ const MIXED = ['vulkan_enable_f16_on_nvidia', 'allow_unsafe_apis']
 // Rounded to 0.1 ms otherwise.
 const TIMED_FLAGS = ['disable-dawn-features=timestamp_quantization']
 
+const SUBGROUPS = 'subgroups' as GPUFeatureName
 const MATRICES = 'chromium-experimental-subgroup-matrix' as GPUFeatureName
 
 // One list for all that are enabled: of two Dawn takes the last.
@@ -68,7 +69,7 @@ function hasMatrices({ features, info }: GPUAdapter): boolean {
   const { subgroupMatrixConfigs = [], subgroupMinSize, subgroupMaxSize } = info as GPUAdapterInfo & MatrixInfo
   return (
     features.has(MATRICES) &&
-    features.has('subgroups' as GPUFeatureName) &&
+    features.has(SUBGROUPS) &&
     subgroupMinSize === 32 &&
     subgroupMaxSize === 32 &&
     [...subgroupMatrixConfigs].some(
@@ -118,7 +119,8 @@ async function requestDevice(
   const requiredFeatures: GPUFeatureName[] = [
     ...(timed ? ['timestamp-query' as const] : []),
     ...(mixed ? ['shader-f16' as const] : []),
-    ...(mixed && hasMatrices(adapter) ? ['subgroups' as GPUFeatureName, MATRICES] : []),
+    ...(adapter.features.has(SUBGROUPS) && !defaultLimits ? [SUBGROUPS] : []),
+    ...(mixed && hasMatrices(adapter) ? [MATRICES] : []),
   ]
   const requiredLimits: Record<string, number> = { ...limits }
   if (!defaultLimits) for (const name of LIMITS) requiredLimits[name] = adapter.limits[name]

@@ -96,8 +96,8 @@ async function compileKernel(
       const [pipeline, second] = await Promise.all([compile(variant), variant.second && compile(variant.second)])
       return { variant, pipeline, ...(second && { second }) }
     } catch (error) {
-      // What a driver says of its matrix units need not be so; the product is done without them then.
-      if (variant.matrices && target.matrices) return undefined
+      // What a driver says of its matrix units or subgroups need not be so; the kernel does without them then.
+      if ((variant.matrices && target.matrices) || variant.subgroups) return undefined
       throw error
     }
   })

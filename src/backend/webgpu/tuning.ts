@@ -50,17 +50,29 @@ export const choiceOf =
   }
 
 /** From the cache, or measured and put there. */
-export async function tuned(
+export const tuned = (
   tunedBackend: TunedBackend,
   adapter: Adapter,
   budget = BUDGET,
   kernel: Product = 'matmul',
+): Promise<Tuning> =>
+  remembered(
+    adapter,
+    variants[kernel].map(({ name }) => name),
+    () => tune(tunedBackend, budget, kernel),
+  )
+
+/** What an earlier process measured of these variants on this adapter, by this version; else `measure`. */
+export async function remembered(
+  adapter: Adapter,
+  names: readonly string[],
+  measure: () => Promise<Tuning>,
 ): Promise<Tuning> {
-  const key = JSON.stringify([version, adapter.name, adapter.description, variants[kernel].map(({ name }) => name)])
+  const key = JSON.stringify([version, adapter.name, adapter.description, names])
   const file = `tuning-${fnv(key)}.json`
   const known = parse(await readCached(file), key)
   if (known) return known
-  const measured = await tune(tunedBackend, budget, kernel)
+  const measured = await measure()
   await writeCached(file, `${JSON.stringify({ key, ...measured }, undefined, 1)}\n`)
   return measured
 }

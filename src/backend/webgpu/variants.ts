@@ -1,9 +1,10 @@
 // The variants of every kernel: which shader, compiled with which constants, for which shapes, in how many workgroups.
 // The first one whose `when` holds is taken, at every call: a function of the adapter and the call's parameters alone,
 // so that the same call gives the same bits.
-import { type KernelName, NORM_CHUNK, type Params } from '../kernels.js'
+import type { KernelName, Params } from '../kernels.js'
 import { loraVariants } from './lora-variants.js'
 import { products } from './products.js'
+import { streamVariants } from './stream-variants.js'
 
 /** Of the buffer that variants with a second dispatch leave partial results in. */
 export const SCRATCH_BYTES = 8 * 2 ** 20
@@ -36,6 +37,8 @@ export interface Variant {
   readonly hardware?: true
   /** Needs shader-f16. */
   readonly f16?: true
+  /** Takes subgroup operations: left out where the device has none. */
+  readonly subgroups?: true
   /** Takes matrix units. Without them it is compiled where all variants are asked for, emulated. */
   readonly matrices?: true
   /** Bytes that it needs where those are more than the specification's default, 16 KiB. */
@@ -80,16 +83,6 @@ const rows = (shader: string, common: readonly string[] = ['reduce']): Variant[]
     workgroups: (p: Params) => at(p, 'rows'),
   }))
 
-/** One workgroup for 8 columns, 32 rows at a time. */
-const columns = (shader: string) => [
-  {
-    name: shader,
-    files: [shader],
-    constants: { COLUMNS: 8, LANES: 32 },
-    workgroups: (p: Params) => Math.ceil(at(p, 'columns') / 8),
-  },
-]
-
 /** Heads are padded to the next of these numbers of channels. */
 const CHANNELS = [32, 64, 96, 128, 256]
 const attention = (shader: string, heads = 'heads', products = ['common/attention_products']): Variant[] =>
@@ -125,26 +118,8 @@ export const variants: Readonly<Record<KernelName, readonly Variant[]>> = {
       workgroups: p => Math.ceil(at(p, 'M') / 16) * Math.ceil(at(p, 'N') / 16),
     },
   ],
-  column_sum: columns('column_sum'),
-  gather_rows: elements('gather_rows', matrix),
-  gather_rows_half: elements('gather_rows_half', matrix, 256, ['half']),
-  scatter_rows: elements('scatter_rows', p => at(p, 'count') * at(p, 'columns')),
-  copy_rows: elements('copy_rows', matrix),
+  ...streamVariants,
   copy_columns: elements('copy_columns', matrix),
-  place_columns: elements('place_columns', matrix),
-  dropout: elements('dropout', p => at(p, 'rows') * Math.ceil(at(p, 'columns') / 2), 256, ['threefry']),
-  layer_norm_forward: rows('layer_norm_forward', ['threefry', 'reduce']),
-  layer_norm_backward: rows('layer_norm_backward', ['threefry', 'reduce']),
-  layer_norm_parameters: columns('layer_norm_parameters'),
-  rms_norm_forward: rows('rms_norm_forward', ['threefry', 'reduce']),
-  rms_norm_backward: rows('rms_norm_backward', ['threefry', 'reduce']),
-  rms_norm_parameters: columns('rms_norm_parameters'),
-  activation_forward: elements('activation_forward', count, 256, ['activation']),
-  activation_backward: elements('activation_backward', count, 256, ['activation']),
-  gated_activation_forward: elements('gated_activation_forward', count, 256, ['activation']),
-  gated_activation_backward: elements('gated_activation_backward', count, 256, ['activation']),
-  rope: elements('rope', p => matrix(p) / 2),
-  scale: elements('scale', count),
   attention_forward: attention('attention_forward'),
   attention_delta: elements('attention_delta', p => at(p, 'rows') * at(p, 'heads'), 64),
   attention_backward_q: attention('attention_backward_q'),
@@ -197,21 +172,19 @@ export const variants: Readonly<Record<KernelName, readonly Variant[]>> = {
   unpack_f16: elements('unpack_f16', p => at(p, 'words')),
   unpack_residuals: rows('unpack_residuals'),
   weighted_sum: parts('weighted_sum', () => 1),
-  sum_of_squares: parts('sum_of_squares', p => Math.ceil(at(p, 'count') / NORM_CHUNK), { NORM_CHUNK }),
   gradient_norm: parts('gradient_norm', () => 1),
-  adamw: elements('adamw', count),
-  fill: elements('fill', count),
   multiply_adds: elements('multiply_adds', count),
   top_k: [{ name: 'top_k', files: ['top_k'], workgroups: p => at(p, 'rows') }],
 }
 
 /** What one dispatch compiles. */
-export type Shader = Pick<Variant, 'name' | 'files' | 'header' | 'constants' | 'f16' | 'matrices'>
+export type Shader = Pick<Variant, 'name' | 'files' | 'header' | 'constants' | 'f16' | 'matrices' | 'subgroups'>
 
 /** Whether a variant is compiled for a device; `all`: also what would be slow there. */
 export const isWanted = (variant: Variant, target: Target, all: boolean): boolean =>
   (all || !variant.hardware || !target.software) &&
   (all || !variant.matrices || target.matrices) &&
+  (!variant.subgroups || target.features.includes('subgroups')) &&
   (!variant.f16 || target.features.includes('shader-f16')) &&
   (variant.workgroupMemory ?? 0) <= target.workgroupMemory
 
@@ -226,11 +199,11 @@ export const shaderFiles = ({ files }: Shader, { matrices }: Target): readonly s
   files.map(file => (file === MATRICES && !matrices ? `${MATRICES}_emulated` : file))
 
 /** What stands before a shader's files. */
-export function shaderHeader({ header = {}, f16, matrices }: Shader, target: Target): string {
+export function shaderHeader({ header = {}, f16, matrices, subgroups }: Shader, target: Target): string {
   const lines = Object.entries(header).map(([name, value]) =>
     typeof value === 'string' ? `alias ${name} = ${value};\n` : `const ${name} = ${value}u;\n`,
   )
-  const enabled = `${f16 ? 'enable f16;\n' : ''}${matrices && target.matrices ? MATRIX_LINES : ''}`
+  const enabled = `${f16 ? 'enable f16;\n' : ''}${subgroups ? 'enable subgroups;\n' : ''}${matrices && target.matrices ? MATRIX_LINES : ''}`
   return `${enabled}const ROLLED = ${target.software};\n${lines.join('')}`
 }
 

@@ -105,7 +105,7 @@ export const layerNormBackwardCases = (): KernelCase[] =>
   )
 
 export const layerNormParametersCases = (): KernelCase[] =>
-  [...shapes.slice(1), [1000, 5] as const, manyRows, noRows].map(([rows, columns]) => {
+  [...shapes.slice(1), [1000, 5] as const, [1030, 12] as const, manyRows, noRows].map(([rows, columns]) => {
     const { dy, z, stats } = normalised(rows, columns)
     const hasBeta = rows === 63 ? 0 : 1
     const dbeta = hasBeta ? random.normal(columns) : undefined
@@ -171,7 +171,7 @@ export const rmsNormBackwardCases = (): KernelCase[] =>
   )
 
 export const rmsNormParametersCases = (): KernelCase[] =>
-  [...shapes, [1000, 5] as const, manyRows, noRows].map(([rows, columns]) => {
+  [...shapes, [1000, 5] as const, [1030, 12] as const, manyRows, noRows].map(([rows, columns]) => {
     const { dy, z, stats } = rmsNormalised(rows, columns)
     const tensors = { dy, z, stats, dgamma: random.normal(columns) }
     return caseOf('rms_norm_parameters', `${rows} rows of ${columns}`, { rows, columns }, tensors, { terms: rows })

@@ -22,10 +22,12 @@ export const shapes: readonly (readonly [rows: number, columns: number])[] = [
 ]
 
 export const columnSumCases = (): KernelCase[] =>
-  [...shapes, [1000, 5] as const, [MANY_ROWS, 3] as const, [0, 3] as const].map(([rows, columns]) => {
-    const tensors = { x: random.normal(Math.max(rows, 1) * columns), out: random.normal(columns) }
-    return caseOf('column_sum', `${rows} rows of ${columns}`, { rows, columns }, tensors, { terms: rows })
-  })
+  [...shapes, [1000, 5] as const, [1030, 12] as const, [MANY_ROWS, 3] as const, [0, 3] as const].map(
+    ([rows, columns]) => {
+      const tensors = { x: random.normal(Math.max(rows, 1) * columns), out: random.normal(columns) }
+      return caseOf('column_sum', `${rows} rows of ${columns}`, { rows, columns }, tensors, { terms: rows })
+    },
+  )
 
 export const gatherRowsCases = (): KernelCase[] =>
   [...shapes, [MANY_ROWS, 3] as const, [0, 3] as const].flatMap(([rows, columns]) =>
@@ -125,11 +127,18 @@ export function placeColumnsCases(): KernelCase[] {
     const name = `${rows} rows of ${columns}, from ${from} to ${to}, accumulate ${accumulate}`
     return caseOf('place_columns', name, { rows, columns, xColumns, yColumns, from, to, accumulate }, tensors)
   }
+  const inVectors = (rows: number, accumulate: number) => {
+    const params = { rows, columns: 8, xColumns: 16, yColumns: 24, from: 4, to: 12, accumulate }
+    const tensors = { x: random.normal(rows * 16), y: random.normal(rows * 24) }
+    return caseOf('place_columns', `${rows} rows in vectors of four, accumulate ${accumulate}`, params, tensors)
+  }
   return [
     ...shapes.flatMap(([rows, columns]) => [copy(rows, columns, 0, 0, 1), copy(rows, columns, 3, 5, 0)]),
     copy(7, 13, 5, 0, 1),
     copy(0, 3, 1, 1, 0),
     copy(MANY_ROWS, 3, 1, 0, 0),
+    ...[0, 1].map(accumulate => inVectors(9, accumulate)),
+    inVectors(300, 1),
   ]
 }
 

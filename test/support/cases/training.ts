@@ -83,7 +83,7 @@ export function sumOfSquaresCases(): KernelCase[] {
     const partials = first + Math.ceil(x.length / NORM_CHUNK) + 2
     return caseOf('sum_of_squares', name, { count, first }, { x, partials }, { terms: Math.min(count, NORM_CHUNK) })
   }
-  const plain = [1, 7, 257, NORM_CHUNK - 1, NORM_CHUNK, NORM_CHUNK + 1, 50_000]
+  const plain = [1, 7, 257, NORM_CHUNK - 1, NORM_CHUNK, NORM_CHUNK + 1, 50_000, NORM_CHUNK + 4]
   const spoiled = (at: number, value: number) => random.normal(NORM_CHUNK + 300).map((x, i) => (i === at ? value : x))
   return [
     ...plain.map((count, i) => squares(`${count} elements`, random.normal(count), i % 3)),
@@ -158,6 +158,7 @@ export function adamwCases(): KernelCase[] {
     step('one element', 1, { decoupled: 1 }),
     step('decoupled', 257, { decoupled: 1 }),
     step('coupled', 130, { decoupled: 0 }),
+    step('coupled, in vectors of four', 132, { decoupled: 0 }),
     step('clipped', 1000, { decoupled: 1, factor: 0.125 }),
     step('clipped, coupled', 65, { decoupled: 0, factor: 0.125 }),
     step('first step', 5000, { decoupled: 1, first: true }),
