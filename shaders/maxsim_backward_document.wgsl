@@ -15,6 +15,7 @@ struct Params {
   l2: u32,
   accumulate: u32,
   alpha: f32,
+  first_group: u32, // of a piece of the call
 }
 
 @group(0) @binding(0) var<storage, read> dscores: array<f32>; // (queries, columns)
@@ -32,7 +33,7 @@ fn main(
   @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let d = group.y * groups.x + group.x;
+  let d = params.first_group + group.y * groups.x + group.x;
   if (d >= params.documents) {
     return;
   }

@@ -10,6 +10,7 @@ struct Params {
   l2: u32,
   accumulate: u32,
   alpha: f32,
+  first_group: u32, // of a piece of the call
 }
 
 @group(0) @binding(0) var<storage, read> dscores: array<f32>; // (queries, columns)
@@ -26,7 +27,7 @@ fn main(
   @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let e = (group.y * groups.x + group.x) * WORKGROUP_SIZE + local;
+  let e = (params.first_group + group.y * groups.x + group.x) * WORKGROUP_SIZE + local;
   if (e >= params.query_tokens * params.width) {
     return;
   }

@@ -14,6 +14,7 @@ struct Params {
   has_keep: u32,
   has_best: u32,
   alpha: f32,
+  first_group: u32, // of a piece of the call
 }
 
 @group(0) @binding(0) var<storage, read> query: array<f32>; // (query tokens, width)
@@ -62,7 +63,7 @@ fn main(
   @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let pair = group.y * groups.x + group.x;
+  let pair = params.first_group + group.y * groups.x + group.x;
   if (pair >= params.queries * params.columns) {
     return;
   }

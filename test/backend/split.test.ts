@@ -8,12 +8,14 @@ import { createWebGpuBackend } from '../../src/backend/webgpu/backend.js'
 import { mostFlops, piecesOf } from '../../src/backend/webgpu/split.js'
 import { attentionTiles, tileCount } from '../../src/tensor/tiles.js'
 import { webgpuBackend } from '../support/adapter.js'
+import { kernelCases } from '../support/kernel-cases.js'
 import { offsetsOf, seededValues } from '../support/values.js'
+import { runCase } from './conformance.js'
 
 const plain = { transposeA: 0, transposeB: 1, accumulate: 0, hasBias: 1, alpha: 2 }
 
 test('rows of a product, terms of a gradient, tiles of attention: whole together, each no longer than allowed', () => {
-  const rows = piecesOf('matmul', { ...plain, M: 1000, N: 40, K: 30 }, 400 * 2 * 40 * 30)
+  const rows = piecesOf('matmul', { ...plain, M: 1000, N: 40, K: 30 }, 400 * 2 * 40 * 30, 1)
   assert.equal(
     rows.map(({ params, offsets }) => [params.M, offsets.a, offsets.c, params.hasBias]),
     [
@@ -22,7 +24,7 @@ test('rows of a product, terms of a gradient, tiles of attention: whole together
       [232, 4 * 768 * 30, 4 * 768 * 40, 1],
     ],
   )
-  const terms = piecesOf('matmul', { ...plain, transposeA: 1, transposeB: 0, M: 8, N: 40, K: 300 }, 150 * 2 * 8 * 40)
+  const terms = piecesOf('matmul', { ...plain, transposeA: 1, transposeB: 0, M: 8, N: 40, K: 300 }, 150 * 2 * 8 * 40, 1)
   assert.equal(
     terms.map(({ params, offsets }) => [params.K, offsets.a, offsets.b, params.accumulate, params.hasBias]),
     [
@@ -31,7 +33,7 @@ test('rows of a product, terms of a gradient, tiles of attention: whole together
     ],
   )
   const attention = { tiles: 150, tileRows: 32, heads: 2, headSize: 4, biasRows: 3 }
-  const tiles = piecesOf('attention_backward_q', attention, 1)
+  const tiles = piecesOf('attention_backward_q', attention, 1, 1)
   assert.equal(
     tiles.map(({ params, offsets }) => [params.tiles, offsets.tiles, offsets.dbias]),
     [
@@ -44,14 +46,58 @@ test('rows of a product, terms of a gradient, tiles of attention: whole together
     for (const { offsets } of pieces) for (const offset of Object.values(offsets)) assert.is(offset % 256, 0)
   const short = { ...plain, M: 1000, N: 40, K: 30 }
   assert.equal(
-    piecesOf('matmul', short, mostFlops(100)).map(({ params }) => params),
+    piecesOf('matmul', short, mostFlops(100), 1).map(({ params }) => params),
     [short],
+  )
+})
+
+test('low-rank updates by rows, MaxSim by workgroups: together the whole', () => {
+  const ranks = { rank0: 8, rank1: 2, rank2: 0 }
+  const down = piecesOf('lora_down', { rows: 300, columns: 12, ...ranks }, 1000, 1)
+  assert.equal(
+    down.map(({ params, offsets }) => [params.rows, offsets.x, offsets.keys, offsets.down0, offsets.down1]),
+    [
+      [128, 0, 0, 0, 0],
+      [128, 4 * 128 * 12, 4 * 128, 4 * 128 * 8, 4 * 128 * 2],
+      [44, 4 * 256 * 12, 4 * 256, 4 * 256 * 8, 4 * 256 * 2],
+    ],
+  )
+  const weights = piecesOf('lora_weights', { rows: 130, columns: 12, outputs: 20, rank: 8 }, 1000, 1)
+  assert.equal(
+    weights.map(({ params, offsets }) => [params.rows, offsets.dy, offsets.ddown, offsets.x]),
+    [
+      [128, 0, 0, 0],
+      [2, 4 * 128 * 20, 4 * 128 * 8, 4 * 128 * 12],
+    ],
+  )
+  for (const { offsets } of [...down, ...weights])
+    for (const offset of Object.values(offsets)) assert.is(offset % 256, 0)
+
+  const pairs = { queries: 10, columns: 7, queryTokens: 320, documentTokens: 700, width: 8, grouped: 0 }
+  const flops = 2 * 320 * 700 * 8
+  const groups = (params: Params, most: number, workgroups: number) =>
+    piecesOf('maxsim_forward', params, most, workgroups).map(piece => piece.workgroups)
+  assert.equal(groups(pairs, flops, 70), [
+    [0, 35],
+    [35, 35],
+  ])
+  assert.equal(groups(pairs, 2 * flops, 70), [undefined])
+  const wide = groups(pairs, flops, 200_000)
+  assert.is(wide.length, 4, 'no piece is of more workgroups than one dimension has')
+  assert.is(
+    wide.reduce((sum, range) => sum + range![1], 0),
+    200_000,
   )
 })
 
 const random = seededValues(31)
 const present = await webgpuBackend()
 const onGpu = present ? test : test.skip
+
+const inPieces = [
+  ...(['lora_down', 'lora_input', 'lora_weights'] as const),
+  ...(['maxsim_forward', 'maxsim_backward_query', 'maxsim_backward_document'] as const),
+]
 
 /** What a call leaves in its tensors that are written; those that are absent are undefined. */
 async function results(
@@ -133,6 +179,24 @@ onGpu('a device computes pieces as the whole: the same bits but where terms are 
   pieces!.forEach((value, i) => {
     assert.ok(Math.abs(value - whole![i]!) < 1e-3, `${value}, expected ${whole![i]}`)
   })
+  split.close()
+})
+
+onGpu('low-rank updates and MaxSim in pieces are right to the tolerance of the whole', async () => {
+  const adapter = process.env.WGPU_RETRIEVE_ADAPTER
+  const split = await createWebGpuBackend({ tune: false, mostFlops: 20_000, ...(adapter && { adapter }) })
+  let groups = 0
+  const { createBindGroup } = split.device
+  split.device.createBindGroup = descriptor => {
+    groups++
+    return createBindGroup.call(split.device, descriptor)
+  }
+  for (const kernel of inPieces) {
+    const cases = kernelCases[kernel]()
+    groups = 0
+    for (const each of cases) assert.equal((await runCase(split, kernel, each, 1e-5)).problems, [], each.name)
+    assert.ok(groups > 2 * cases.length, `${kernel}: ${groups} groups for ${cases.length} cases`)
+  }
   split.close()
 })
 

@@ -39,6 +39,8 @@ export interface PreparedCalls extends Prepared {
 
 const UNIFORM = 0x40 // GPUBufferUsage.UNIFORM
 const COPY_DST = 0x08
+/** Bytes of a call's parameters, and of the word behind them, at most. */
+const SLOT = 16 * 4
 const roundUp = (x: number, multiple: number): number => Math.ceil(x / multiple) * multiple
 
 /** Binds calls that `checkCall` has passed. */
@@ -49,7 +51,7 @@ export function bindCalls(
 ): PreparedCalls {
   const { device } = binding
   const alignment = device.limits.minUniformBufferOffsetAlignment
-  const stride = roundUp(16 * 4, alignment)
+  const stride = roundUp(SLOT, alignment)
   const uniforms = device.createBuffer({
     label: 'parameters',
     size: Math.max(1, calls.length) * stride,
@@ -57,10 +59,9 @@ export function bindCalls(
   })
   const words = new Uint32Array((calls.length * stride) / 4)
   const bind = (call: BoundCall, { layout, scratch }: KernelPipelines, from: GPUBuffer, offset: number) => {
-    const size = roundUp(4 * Object.keys(kernelSpec(call.kernel).params).length, 16)
     const entries = [
       ...tensorEntries(binding, call),
-      { binding: call.views.length, resource: { buffer: from, offset, size } },
+      { binding: call.views.length, resource: { buffer: from, offset, size: SLOT } },
       ...(scratch ? [{ binding: call.views.length + 1, resource: { buffer: binding.scratch() } }] : []),
     ]
     return device.createBindGroup({ label: call.kernel, layout, entries })
@@ -189,16 +190,17 @@ export function encodeRun(
       pass.setBindGroup(0, group)
       pass.dispatchWorkgroups(x, y)
     }
-    const run = (piece: Params, group: GPUBindGroup): void => {
-      dispatch(pipeline, group, variant.workgroups(piece))
+    const run = (piece: Params, group: GPUBindGroup, workgroups = variant.workgroups(piece)): void => {
+      dispatch(pipeline, group, workgroups)
       if (second) dispatch(second, group, variant.second!.workgroups(piece))
     }
-    const pieces = most < Number.POSITIVE_INFINITY ? piecesOf(each.call.kernel, params[i]!, most) : []
-    if (pieces.length <= 1) run(params[i]!, each.group)
+    const all = variant.workgroups(params[i]!)
+    const pieces = most < Number.POSITIVE_INFINITY ? piecesOf(each.call.kernel, params[i]!, most, all) : []
+    if (pieces.length <= 1) run(params[i]!, each.group, all)
     else {
       const { groups, uniforms } = bindPieces(device, prepared, i, pieces)
       spent.push(uniforms)
-      groups.forEach((group, j) => void run(pieces[j]!.params, group))
+      groups.forEach((group, j) => void run(pieces[j]!.params, group, pieces[j]!.workgroups?.[1]))
     }
   })
   pass.end()
@@ -209,11 +211,13 @@ export function encodeRun(
 /** Groups for the pieces of call i, made for one run: what they cost is little beside what is dispatched. */
 function bindPieces(device: GPUDevice, prepared: PreparedCalls, i: number, pieces: readonly Piece[]) {
   const { fields } = prepared.prepared[i]!
-  const stride = roundUp(16 * 4, device.limits.minUniformBufferOffsetAlignment)
+  const stride = roundUp(SLOT, device.limits.minUniformBufferOffsetAlignment)
   const words = new Uint32Array((pieces.length * stride) / 4)
   const floats = new Float32Array(words.buffer)
-  pieces.forEach(({ params }, j) => {
-    writeFields(words, floats, (j * stride) / 4, fields, params)
+  pieces.forEach(({ params, workgroups }, j) => {
+    const slot = (j * stride) / 4
+    writeFields(words, floats, slot, fields, params)
+    if (workgroups) words[slot + fields.length] = workgroups[0]
   })
   const uniforms = device.createBuffer({ label: 'pieces', size: words.byteLength, usage: UNIFORM | COPY_DST })
   device.queue.writeBuffer(uniforms, 0, words)

@@ -7,6 +7,8 @@ export interface Piece {
   readonly params: Params
   /** In bytes, by tensor: where its part begins; multiples of 256. */
   readonly offsets: Readonly<Record<string, number>>
+  /** Of the call's workgroups the first and how many, where a piece is some of these: the word behind the parameters tells a shader of the first. */
+  readonly workgroups?: readonly [first: number, count: number]
 }
 
 /** Seconds of a dispatch at the rate of large products; other kernels are slower by a factor of two or so. */
@@ -18,11 +20,16 @@ const TILE_GRAIN = 64
 /** Keys that each query row of attention is taken to see: lengths are in the data. */
 const KEYS = 512
 
+/** How much longer a FLOP takes than in a large product: where little is done with each number read, and where lanes wait for each other's sums. */
+const SLOWER = { skinny: 8, maxsim: 2, maxsimGradient: 16 } as const
+/** Workgroups in one dimension of a dispatch, on every adapter. */
+const DIMENSION = 65_535
+
 /** FLOPs of one dispatch at most, for a card of so many GFLOP/s. */
 export const mostFlops = (gflops: number): number => gflops * 1e9 * LONGEST
 
-/** One piece, the call itself, where it is no longer than `most` FLOPs or cannot be split. */
-export function piecesOf(kernel: KernelName, params: Params, most: number): readonly Piece[] {
+/** One piece, the call itself, of so many workgroups, where it is no longer than `most` FLOPs or cannot be split. */
+export function piecesOf(kernel: KernelName, params: Params, most: number, workgroups: number): readonly Piece[] {
   switch (kernel) {
     case 'matmul':
       return params.transposeA ? byTerms(params, partsOf(kernel, params, most)) : byRows(kernel, params, most)
@@ -39,6 +46,17 @@ export function piecesOf(kernel: KernelName, params: Params, most: number): read
     case 'attention_backward_kv':
     case 'attention_backward_kv_f16':
       return byTiles(params, 8, most)
+    case 'lora_down':
+    case 'lora_input':
+    case 'lora_weights':
+      return lowRank(kernel, params, most)
+    case 'maxsim_forward':
+      return byWorkgroups(params, workgroups, (SLOWER.maxsim * kernelSpec(kernel).flops!(params)) / most)
+    case 'maxsim_backward_query':
+    case 'maxsim_backward_document': {
+      const flops = 2 * params.queryTokens! * params.columns! * params.width!
+      return byWorkgroups(params, workgroups, (SLOWER.maxsimGradient * flops) / most)
+    }
     default:
       return whole(params)
   }
@@ -81,3 +99,27 @@ function byTiles(params: Params, flopsOfPair: number, most: number): readonly Pi
     offsets: { tiles: 4 * first * TILE_STRIDE, dbias: 4 * first * biasRows! * heads! },
   }))
 }
+
+/** Low-rank updates by rows of x and what belongs to them; gradients, which always add, by these as terms. */
+function lowRank(kernel: KernelName, params: Params, most: number): readonly Piece[] {
+  const { rows, columns, outputs, rank, rank0, rank1, rank2 } = params
+  const strides = {
+    ...{ x: columns, dx: columns, dy: outputs, keys: 1, down: rank, ddown: rank },
+    ...{ down0: rank0, down1: rank1, down2: rank2, ddown0: rank0, ddown1: rank1, ddown2: rank2 },
+  }
+  const parts = Math.ceil((SLOWER.skinny * kernelSpec(kernel).flops!(params)) / most)
+  return ranges(rows!, parts, GRAIN).map(([first, count]) => ({
+    params: { ...params, rows: count },
+    offsets: Object.fromEntries(Object.entries(strides).map(([name, stride = 0]) => [name, 4 * first * stride])),
+  }))
+}
+
+/** In no more workgroups than one dimension has, so that none is dispatched beside those of a piece. */
+const byWorkgroups = (params: Params, workgroups: number, parts: number): readonly Piece[] =>
+  parts <= 1
+    ? whole(params)
+    : ranges(workgroups, Math.max(Math.ceil(parts), Math.ceil(workgroups / DIMENSION)), 1).map(range => ({
+        params,
+        offsets: {},
+        workgroups: range,
+      }))
