@@ -14,7 +14,9 @@ import {
   checkTopK,
 } from './checks.js'
 import { type Data, type HostTensors, uniformValues } from './host.js'
+import { loraCases } from './lora.js'
 import { product } from './products.js'
+import { streamCases } from './streams.js'
 
 export interface KernelCase {
   readonly name: string
@@ -43,9 +45,15 @@ export const kernelCases = (tokens: number): KernelCase[] => [
       [0, 0.1].map(rate => attentionCase(kernel, tokens, { length, heads: HEADS, size: HEAD_SIZE }, rate)),
     ),
   ),
+  ...loraCases(tokens, WIDTH, RANK, () => keysOf(tokens)),
   ...elementwise(tokens),
   ...rowwise(tokens),
+  ...streamCases(tokens, WIDTH, WIDE),
 ]
+
+/** Of tokens in sequences of 256. */
+const keysOf = (tokens: number): Uint32Array =>
+  Uint32Array.from({ length: tokens }, (_, t) => tokenKey(t >> 8, t & 255))
 
 function products(tokens: number): KernelCase[] {
   const layers = [
@@ -107,7 +115,7 @@ function elementwise(tokens: number): KernelCase[] {
 function rowwise(tokens: number): KernelCase[] {
   const rows = { rows: tokens, columns: WIDTH }
   const shape = `${tokens}×${WIDTH}`
-  const keys = () => ({ keys: Uint32Array.from({ length: tokens }, (_, t) => tokenKey(t >> 8, t & 255)) })
+  const keys = () => ({ keys: keysOf(tokens) })
   const dropping = dropoutParams(0.1, 1, 2, 3)
   const keeping = dropoutParams(0, 0, 0, 0)
   const norm = { kernel: 'layer_norm_forward', shape, check: checkLayerNormForward } as const

@@ -2,7 +2,7 @@
 import type { Backend } from '../backend/backend.js'
 import { kernelSpec } from '../backend/kernels.js'
 import type { WebGpuBackend } from '../backend/webgpu/backend.js'
-import { hostTensors, openCall } from './host.js'
+import { type HostTensors, hostTensors, openCall } from './host.js'
 import { type KernelCase, kernelCases } from './kernel-cases.js'
 import { measureLimits, withLimit } from './limits.js'
 import { type ComparisonOptions, compareProducts } from './products.js'
@@ -36,7 +36,7 @@ async function benchKernel(backend: Backend, one: KernelCase, seconds: number, r
     const error = check(before, call.after, params)
     const time = await call.time({ seconds })
     const flops = one.flops ?? kernelSpec(kernel).flops?.(params)
-    const bytes = Object.values(before).reduce((sum, data) => sum + data.byteLength, 0)
+    const bytes = bytesMoved(one, before)
     report({
       name,
       shape,
@@ -45,11 +45,21 @@ async function benchKernel(backend: Backend, one: KernelCase, seconds: number, r
       verified: error <= TOLERANCE,
       max_error: error,
       milliseconds: time,
-      ...(flops ? { gflops: flops / time / 1e6 } : { gbps: bytes / time / 1e6 }),
+      ...(flops && { gflops: flops / time / 1e6 }),
+      gbps: bytes / time / 1e6,
     })
   } finally {
     call.release()
   }
+}
+
+/** Read and written; what is updated counts twice, unless it is told to be overwritten. */
+export function bytesMoved({ kernel, params }: Pick<KernelCase, 'kernel' | 'params'>, tensors: HostTensors): number {
+  const specs = kernelSpec(kernel).tensors
+  return Object.entries(tensors).reduce((sum, [name, { byteLength }]) => {
+    const twice = specs[name]!.access === 'update' && params.accumulate !== 0 && params.fresh !== 1
+    return sum + (twice ? 2 : 1) * byteLength
+  }, 0)
 }
 
 async function variantOf(backend: Backend, { kernel, params }: KernelCase): Promise<string> {

@@ -23,10 +23,10 @@ export async function measureLimits(backend: Backend, seconds: number, report: R
   return { gbps, gflops }
 }
 
-/** The row with its rate as a part of the limit of its kind. */
-export function withLimit(row: BenchRow, { gbps, gflops }: Limits): BenchRow {
-  if (row.gflops !== undefined) return { ...row, of_limit: row.gflops / gflops }
-  return row.gbps === undefined ? row : { ...row, of_limit: row.gbps / gbps }
+/** The row with its rate as a part of the limit that it is nearer to. */
+export function withLimit(row: BenchRow, limits: Limits): BenchRow {
+  const parts = [(row.gflops ?? 0) / limits.gflops, (row.gbps ?? 0) / limits.gbps]
+  return row.gflops === undefined && row.gbps === undefined ? row : { ...row, of_limit: Math.max(...parts) }
 }
 
 async function measureCopy(backend: Backend, rows: number, seconds: number, report: Report): Promise<number> {

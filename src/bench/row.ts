@@ -22,7 +22,7 @@ export interface BenchRow {
   readonly queries_per_second?: number
   /** Of sampling. */
   readonly rows_per_second?: number
-  /** Its rate by what the same run measured as the machine's own: multiply-adds for products, copying for the others. */
+  /** Its rate by what the same run measured as the machine's own, multiply-adds or copying: of the two the one that it is nearer to. */
   readonly of_limit?: number
   /** Of a training step's gradient: the slope along it, by differences of the loss. */
   readonly gradient_error?: number

@@ -38,6 +38,8 @@ test('a rate is a part of the limit of its own kind', () => {
   const limits = { gbps: 20, gflops: 100 }
   assert.is(withLimit(row('a', 1, { gflops: 50 }), limits).of_limit, 0.5)
   assert.is(withLimit(row('a', 1, { gbps: 50 }), limits).of_limit, 2.5)
+  assert.is(withLimit(row('a', 1, { gflops: 10, gbps: 50 }), limits).of_limit, 2.5)
+  assert.is(withLimit(row('a', 1, { gflops: 500, gbps: 5 }), limits).of_limit, 5)
   assert.is(withLimit(row('a', 1), limits).of_limit, undefined)
 })
 
