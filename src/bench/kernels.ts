@@ -23,8 +23,9 @@ export async function benchKernels(
   say: (line: string) => void,
 ): Promise<void> {
   const cases = kernelCases(isSoftware(backend) ? 256 : 4096).filter(({ name }) => name.includes(options.match ?? ''))
-  const limits = await measureLimits(backend, options.seconds, report)
-  for (const one of cases) await benchKernel(backend, one, options.seconds, row => report(withLimit(row, limits)))
+  const seconds = isSoftware(backend) ? options.seconds / 5 : options.seconds
+  const limits = await measureLimits(backend, seconds, report)
+  for (const one of cases) await benchKernel(backend, one, seconds, row => report(withLimit(row, limits)))
   if (options.folder) await compareProducts(backend, cases, options, report, say)
 }
 
