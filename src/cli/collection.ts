@@ -1,16 +1,24 @@
 // What eval and search share: a model (or BM25) and a collection opened, tokenized, encoded and searched; what is odd about them said on the way.
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { type Collection, loadCollection } from '../data/collection.js'
+import { type Collection, loadCollection, textWith } from '../data/collection.js'
 import { counted } from '../data/counted.js'
 import { describeMemory, isLarge } from '../model/placement.js'
 import type { Precision } from '../model/quantize.js'
 import type { Bm25Settings } from '../retrieve/bm25.js'
+import { type TokenForm, tokenForms } from '../retrieve/token-store.js'
 import { type Bm25Progress, bm25Fingerprint, evaluateBm25 } from '../run/bm25.js'
-import { type CollectionScores, evaluateCollection, fingerprint, tokenizeCollection } from '../run/evaluate.js'
+import {
+  type CollectionScores,
+  evaluateCollection,
+  fingerprint,
+  tokenizeCollection,
+  truncatedLine,
+} from '../run/evaluate.js'
 import { type ModelSource, promptFor } from '../run/model.js'
 import { openNamedModel } from '../run/named-model.js'
 import { placeFrozen } from '../run/placed.js'
 import { isFolder } from '../runtime/files.js'
+import { megabytes } from '../tensor/plan.js'
 import { onThreads } from '../text/on-threads.js'
 import { usageError } from './errors.js'
 import {
@@ -24,6 +32,17 @@ import {
 } from './options.js'
 import { checkModelFolder, dataFolder } from './paths.js'
 import type { Progress } from './progress.js'
+
+/** How late interaction keeps a collection. */
+export const tokensOption = (): Option =>
+  new Option(
+    '--token-storage <form>',
+    'token vectors of late interaction kept in f32, f16, or as residuals of 2 bits a column (f32)',
+  ).choices(tokenForms)
+
+/** What they take, where there are any. */
+export const tokensText = ({ tokenBytes }: Pick<CollectionScores, 'tokenBytes'>): string =>
+  tokenBytes === undefined ? '' : `, token vectors ${megabytes(tokenBytes)}`
 
 /** The options that BM25 alone has. */
 export interface Bm25Options {
@@ -76,6 +95,9 @@ export interface SearchSettings {
   readonly maxLength?: number | undefined
   readonly dimensions?: number | undefined
   readonly precision: Precision
+  readonly tokenForm?: TokenForm | undefined
+  /** Between a document's title and its text; default a space. */
+  readonly titleSeparator?: string | undefined
   readonly backend: BackendOptions
   readonly bm25: Bm25Options
   readonly quiet?: boolean | undefined
@@ -104,6 +126,8 @@ export async function searchCollection(asked: SearchSettings): Promise<SearchedC
     return searchByModel(options)
   }
   refusePrecision(options, '--model is bm25')
+  if (options.tokenForm)
+    throw usageError('--token-storage keeps the token vectors of a model, but --model bm25 has none; leave it out')
   if (dimensions !== undefined)
     throw usageError('--dimensions cuts the vectors of an encoder, but --model bm25 has none; leave it out')
   if (maxLength !== undefined)
@@ -146,21 +170,28 @@ async function searchByWords({
 
 /** The model comes first: a collection may take minutes to read. */
 async function searchByModel(options: SearchSettings): Promise<SearchedCollection> {
-  const { k, protocol, measures, precision } = options
+  const { k, protocol, measures, precision, tokenForm } = options
   const progress = openProgress(options.quiet)
   const shown = phases(progress)
   const signal = interruptSignal('interrupted; nothing was written', progress)
   const source = await openNamedModel(options.model, fetching(progress, signal))
   try {
     const { settings, hash: modelHash } = source
+    if (tokenForm && !settings.lateInteraction)
+      throw usageError(
+        `--token-storage keeps the token vectors of late interaction, but ${options.model} makes one vector a text; leave it out`,
+      )
     const maxLength = textLength(options.maxLength, source)
-    const collection = await loadCollection(options.data, { split: options.split })
+    const { split, titleSeparator } = options
+    const textOf = titleSeparator === undefined ? {} : { textOf: textWith(titleSeparator) }
+    const collection = await loadCollection(options.data, { split, ...textOf })
     for (const line of collection.warnings) progress.say(`warning: ${line}`)
     signal.throwIfAborted()
     const tokenizer = source.tokenizer!
     const tokenize = () => tokenizeCollection(tokenizer, settings, collection, maxLength)
     const tokenized = await onThreads(tokenizer, collection.documents.texts, tokenize, options.backend.threads)
-    sayTruncated(tokenized.truncated, maxLength, progress)
+    const cut = truncatedLine(tokenized, settings, maxLength)
+    if (cut) progress.say(cut)
     const { backend } = await openChosenBackend({ ...options.backend, precision }, line => progress.say(line))
     try {
       const { encoder, passage } = await placeFrozen(backend, source, {
@@ -174,14 +205,21 @@ async function searchByModel(options: SearchSettings): Promise<SearchedCollectio
         encoder,
         settings.similarity,
         tokenized,
-        { k, protocol, maxLength, ...(measures && { measures }), ...(passage && { passage: passage.encoder }) },
+        {
+          k,
+          protocol,
+          maxLength,
+          ...(tokenForm && { tokenForm }),
+          ...(measures && { measures }),
+          ...(passage && { passage: passage.encoder }),
+        },
         { onProgress, signal },
       )
       shown.end()
       const { kind, description } = backend
       const pooling = encoder.pooling.join('+') || 'tokens'
       const parts = {
-        ...{ protocol, k, maxLength, pooling, modelHash, precision },
+        ...{ protocol, k, maxLength, pooling, modelHash, precision, ...(tokenForm && { tokenForm }) },
         dimensions: encoder.dimensions,
         queryPrompt: promptFor(settings, 'query'),
         documentPrompt: promptFor(settings, 'document'),

@@ -6,8 +6,16 @@ import { readQrels } from '../data/qrels.js'
 import { readRun, writeRun } from '../data/trec.js'
 import { allMeasures, defaultMeasures, type Measure, measuresWithin, parseMeasure } from '../evaluate/measures.js'
 import { evaluateRun } from '../evaluate/metrics.js'
+import type { TokenForm } from '../retrieve/token-store.js'
 import { checkWritable } from '../runtime/write.js'
-import { type Bm25Options, refuseBm25Options, searchCollection, withBm25 } from './collection.js'
+import {
+  type Bm25Options,
+  refuseBm25Options,
+  searchCollection,
+  tokensOption,
+  tokensText,
+  withBm25,
+} from './collection.js'
 import { usageError } from './errors.js'
 import { scoreRunByAnswers } from './eval-answers.js'
 import {
@@ -36,6 +44,8 @@ interface EvalOptions extends BackendOptions, Bm25Options, PrecisionOption {
   readonly k: number
   readonly maxLength?: number
   readonly dimensions?: number
+  readonly tokenStorage?: TokenForm
+  readonly titleSeparator?: string
   readonly protocol: 'beir' | 'trec'
   readonly measures?: string
   readonly complete?: boolean
@@ -65,6 +75,8 @@ export const evalCommand = (): Command =>
           .option('--max-length <n>', "tokens a text is cut to (the model's)", positiveInteger)
           .addOption(dimensionsOption())
           .addOption(precisionOption())
+          .addOption(tokensOption())
+          .option('--title-separator <text>', "between a document's title and its text, such as [SEP] (a space)")
           .addOption(
             new Option('--protocol <name>', "beir drops a document with the query's own id; trec does not")
               .choices(['beir', 'trec'])
@@ -154,6 +166,8 @@ async function scoreModel(options: EvalOptions): Promise<void> {
     maxLength: options.maxLength,
     dimensions: options.dimensions,
     precision: options.precision,
+    tokenForm: options.tokenStorage,
+    titleSeparator: options.titleSeparator,
     backend: options,
     bm25: options,
   })
@@ -167,13 +181,15 @@ async function scoreModel(options: EvalOptions): Promise<void> {
       queries,
       documents,
       tokens,
+      truncated: { queries: scored.truncatedQueries, documents: scored.truncated - scored.truncatedQueries },
+      ...(scored.tokenBytes !== undefined && { token_bytes: scored.tokenBytes }),
       seconds,
       tokens_per_second: rate,
       backend: backend.kind,
       fingerprint: print,
     })
   const what = `${counted(queries, 'query', 'queries')}, ${counted(documents, 'document')}`
-  printScores(scores, `${what}, ${Math.round(rate)} tokens/s on ${backend.description}`)
+  printScores(scores, `${what}, ${Math.round(rate)} tokens/s on ${backend.description}${tokensText(scored)}`)
   process.stdout.write(`${print}\n`)
 }
 

@@ -2,8 +2,9 @@
 import { Command } from 'commander'
 import { counted } from '../data/counted.js'
 import { writeRun } from '../data/trec.js'
+import type { TokenForm } from '../retrieve/token-store.js'
 import { checkWritable } from '../runtime/write.js'
-import { type Bm25Options, searchCollection, withBm25 } from './collection.js'
+import { type Bm25Options, searchCollection, tokensOption, tokensText, withBm25 } from './collection.js'
 import { usageError } from './errors.js'
 import {
   type BackendOptions,
@@ -25,6 +26,8 @@ interface SearchOptions extends BackendOptions, Bm25Options, PrecisionOption {
   readonly k: number
   readonly maxLength?: number
   readonly dimensions?: number
+  readonly tokenStorage?: TokenForm
+  readonly titleSeparator?: string
   readonly json?: boolean
   readonly quiet?: boolean
 }
@@ -42,7 +45,9 @@ export const searchCommand = (): Command =>
           .option('-k, --k <n>', 'documents a query', depth, 100)
           .option('--max-length <n>', "tokens a text is cut to (the model's)", positiveInteger)
           .addOption(dimensionsOption())
-          .addOption(precisionOption()),
+          .addOption(precisionOption())
+          .addOption(tokensOption())
+          .option('--title-separator <text>', "between a document's title and its text, such as [SEP] (a space)"),
       ),
     ),
   )
@@ -62,15 +67,21 @@ async function writeSearch(options: SearchOptions): Promise<void> {
   const { model, data, split, k, maxLength, dimensions, precision, quiet } = options
   const { scored, backend } = await searchCollection({
     ...{ model, data, split, k, maxLength, dimensions, precision, quiet },
+    tokenForm: options.tokenStorage,
+    titleSeparator: options.titleSeparator,
     protocol: 'trec',
     backend: options,
     bm25: options,
   })
   const { run, queries, documents, tokens, seconds } = scored
   await writeRun(output, run, { tag: 'wgpu-retrieve' })
-  const result = { queries, documents, tokens, seconds, backend: backend.kind, output }
+  const result = {
+    ...{ queries, documents, tokens, seconds, backend: backend.kind, output },
+    truncated: { queries: scored.truncatedQueries, documents: scored.truncated - scored.truncatedQueries },
+    ...(scored.tokenBytes !== undefined && { token_bytes: scored.tokenBytes }),
+  }
   if (json) return printJson(result)
   const what = `${counted(queries, 'query', 'queries')} × ${counted(documents, 'document')}`
-  const times = `${backend.kind === 'bm25' ? 'indexed' : 'encoded'} in ${seconds.encode.toFixed(1)} s, searched in ${seconds.search.toFixed(1)} s`
+  const times = `${backend.kind === 'bm25' ? 'indexed' : 'encoded'} in ${seconds.encode.toFixed(1)} s, searched in ${seconds.search.toFixed(1)} s${tokensText(scored)}`
   if (output !== '-') process.stdout.write(`${what}, ${times} → ${output}\n`)
 }

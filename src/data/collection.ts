@@ -47,9 +47,20 @@ export interface Collection {
   }
 }
 
-/** What an encoder reads of a document: title, a space, text; the text alone where there is no title. */
-export const documentText = ({ title, text }: { title: string; text: string }): string =>
-  title === '' ? text : `${title} ${text}`
+/** How a document becomes the text that an encoder reads. */
+export type TextOf = (document: { readonly title: string; readonly text: string }) => string
+
+/**
+ * Title, what stands between, text; the text alone where there is no title. The tokenizer's separator ("[SEP]") between them makes the pair that DPR's
+ * encoder of passages reads (Karpukhin et al. 2020).
+ */
+export const textWith =
+  (separator: string): TextOf =>
+  ({ title, text }) =>
+    title === '' ? text : `${title}${separator}${text}`
+
+/** With a space between. */
+export const documentText: TextOf = textWith(' ')
 
 /**
  * The documents of a BEIR folder (or of one corpus file), one after another. Ids are not checked to be distinct: that
@@ -94,9 +105,9 @@ function readField(value: Record<string, unknown>, place: string): string {
 /**
  * All documents of a folder or corpus file. Fails at a line that is none, at an id given twice and at an empty corpus.
  */
-export async function loadDocuments(folder: string): Promise<Texts> {
+export async function loadDocuments(folder: string, textOf: TextOf = documentText): Promise<Texts> {
   const path = await findTexts(folder, 'corpus.jsonl')
-  return gather(path, readDocuments(path), documentText)
+  return gather(path, readDocuments(path), textOf)
 }
 
 /** The queries of a folder or queries file that `keep` takes (all without it). Fails as `loadDocuments` does. */
@@ -137,7 +148,7 @@ async function gather<T extends Query>(
  */
 export async function loadCollection(
   folder: string,
-  { split = 'test', queries: asked = folder }: { split?: string; queries?: string } = {},
+  { split = 'test', queries: asked = folder, textOf }: { split?: string; queries?: string; textOf?: TextOf } = {},
 ): Promise<Collection> {
   if ((await exists(folder)) && !(await isFolder(folder)))
     throw new Error(
@@ -149,7 +160,7 @@ export async function loadCollection(
   const qrelsPath = await findQrels(folder, split)
   const { qrels, judgements, warnings } = await readQrels(qrelsPath, { format: 'beir' })
   const queries = await loadQueries(asked, id => qrels.has(id))
-  const documents = await loadDocuments(folder)
+  const documents = await loadDocuments(folder, textOf)
 
   const unknownQueries = missingFrom(qrels.keys(), queries.ids)
   const judged = new Set([...qrels.values()].flatMap(grades => [...grades.keys()]))

@@ -2,7 +2,7 @@
 // form), or in one of the forms of training-forms.ts, or, where a collection has no such file, the pairs that its
 // training judgements state.
 import { exists, isFolder, listFolder } from '../runtime/files.js'
-import { documentText, findQrels, loadQueries, readDocuments } from './collection.js'
+import { documentText, findQrels, loadQueries, readDocuments, type TextOf } from './collection.js'
 import { excerpt } from './jsonl.js'
 import { readQrels } from './qrels.js'
 import { readTrainingFile, trainingNames } from './training-files.js'
@@ -60,21 +60,21 @@ export function sentencePairs(pairs: readonly TrainingPair[]): TrainingPair[] {
  */
 export async function loadPairs(
   folderOrFile: string,
-  { split = 'train' }: { split?: string } = {},
+  { split = 'train', textOf = documentText }: { split?: string; textOf?: TextOf } = {},
 ): Promise<TrainingPairs> {
-  if (!(await isFolder(folderOrFile))) return loadPairsFile(folderOrFile)
+  if (!(await isFolder(folderOrFile))) return loadPairsFile(folderOrFile, textOf)
   for (const name of trainingNames(split))
     for (const file of [name, `${name}.gz`])
-      if (await exists(`${folderOrFile}/${file}`)) return loadPairsFile(`${folderOrFile}/${file}`)
-  if (await isFolder(`${folderOrFile}/qrels`)) return pairsFromJudgements(folderOrFile, split)
+      if (await exists(`${folderOrFile}/${file}`)) return loadPairsFile(`${folderOrFile}/${file}`, textOf)
+  if (await isFolder(`${folderOrFile}/qrels`)) return pairsFromJudgements(folderOrFile, split, textOf)
   const names = (await listFolder(folderOrFile)).slice(0, 20).join(', ')
   throw new Error(
     `${folderOrFile} has no training pairs: expected ${split}.jsonl (or .gz), or qrels/${split}.tsv with corpus.jsonl and queries.jsonl; it holds ${names || 'nothing'}`,
   )
 }
 
-async function loadPairsFile(path: string): Promise<TrainingPairs> {
-  const { pairs, lines, warnings } = await readTrainingFile(path)
+async function loadPairsFile(path: string, textOf: TextOf): Promise<TrainingPairs> {
+  const { pairs, lines, warnings } = await readTrainingFile(path, textOf)
   if (pairs.length === 0) throw new Error(`${path} holds no training pairs; ${warnings.join('; ')}`)
   const contradicting = pairs.filter(({ positives, negatives }) => negatives.some(text => positives.includes(text)))
   if (contradicting.length > 0)
@@ -85,11 +85,12 @@ async function loadPairsFile(path: string): Promise<TrainingPairs> {
 }
 
 /** Every query of a split with its relevant documents as positives and those judged 0 as hard negatives. */
-async function pairsFromJudgements(folder: string, split: string): Promise<TrainingPairs> {
+async function pairsFromJudgements(folder: string, split: string, textOf: TextOf): Promise<TrainingPairs> {
   const source = await findQrels(folder, split)
   const { qrels, warnings } = await readQrels(source, { format: 'beir' })
   const queries = await loadQueries(folder, id => qrels.has(id))
-  const texts = await judgedTexts(folder, new Set([...qrels.values()].flatMap(grades => [...grades.keys()])))
+  const judged = new Set([...qrels.values()].flatMap(grades => [...grades.keys()]))
+  const texts = await judgedTexts(folder, judged, textOf)
   const pairs: TrainingPair[] = []
   let unknownDocuments = 0
   for (const [i, id] of queries.ids.entries()) {
@@ -120,7 +121,7 @@ async function pairsFromJudgements(folder: string, split: string): Promise<Train
 }
 
 /** Only the texts that are asked for, so that a large corpus with few judgements stays small. */
-async function judgedTexts(folder: string, wanted: Set<string>): Promise<Map<string, string>> {
+async function judgedTexts(folder: string, wanted: Set<string>, textOf: TextOf): Promise<Map<string, string>> {
   const texts = new Map<string, string>()
   for await (const document of readDocuments(folder)) {
     if (!wanted.has(document.id)) continue
@@ -128,7 +129,7 @@ async function judgedTexts(folder: string, wanted: Set<string>): Promise<Map<str
       throw new Error(
         `${folder}: the document id ${excerpt(document.id)} is given twice, the second time on line ${document.line}`,
       )
-    texts.set(document.id, documentText(document))
+    texts.set(document.id, textOf(document))
   }
   return texts
 }

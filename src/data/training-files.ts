@@ -1,7 +1,7 @@
 // Files of training pairs: JSON Lines in any of the forms of training-forms.ts, one JSON array over many lines (DPR's), and tab-separated triples,
 // of texts or of ids; ids are looked up in the files beside: queries*.tsv and collection*.tsv (ColBERT, MS MARCO), or corpus.jsonl (Tevatron).
 import { basename, dirname, exists, join, listFolder, readLines } from '../runtime/files.js'
-import { documentText } from './collection.js'
+import { documentText, type TextOf } from './collection.js'
 import { counted } from './counted.js'
 import { describeValue, excerpt, readJsonLines } from './jsonl.js'
 import type { TrainingPair } from './pairs.js'
@@ -32,7 +32,7 @@ export const trainingNames = (split: string): string[] => [
 ]
 
 /** Fails at a bad line, naming it. Lines of several forms in one file are an error. */
-export async function readTrainingFile(path: string): Promise<TrainingFile> {
+export async function readTrainingFile(path: string, textOf: TextOf = documentText): Promise<TrainingFile> {
   let form: FormName | undefined
   const pairs: TrainingPair[] = []
   const lines: number[] = []
@@ -40,7 +40,7 @@ export async function readTrainingFile(path: string): Promise<TrainingFile> {
   let without = 0
   for await (const { value, line } of itemsOf(path)) {
     const place = `${path}:${line}`
-    const read = readTrainingLine(value, place)
+    const read = readTrainingLine(value, place, textOf)
     if (form && read.form !== form)
       throw new Error(
         `${place}: a line of the form "${read.form}", but those before are "${form}"; keep one form a file`,
@@ -58,7 +58,7 @@ export async function readTrainingFile(path: string): Promise<TrainingFile> {
   const warnings = without > 0 ? [`${path}: ${counted(without, 'line')} without positives left out`] : []
   if (ids.length === 0) return { pairs, lines, warnings, form }
   const merged = form === 'triples' && !ids.some(({ positiveScores }) => positiveScores) ? mergedTriples(ids) : ids
-  return { pairs: await lookUp(merged, path, form), lines: merged.map(({ line }) => line), warnings, form }
+  return { pairs: await lookUp(merged, path, form, textOf), lines: merged.map(({ line }) => line), warnings, form }
 }
 
 async function* itemsOf(path: string): AsyncGenerator<Item> {
@@ -155,12 +155,20 @@ async function findBeside(path: string, kind: 'queries' | 'collection'): Promise
 }
 
 /** Pairs with the texts of their ids. */
-async function lookUp(merged: readonly IdItem[], path: string, form: FormName): Promise<TrainingPair[]> {
+async function lookUp(
+  merged: readonly IdItem[],
+  path: string,
+  form: FormName,
+  textOfDocument: TextOf,
+): Promise<TrainingPair[]> {
   const wanted = new Set(merged.flatMap(({ positives, negatives }) => [...positives, ...negatives]))
-  const documents = form === 'triples' ? await tabbedTexts(path, 'collection', wanted) : await corpusTexts(path, wanted)
+  const documents =
+    form === 'triples'
+      ? await tabbedTexts(path, 'collection', wanted, textOfDocument)
+      : await corpusTexts(path, wanted, textOfDocument)
   const missing = merged.some(({ query }) => query === undefined)
   const queries = missing
-    ? await tabbedTexts(path, 'queries', new Set(merged.map(({ queryId }) => queryId)))
+    ? await tabbedTexts(path, 'queries', new Set(merged.map(({ queryId }) => queryId)), ({ text }) => text)
     : undefined
   const textOf = ({ texts, source }: Texts, id: string, line: number, what: string) => {
     const text = texts.get(id)
@@ -195,7 +203,12 @@ function mergedTriples(ids: readonly IdItem[]): IdItem[] {
 }
 
 /** Lines id ⇥ text [⇥ title]. */
-async function tabbedTexts(path: string, kind: 'queries' | 'collection', wanted: ReadonlySet<string>): Promise<Texts> {
+async function tabbedTexts(
+  path: string,
+  kind: 'queries' | 'collection',
+  wanted: ReadonlySet<string>,
+  textOf: TextOf,
+): Promise<Texts> {
   const source = await findBeside(path, kind)
   if (!source)
     throw new Error(`${path} has ids, but no ${kind}.tsv lies beside it; expected lines of an id, a tab and the text`)
@@ -207,13 +220,13 @@ async function tabbedTexts(path: string, kind: 'queries' | 'collection', wanted:
     const [id, text, title = ''] = line.split('\t')
     if (text === undefined)
       throw new Error(`${source}:${number}: expected an id, a tab and a text, found ${excerpt(line)}`)
-    if (wanted.has(id!)) texts.set(id!, kind === 'collection' ? documentText({ title, text }) : text)
+    if (wanted.has(id!)) texts.set(id!, textOf({ title, text }))
   }
   return { texts, source }
 }
 
 /** Of a corpus.jsonl beside a file: lines {docid | _id, title?, text}. */
-async function corpusTexts(path: string, wanted: ReadonlySet<string>): Promise<Texts> {
+async function corpusTexts(path: string, wanted: ReadonlySet<string>, textOf: TextOf): Promise<Texts> {
   const names = ['corpus.jsonl', 'corpus.jsonl.gz'].map(name => join(dirname(path), name))
   const source = (await exists(names[0]!)) ? names[0]! : names[1]!
   if (!(await exists(source)))
@@ -229,7 +242,7 @@ async function corpusTexts(path: string, wanted: ReadonlySet<string>): Promise<T
         `${source}:${line}: expected "docid" and "text", found ${describeValue(id)} and ${describeValue(text)}`,
       )
     const own = typeof title === 'string' ? title : ''
-    if (wanted.has(String(id))) texts.set(String(id), documentText({ title: own, text }))
+    if (wanted.has(String(id))) texts.set(String(id), textOf({ title: own, text }))
   }
   return { texts, source }
 }

@@ -6,7 +6,7 @@
 //   {set: [text, …]}, [text, text], [anchor, positive, negative …]                     sentence-transformers' embedding-training-data
 //   [qid, pid+, pid− …], [qid, [pid+, score], [pid−, score] …]                         ColBERT's triples and scored examples
 // Texts of documents have their title in front where it is not empty.
-import { documentText } from './collection.js'
+import { documentText, type TextOf } from './collection.js'
 import { describeValue, hasKeys } from './jsonl.js'
 import type { TrainingPair } from './pairs.js'
 
@@ -29,14 +29,14 @@ type Fields = Record<string, unknown>
 const KNOWN =
   '"query" and "pos"; "query" and "positive_passages"; "query_text" and "positive_document_ids"; "question" and "positive_ctxs"; or "set"'
 
-export function readTrainingLine(value: unknown, place: string): ReadLine {
+export function readTrainingLine(value: unknown, place: string, textOf: TextOf = documentText): ReadLine {
   if (Array.isArray(value)) return readList(value, place)
   if (typeof value !== 'object' || value === null)
     throw new Error(`${place}: expected a JSON object or list, found ${describeValue(value)}`)
   const fields = value as Fields
-  if ('positive_passages' in fields) return { form: 'tevatron', pair: readTevatron(fields, place) }
+  if ('positive_passages' in fields) return { form: 'tevatron', pair: readTevatron(fields, place, textOf) }
   if ('positive_document_ids' in fields) return { form: 'tevatron_ids', ids: readTevatronIds(fields, place) }
-  if ('positive_ctxs' in fields) return { form: 'dpr', pair: readDpr(fields, place) }
+  if ('positive_ctxs' in fields) return { form: 'dpr', pair: readDpr(fields, place, textOf) }
   if ('set' in fields) return { form: 'set', pair: readSet(readTexts(fields, 'set', place), place) }
   if (!('pos' in fields) && !('query' in fields))
     throw new Error(`${place}: expected the keys of a training pair, which are ${KNOWN}; ${hasKeys(fields)}`)
@@ -63,11 +63,11 @@ function readFlagEmbedding(value: Fields, place: string): TrainingPair {
   }
 }
 
-function readTevatron(value: Fields, place: string): TrainingPair {
+function readTevatron(value: Fields, place: string, textOf: TextOf): TrainingPair {
   const query = readText(value, 'query', place)
-  const positives = readPassages(value, 'positive_passages', place)
+  const positives = readPassages(value, 'positive_passages', place, textOf)
   needPositive(positives, 'positive_passages', place)
-  return { query, positives, negatives: readPassages(value, 'negative_passages', place, true) }
+  return { query, positives, negatives: readPassages(value, 'negative_passages', place, textOf, true) }
 }
 
 function readTevatronIds(value: Fields, place: string): IdPair {
@@ -84,11 +84,11 @@ function readTevatronIds(value: Fields, place: string): IdPair {
 }
 
 /** DPR's own training leaves out questions without positives, and takes other negatives where there are no hard ones. */
-function readDpr(value: Fields, place: string): TrainingPair | undefined {
+function readDpr(value: Fields, place: string, textOf: TextOf): TrainingPair | undefined {
   const query = readText(value, 'question', place)
-  const positives = readPassages(value, 'positive_ctxs', place)
-  const hard = readPassages(value, 'hard_negative_ctxs', place, true)
-  const negatives = hard.length > 0 ? hard : readPassages(value, 'negative_ctxs', place, true)
+  const positives = readPassages(value, 'positive_ctxs', place, textOf)
+  const hard = readPassages(value, 'hard_negative_ctxs', place, textOf, true)
+  const negatives = hard.length > 0 ? hard : readPassages(value, 'negative_ctxs', place, textOf, true)
   return positives.length > 0 ? { query, positives, negatives } : undefined
 }
 
@@ -151,7 +151,7 @@ function readTexts(value: Fields, key: string, place: string): string[] {
   return texts as string[]
 }
 
-function readPassages(value: Fields, key: string, place: string, optional = false): string[] {
+function readPassages(value: Fields, key: string, place: string, textOf: TextOf, optional = false): string[] {
   const passages = value[key]
   if (optional && (passages === undefined || passages === null)) return []
   if (!Array.isArray(passages))
@@ -162,7 +162,7 @@ function readPassages(value: Fields, key: string, place: string, optional = fals
       throw new Error(
         `${place}: expected passages {title?, text} in "${key}", found ${describeValue(typeof passage === 'object' && passage ? text : passage)} as the text of item ${i}`,
       )
-    return documentText({ title: typeof title === 'string' ? title : '', text })
+    return textOf({ title: typeof title === 'string' ? title : '', text })
   })
 }
 

@@ -7,6 +7,7 @@ import { writeFile, writeFolderWith } from '../runtime/write.js'
 import { toConfigJson } from './config.js'
 import { denseTensors, writeDense } from './dense.js'
 import type { LateInteractionSettings } from './late-interaction-settings.js'
+import type { SentenceSettings } from './sentence-transformers.js'
 import { expectedTensors } from './tensors.js'
 import { checkTokenizerFiles, type ModelToWrite, type ReadTensor, writeTokenizer } from './writing.js'
 
@@ -15,38 +16,48 @@ export async function writeLateFolder(
   path: string,
   { config, settings, readTensor, tokenizer }: ModelToWrite,
 ): Promise<void> {
-  const late = settings.lateInteraction!
   checkTokenizerFiles(tokenizer, path)
-  const tensor = ({ name, shape }: { name: string; shape: readonly number[] }, stored = name) => ({
-    ...{ name: stored, dtype: 'F32' as const, shape },
-    data: values(readTensor, name),
-  })
-  const modules = ['Transformer', ...late.projection.map(() => 'Dense')].map((kind, idx) => ({
-    ...{ idx, name: String(idx), path: idx === 0 ? '' : `${idx}_Dense` },
-    type: kind === 'Dense' ? 'pylate.models.Dense.Dense' : 'sentence_transformers.models.Transformer',
-  }))
   await writeFolderWith(path, async folder => {
     await writeSafetensors(
       join(folder, 'model.safetensors'),
-      expectedTensors(config).map(each => tensor(each)),
+      expectedTensors(config).map(each => stored(each, readTensor)),
       {
         format: 'pt',
       },
     )
     await writeFile(join(folder, 'config.json'), jsonText(toConfigJson(config)))
-    await writeFile(join(folder, 'modules.json'), jsonText(modules))
-    for (const [i, layer] of late.projection.entries()) {
-      const own = denseTensors(late.projection).filter(({ name }) => name.startsWith(`dense.${i}.`))
-      const stored = own.map(each => tensor(each, each.name.replace(`dense.${i}`, 'linear')))
-      await writeDense(folder, `${i + 1}_Dense`, layer, stored, 'token_embeddings')
-    }
-    await writeFile(
-      join(folder, 'sentence_bert_config.json'),
-      jsonText({ max_seq_length: settings.maxLength, do_lower_case: settings.doLowerCase }),
-    )
-    await writeFile(join(folder, 'config_sentence_transformers.json'), jsonText(pylateJson(late)))
+    await writeLateModules(folder, settings, readTensor)
     await writeTokenizer(folder, tokenizer)
   })
+}
+
+const stored = ({ name, shape }: { name: string; shape: readonly number[] }, readTensor: ReadTensor, as = name) => ({
+  ...{ name: as, dtype: 'F32' as const, shape },
+  data: values(readTensor, name),
+})
+
+/** All but the transformer, into a folder that exists: its modules, the projection with its weights, lengths and markers. */
+export async function writeLateModules(
+  folder: string,
+  settings: SentenceSettings,
+  readTensor: ReadTensor,
+): Promise<void> {
+  const late = settings.lateInteraction!
+  const modules = ['Transformer', ...late.projection.map(() => 'Dense')].map((kind, idx) => ({
+    ...{ idx, name: String(idx), path: idx === 0 ? '' : `${idx}_Dense` },
+    type: kind === 'Dense' ? 'pylate.models.Dense.Dense' : 'sentence_transformers.models.Transformer',
+  }))
+  await writeFile(join(folder, 'modules.json'), jsonText(modules))
+  for (const [i, layer] of late.projection.entries()) {
+    const own = denseTensors(late.projection).filter(({ name }) => name.startsWith(`dense.${i}.`))
+    const tensors = own.map(each => stored(each, readTensor, each.name.replace(`dense.${i}`, 'linear')))
+    await writeDense(folder, `${i + 1}_Dense`, layer, tensors, 'token_embeddings')
+  }
+  await writeFile(
+    join(folder, 'sentence_bert_config.json'),
+    jsonText({ max_seq_length: settings.maxLength, do_lower_case: settings.doLowerCase }),
+  )
+  await writeFile(join(folder, 'config_sentence_transformers.json'), jsonText(pylateJson(late)))
 }
 
 async function* values(readTensor: ReadTensor, name: string) {

@@ -6,6 +6,7 @@ import { baseName, join } from '../runtime/files.js'
 import { writeFile, writeFolderWith } from '../runtime/write.js'
 import { modelCard } from './card.js'
 import type { ModelConfig } from './config.js'
+import { writeLateModules } from './late-writing.js'
 import { type Adapter, planTargets, pooler } from './peft.js'
 import { isTargeted } from './peft-rules.js'
 import type { SentenceSettings } from './sentence-transformers.js'
@@ -95,7 +96,7 @@ function describeAdapter(adapter: Adapter, config: ModelConfig): JsonObject {
 export interface BesideAdapter {
   readonly settings: SentenceSettings
   readonly tokenizer: Readonly<Record<string, Uint8Array>>
-  /** Gives the weights of the settings' Dense modules. */
+  /** Gives the weights of the settings' Dense modules: in late interaction of the projection, which is trained in full beside the adapter. */
   readonly readTensor: ReadTensor
   readonly notes?: readonly string[]
 }
@@ -130,8 +131,11 @@ export async function writeAdapter(
     await writeFile(join(folder, 'adapter_config.json'), jsonText(described))
     if (!beside) return
     const { settings, tokenizer, readTensor, notes } = beside
-    await writeSentenceSettings(folder, settings, config.hidden)
-    await writeDenseModules(folder, settings, readTensor)
+    if (settings.lateInteraction) await writeLateModules(folder, settings, readTensor)
+    else {
+      await writeSentenceSettings(folder, settings, config.hidden)
+      await writeDenseModules(folder, settings, readTensor)
+    }
     await writeTokenizer(folder, tokenizer)
     const { baseModel } = adapter
     const facts = { name: baseName(path), settings, hidden: config.hidden, adapter, ...(baseModel && { baseModel }) }

@@ -68,6 +68,8 @@ export function* architectureProblems({ model, train }: Recipe): Generator<Probl
       'train.similarity',
       'is "l2", which is for model.architecture = "late_interaction"; take "cosine" or "dot"',
     )
+  if (!late && train.skipped_tokens !== undefined)
+    yield problem('train.skipped_tokens', 'is for model.architecture = "late_interaction"; set that, or leave it out')
   if (late && (train.loss === 'both_directions' || train.matryoshka))
     yield problem(
       train.matryoshka ? 'train.matryoshka' : 'train.loss',

@@ -82,6 +82,11 @@ const data = v.strictObject({
   sample: v.optional(integer(1)),
   /** Whether each sentence of a training document is a further query for it (inverse cloze task, Lee et al. 2019). */
   sentence_queries: v.optional(flag(), false),
+  /**
+   * What stands between a document's title and its text; default a space. "[SEP]" makes the pair (title, text) that DPR's passages are; for files that
+   * keep titles apart.
+   */
+  title_separator: v.optional(text('what stands between title and text')),
   /** A share of the training queries that is held out by the seed to be scored during training, where there is no dev. */
   dev_share: v.optional(between(0.001, 0.9)),
   /** Of each collection that is scored: the judged documents and so many others, and so many queries at most; absent: all. */
@@ -169,6 +174,11 @@ const train = v.strictObject({
   ),
   /** cosine: of vectors scaled to length 1; dot: of vectors as they are; l2: of late interaction, −‖q − d‖² of tokens. */
   similarity: v.optional(choice(['cosine', 'dot', 'l2']), 'cosine'),
+  /**
+   * Of late interaction, where the tokens of documents that it skips are in training: in no maximum (left_out, the default), or as zero vectors
+   * among those that a maximum is taken of (zero), as in the code of Lee et al. 2023.
+   */
+  skipped_tokens: v.optional(choice(['left_out', 'zero'])),
   /** The highest of the schedule; default 2e-4 with LoRA, 2e-5 for the full model. */
   learning_rate: v.optional(above(0)),
   /** After the warm-up: down to min_factor in a line or half a cosine, or constant. */

@@ -1,12 +1,12 @@
 // Token vectors as a centroid and 2 bits a channel (ColBERTv2, Santhanam et al. 2022, section 3.3): spherical k-means over a sample of the vectors, then
-// for each channel the quartiles of what is left, of each of which the mean stands for it. Vectors are scaled to length 1 when they are unpacked.
+// for each channel the four levels that are nearest to what is left (Lloyd 1982). Vectors are scaled to length 1 when they are unpacked.
 import type { Backend } from '../backend/backend.js'
 import type { PackedVectors } from './encode-late.js'
 import { searchExact } from './search.js'
 import { type Codebook, storeInMemory, type TokenStore } from './token-store.js'
 
 export interface ResidualOptions {
-  /** Default: a power of two of about four times the root of the number of vectors. */
+  /** Default: a power of two of about four times the root of the number of vectors, fewer where they would take much of the bytes. */
   readonly centroids?: number
   /** Rounds of k-means. */
   readonly rounds?: number
@@ -15,6 +15,8 @@ export interface ResidualOptions {
 /** Vectors of a sample for each centroid. */
 const SAMPLED = 32
 const ROUNDS = 4
+/** At least so many for each centroid, unless more centroids are asked for. */
+const TOKENS_OF_CENTROID = 16
 
 /** Unit vectors compressed: 4 bytes and a quarter of a byte a channel each. The same vectors give the same bytes on a backend. */
 export async function compressTokens(
@@ -25,7 +27,7 @@ export async function compressTokens(
   const { vectors, width } = packed
   const tokens = vectors.length / width
   if (tokens === 0) throw new Error('there are no token vectors to compress')
-  const count = Math.min(tokens, asked ?? 2 ** Math.ceil(Math.log2(4 * Math.sqrt(tokens))))
+  const count = Math.min(tokens, asked ?? centroidsFor(tokens))
   const centroids = await kMeans(
     backend,
     everyNth(vectors, width, Math.min(tokens, SAMPLED * count)),
@@ -37,6 +39,12 @@ export async function compressTokens(
   const codebook = { centroids, levels: levelsOf(vectors, centroids, codes, width) }
   const residuals = packResiduals(vectors, codebook, codes, width)
   return storeInMemory('residual', packed, { codes, residuals }, codebook)
+}
+
+/** A centroid takes 14 times what a token does: one for every 16 tokens not quite doubles the bytes. */
+function centroidsFor(tokens: number): number {
+  const wanted = Math.ceil(Math.log2(4 * Math.sqrt(tokens)))
+  return 2 ** Math.max(0, Math.min(wanted, Math.floor(Math.log2(tokens / TOKENS_OF_CENTROID))))
 }
 
 /** `count` rows, as far apart as they may be. */
@@ -96,8 +104,10 @@ function unitRows(sums: Float64Array, before: Float32Array, width: number): Floa
 
 /** Vectors whose residuals the levels are made from. */
 const LEVEL_SAMPLE = 1 << 14
+/** Where levels still move after these, they hardly do. */
+const LEVEL_ROUNDS = 20
 
-/** (4, width): of each channel the means of the quarters of its residuals. */
+/** (4, width): of each channel the four rising levels around which its residuals lie closest. */
 function levelsOf(vectors: Float32Array, centroids: Float32Array, codes: Int32Array, width: number): Float32Array {
   const step = Math.max(1, Math.floor(codes.length / LEVEL_SAMPLE))
   const sampled = Array.from({ length: Math.ceil(codes.length / step) }, (_, i) => i * step)
@@ -107,13 +117,42 @@ function levelsOf(vectors: Float32Array, centroids: Float32Array, codes: Int32Ar
       sampled,
       i => vectors[i * width + c]! - centroids[codes[i]! * width + c]!,
     ).sort()
-    for (let level = 0; level < 4; level++) {
-      const [from, to] = [level, level + 1].map(each => Math.floor((each * residuals.length) / 4))
-      const quarter = residuals.subarray(from, Math.max(to!, from! + 1))
-      levels[level * width + c] = quarter.length ? quarter.reduce((sum, value) => sum + value, 0) / quarter.length : 0
-    }
+    fourLevels(residuals).forEach((level, i) => {
+      levels[i * width + c] = level
+    })
   }
   return levels
+}
+
+/** Of sorted values: begun with the quarters' means, then each the mean of the values that are nearest to it. */
+function fourLevels(sorted: Float64Array): number[] {
+  const { length } = sorted
+  const sums = new Float64Array(length + 1)
+  for (let i = 0; i < length; i++) sums[i + 1] = sums[i]! + sorted[i]!
+  let bounds = [0, 1, 2, 3, 4].map(quarter => Math.floor((quarter * length) / 4))
+  let levels = [0, 0, 0, 0]
+  for (let round = 0; round < LEVEL_ROUNDS; round++) {
+    const means = levels.map((level, i) => {
+      const [from, to] = [bounds[i]!, bounds[i + 1]!]
+      return to > from ? (sums[to]! - sums[from]!) / (to - from) : round === 0 ? (sorted[from] ?? 0) : level
+    })
+    if (means.every((mean, i) => mean === levels[i])) break
+    levels = means
+    const inner = [0, 1, 2].map(i => firstAbove(sorted, (levels[i]! + levels[i + 1]!) / 2))
+    bounds = [0, ...inner, length]
+  }
+  return levels
+}
+
+/** How many of sorted values are not above a bound. */
+function firstAbove(sorted: Float64Array, bound: number): number {
+  let [low, high] = [0, sorted.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (sorted[middle]! > bound) high = middle
+    else low = middle + 1
+  }
+  return low
 }
 
 /** (T, ⌈width / 16⌉): the nearest level of each channel. */

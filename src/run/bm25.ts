@@ -40,6 +40,7 @@ export function evaluateBm25(
     documents: texts.length,
     tokens: index.words,
     truncated: 0,
+    truncatedQueries: 0,
     seconds: { encode: (indexedAt - started) / 1000, search: (searchedAt - indexedAt) / 1000 },
   }
 }

@@ -1,6 +1,7 @@
 // Scoring a retriever on a collection: tokenize, encode, exact search, trec_eval's measures, under BEIR's or TREC's rules.
 import type { Backend } from '../backend/backend.js'
 import type { Collection, Texts } from '../data/collection.js'
+import { counted } from '../data/counted.js'
 import { compareIds, type Run } from '../data/trec.js'
 import { defaultMeasures, parseMeasure } from '../evaluate/measures.js'
 import { type Evaluation, evaluateRun } from '../evaluate/metrics.js'
@@ -9,12 +10,13 @@ import { type Encoder, encoderWidth, isPerToken } from '../model/encoder.js'
 import { createLateTokenizer, type LateBatch } from '../model/late-interaction.js'
 import type { SentenceSettings } from '../model/sentence-transformers.js'
 import { encodeSequences } from '../retrieve/encode.js'
-import { encodeLate } from '../retrieve/encode-late.js'
+import { encodeLate, type PackedVectors } from '../retrieve/encode-late.js'
 import { searchLate } from '../retrieve/maxsim.js'
 import { normalizeRows } from '../retrieve/rank.js'
+import { compressTokens } from '../retrieve/residuals.js'
 import { MOST_RESULTS, type SearchResult } from '../retrieve/search.js'
 import { searchSimilar } from '../retrieve/similarity.js'
-import { vectorStore } from '../retrieve/token-store.js'
+import { type TokenForm, type TokenStore, vectorStore } from '../retrieve/token-store.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import { packTexts, promptFor } from './model.js'
 
@@ -27,6 +29,8 @@ export interface EvaluateSettings {
   /** Tokens of a text at most. */
   readonly maxLength: number
   readonly batchTokens?: number
+  /** In which token vectors are kept, of late interaction; default f32. */
+  readonly tokenForm?: TokenForm
   /** That of documents, where it is another one. */
   readonly passage?: Encoder
   /** Vectors by the tokens of their documents, under one encoder: those there are used, others added. */
@@ -50,8 +54,11 @@ export interface CollectionScores extends Evaluation {
   readonly documents: number
   /** Real tokens encoded. */
   readonly tokens: number
-  /** Texts that were cut to maxLength. */
+  /** Texts that were cut to maxLength, and queries among them. */
   readonly truncated: number
+  readonly truncatedQueries: number
+  /** Of late interaction: what the documents' token vectors take. */
+  readonly tokenBytes?: number
   readonly seconds: { readonly encode: number; readonly search: number }
 }
 
@@ -61,7 +68,9 @@ export interface TokenizedCollection {
   readonly documentIds: readonly string[]
   readonly documents: PackedBatch
   readonly queries: PackedBatch
+  /** Texts that were cut, and queries among them. */
   readonly truncated: number
+  readonly truncatedQueries: number
 }
 
 /** `sameDocuments`: another split of the same folder, whose documents are not tokenized again. */
@@ -78,10 +87,12 @@ export function tokenizeCollection(
 ): TokenizedCollection {
   const pack = packer(tokenizer, settings, maxLength)
   const queries = pack('query', collection.queries.texts, prompt)
-  if (sameDocuments) return { ...sameDocuments, collection, queries, truncated: queries.truncated }
+  const cut = { truncatedQueries: queries.truncated, truncated: queries.truncated }
+  if (sameDocuments) return { ...sameDocuments, collection, queries, ...cut }
   const sorted = sortById(collection.documents)
   const documents = pack('document', sorted.texts, documentPrompt)
-  return { collection, documentIds: sorted.ids, documents, queries, truncated: documents.truncated + queries.truncated }
+  const truncated = documents.truncated + queries.truncated
+  return { collection, documentIds: sorted.ids, documents, queries, ...cut, truncated }
 }
 
 /** Texts to ids, as the model wants them. Late interaction has markers for prompts, and lengths of its own, which a shorter `maxLength` cuts further. */
@@ -126,6 +137,7 @@ export async function evaluateCollection(
     return similarity === 'cosine' && !encoder.normalize ? normalizeRows(encoded, width) : encoded
   }
   let encodedAt = 0
+  let tokenBytes: number | undefined
   const search = async (): Promise<SearchResult> => {
     const corpus = known ?? (await vectors(documents, 0, settings.passage ?? encoder))
     settings.encoded?.set(documents, corpus)
@@ -140,7 +152,8 @@ export async function evaluateCollection(
         ...(settings.batchTokens && { batchTokens: settings.batchTokens }),
         ...(signal && { signal }),
       })
-    const corpus = vectorStore(await encodeTokens(documents, 0), 'f32')
+    const corpus = await keptAs(settings.tokenForm ?? 'f32', backend, await encodeTokens(documents, 0))
+    tokenBytes = corpus.bytes
     const asked = await encodeTokens(queries, before)
     encodedAt = performance.now()
     return searchLate(backend, asked, corpus, { k, ...(signal && { signal }) })
@@ -155,9 +168,14 @@ export async function evaluateCollection(
     documents: documentIds.length,
     tokens: total,
     truncated: tokenized.truncated,
+    truncatedQueries: tokenized.truncatedQueries,
+    ...(tokenBytes !== undefined && { tokenBytes }),
     seconds: { encode: (encodedAt - started) / 1000, search: (searchedAt - encodedAt) / 1000 },
   }
 }
+
+const keptAs = (form: TokenForm, backend: Backend, packed: PackedVectors): TokenStore | Promise<TokenStore> =>
+  form === 'residual' ? compressTokens(backend, packed) : vectorStore(packed, form)
 
 type Rules = Pick<EvaluateSettings, 'k' | 'protocol' | 'measures'>
 
@@ -210,6 +228,24 @@ function nothingFound(queries: readonly string[], measures: readonly string[] = 
 
 export { normalizeRows }
 
+/** Texts that were cut, for people: how many of each kind, and to what. Undefined where none was. */
+export function truncatedLine(
+  { truncated, truncatedQueries: queries }: Pick<TokenizedCollection, 'truncated' | 'truncatedQueries'>,
+  { lateInteraction }: Pick<SentenceSettings, 'lateInteraction'>,
+  maxLength: number,
+): string | undefined {
+  const documents = truncated - queries
+  const line = (count: number, one: string, many: string, length: number) =>
+    count === 0
+      ? []
+      : [`${counted(count, one, many)} ${count === 1 ? 'is' : 'are'} longer than ${Math.min(length, maxLength)} tokens`]
+  const lines = [
+    ...line(queries, 'query', 'queries', lateInteraction?.queryLength ?? maxLength),
+    ...line(documents, 'document', 'documents', lateInteraction?.documentLength ?? maxLength),
+  ]
+  return lines.length === 0 ? undefined : `${lines.join(', ')} and cut to that`
+}
+
 /** What a score depends on, in one line: printed and saved with it. */
 export function fingerprint(parts: {
   readonly protocol: string
@@ -223,6 +259,7 @@ export function fingerprint(parts: {
   readonly dataHash: string
   readonly precision?: string
   readonly dimensions?: number | undefined
+  readonly tokenForm?: TokenForm
 }): string {
   const { protocol, k, maxLength, queryPrompt, documentPrompt, pooling, similarity, modelHash, dataHash } = parts
   const prompts =
@@ -236,6 +273,7 @@ export function fingerprint(parts: {
     similarity,
     ...(parts.dimensions === undefined ? [] : [`dimensions=${parts.dimensions}`]),
     ...(parts.precision === undefined || parts.precision === 'f32' ? [] : [`precision=${parts.precision}`]),
+    ...(parts.tokenForm === undefined || parts.tokenForm === 'f32' ? [] : [`tokens=${parts.tokenForm}`]),
     `model=${modelHash.slice(0, 12)}`,
     `data=${dataHash.slice(0, 12)}`,
   ].join(' ')

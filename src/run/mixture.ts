@@ -1,7 +1,7 @@
 // Training sets as a run uses them: read, sampled, freed of near-duplicates, tokenized with their prompts and lengths; and what is in them, a line
 // each, for people.
 
-import type { Collection } from '../data/collection.js'
+import { type Collection, textWith } from '../data/collection.js'
 import { counted } from '../data/counted.js'
 import { devCollection, heldOut } from '../data/dev-split.js'
 import { hashLines } from '../data/fingerprint.js'
@@ -76,6 +76,8 @@ export interface PairSample {
 }
 
 export interface MixtureOptions {
+  /** Between a document's title and its text; default a space. */
+  readonly titleSeparator?: string
   readonly sentenceQueries?: boolean
   /** To tokenize on; default: the cores there are. */
   readonly threads?: number | undefined
@@ -117,13 +119,23 @@ export function setNames(sets: readonly (string | TrainSet)[]): string[] {
 async function readSets(
   sets: readonly (string | TrainSet)[],
   names: readonly string[],
-  { sentenceQueries = false, sample, nearDuplicates, minedNegatives, minedBy, byWords, held }: MixtureOptions,
+  {
+    sentenceQueries = false,
+    titleSeparator,
+    sample,
+    nearDuplicates,
+    minedNegatives,
+    minedBy,
+    byWords,
+    held,
+  }: MixtureOptions,
 ): Promise<{ pairs: ReadPair[]; warnings: string[]; removed: RemovedPair[]; heldOut?: Collection }> {
   const all: ReadPair[] = []
   const warnings: string[] = []
   const hashes: string[] = []
   for (const [i, set] of sets.entries()) {
-    const read = await loadPairs(typeof set === 'string' ? set : set.path)
+    const path = typeof set === 'string' ? set : set.path
+    const read = await loadPairs(path, titleSeparator === undefined ? {} : { textOf: textWith(titleSeparator) })
     const kept = sample ? await samplePairs(read.pairs, sample) : read.pairs
     for (const pair of kept) all.push({ pair, set: i })
     warnings.push(...read.warnings)

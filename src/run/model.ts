@@ -185,6 +185,14 @@ export async function saveModel(
   const adapter = await loaded.readAdapter()
   const { encoder } = loaded
   const settings: SentenceSettings = { ...source.settings, pooling: encoder.pooling, normalize: encoder.normalize }
+  if (adapter && source.folder && !source.altered) {
+    const { name: baseModel, revision } = source.base ?? { name: resolve(source.folder), revision: null }
+    const base = { ...adapter, baseModel, raw: { ...adapter.raw, revision } }
+    const tokenizer = source.tokenizer ? await source.tokenizer.files() : {}
+    const readTensor = (name: string) => loaded.readWeight(name)
+    await writeAdapter(path, base, source.weights.config, { settings, tokenizer, readTensor })
+    return 'peft'
+  }
   if (source.settings.lateInteraction) {
     await writeLateFolder(path, {
       ...{ config: source.weights.config, settings: source.settings },
@@ -193,14 +201,6 @@ export async function saveModel(
         adapter ? adaptedTensor(name, adapter, each => loaded.readWeight(each)) : loaded.readWeight(name),
     })
     return 'sentence-transformers'
-  }
-  if (adapter && source.folder && !source.altered) {
-    const { name: baseModel, revision } = source.base ?? { name: resolve(source.folder), revision: null }
-    const base = { ...adapter, baseModel, raw: { ...adapter.raw, revision } }
-    const tokenizer = source.tokenizer ? await source.tokenizer.files() : {}
-    const readTensor = (name: string) => loaded.readWeight(name)
-    await writeAdapter(path, base, source.weights.config, { settings, tokenizer, readTensor })
-    return 'peft'
   }
   await writeModelFolder(path, {
     config: source.weights.config,

@@ -138,7 +138,6 @@ async function withProjection(source: ModelSource, model: ModelSettings, seed: n
   }
   return {
     ...source,
-    altered: true,
     settings: { ...source.settings, pooling: [], similarity: 'dot', lateInteraction },
     weights: {
       ...weights,

@@ -28,6 +28,8 @@ export interface TestScores {
   readonly after?: Scores
   /** Documents searched beside the judged ones, where the corpus was sampled. */
   readonly corpus_sample?: number
+  /** Queries that were cut, where there are any. */
+  readonly truncated_queries?: number
   readonly fingerprint: string
 }
 
@@ -124,6 +126,7 @@ export function testScores(
       ...(all.before && { before: all.before }),
       ...(all.after && { after: all.after }),
       ...(recipe.data.corpus_sample !== undefined && { corpus_sample: recipe.data.corpus_sample }),
+      ...(tokenized.truncatedQueries > 0 && { truncated_queries: tokenized.truncatedQueries }),
       fingerprint: [
         fingerprint({ ...common, ...(prompt !== undefined && { queryPrompt: prompt }), dataHash }),
         ...(sampled === '' ? [] : [sampled]),

@@ -28,6 +28,7 @@ export interface RecipeData {
   /** Who ranks them; default: BM25. */
   readonly minedBy?: MiningSearch
   readonly sentenceQueries: boolean
+  readonly titleSeparator?: string
   /** Of the training queries, held out to be scored during training. */
   readonly devShare?: number
   /** Pairs kept of each training set. */
@@ -53,6 +54,7 @@ export async function openRecipeData(recipe: Recipe): Promise<RecipeData> {
     collectionFolder(each.path).then(path => ({ ...each, path }))
   return {
     sentenceQueries: data.sentence_queries,
+    ...(data.title_separator !== undefined && { titleSeparator: data.title_separator }),
     ...(data.sample !== undefined && { sample: data.sample }),
     ...(data.dev_share !== undefined && { devShare: data.dev_share }),
     train: await Promise.all(trainSetsOf(data.train ?? []).map(found)),

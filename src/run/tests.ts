@@ -1,6 +1,6 @@
 // The collections a run scores on: loaded, tokenized, and what a system found of them kept as TREC runs, so that a resumed run need not search again.
 import type { Backend } from '../backend/backend.js'
-import { type Collection, loadCollection } from '../data/collection.js'
+import { type Collection, loadCollection, textWith } from '../data/collection.js'
 import { sampleCollection } from '../data/collection-sample.js'
 import { hashCollection } from '../data/fingerprint.js'
 import { type Run, readRun, writeRun } from '../data/trec.js'
@@ -14,6 +14,7 @@ import {
   scoreRun,
   type TokenizedCollection,
   tokenizeCollection,
+  truncatedLine,
 } from './evaluate.js'
 import { type RunFolder, trecFile } from './folder.js'
 import type { RunHooks } from './hooks.js'
@@ -57,7 +58,12 @@ export async function openTests(
   const opened: Test[] = []
   const shared = new Map<string, TokenizedCollection>()
   for (const { path, split, name = 'dev', domain = 'in', prompt, symmetric, queries, group } of tests) {
-    const whole = await loadCollection(path, { split, ...(queries !== undefined && { queries }) })
+    const { title_separator: separator } = recipe.data
+    const whole = await loadCollection(path, {
+      split,
+      ...(queries !== undefined && { queries }),
+      ...(separator !== undefined && { textOf: textWith(separator) }),
+    })
     for (const line of whole.warnings) warn(line)
     const sample = { documents: recipe.data.corpus_sample, queries: recipe.data.query_sample }
     const collection = sampleCollection(whole, sample)
@@ -70,6 +76,9 @@ export async function openTests(
       tokenizeCollection(tokenizer!, settings, collection, length, shared.get(key), before, forDocuments)
     const texts = shared.has(key) ? [] : collection.documents.texts
     const tokenized = await onThreads(tokenizer!, texts, tokenize, recipe.threads)
+    const { truncatedQueries } = tokenized
+    const cut = truncatedLine({ truncated: truncatedQueries, truncatedQueries }, settings, length)
+    if (cut) warn(`${name}: ${cut}`)
     // A sample's documents depend on the split's judgements.
     if (sample.documents === undefined) shared.set(key, tokenized)
     opened.push({

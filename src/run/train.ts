@@ -186,7 +186,12 @@ export async function trainModel(
   const step: ContrastiveSettings = {
     query: loaded.encoder,
     passage: loaded.passage?.encoder ?? loaded.encoder,
-    ...(late && { late: { similarity: train.similarity === 'l2' ? 'l2' : 'dot' } }),
+    ...(late && {
+      late: {
+        similarity: train.similarity === 'l2' ? ('l2' as const) : ('dot' as const),
+        ...(train.skipped_tokens === 'zero' && { zeroSkipped: true }),
+      },
+    }),
     trainable,
     temperature: train.temperature,
     loss: lossSettings(train),

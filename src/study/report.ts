@@ -1,6 +1,7 @@
 // A study as one page of HTML that opens without a network: tables, in-domain against out-of-domain with a point a cell, loss curves, costs, and what
 // every number depends on.
 import type { TopLevelSpec } from 'vega-lite'
+import { counted } from '../data/counted.js'
 import { basisPhrase, type RelativeBasis } from '../evaluate/relative.js'
 import { type Html, html } from '../run/report/html.js'
 import { reportStyle } from '../run/report/style.js'
@@ -159,9 +160,10 @@ const legend = (kinds: readonly string[]): Html =>
 
 function fingerprints(cells: readonly CellResult[]): Html {
   const rows = cells.map(({ key, tests, version: made }) => {
-    const lines = tests.map(({ name, documents, corpus_sample: sample, fingerprint }) => {
+    const lines = tests.map(({ name, documents, corpus_sample: sample, truncated_queries: cut = 0, fingerprint }) => {
       const sampled = sample === undefined ? '' : ` (judged ones and ${sample} others)`
-      return html`<br>${name}, ${documents} documents${sampled}: ${fingerprint}`
+      const short = cut === 0 ? '' : `, ${counted(cut, 'query', 'queries')} cut`
+      return html`<br>${name}, ${documents} documents${sampled}${short}: ${fingerprint}`
     })
     return html`<li><b>${key}</b> wgpu-retrieve ${made}${lines}</li>`
   })

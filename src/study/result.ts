@@ -13,6 +13,8 @@ export interface CellTest {
   readonly queries: number
   readonly documents: number
   readonly corpus_sample?: number
+  /** Queries that were cut, where there are any. */
+  readonly truncated_queries?: number
   readonly fingerprint: string
   readonly scores: Readonly<Record<string, number>>
   /** The main measure of every query, in the order of their ids. */
@@ -69,11 +71,12 @@ export async function readCell(folder: string, hash = '', axes?: Axes, key?: str
   const { loss, steps, parameters, peak_bytes, tokens, best_dev_score } = training
   return {
     ...{ key: key ?? recipe.name, axes: axes ?? axesOf(recipe), hash, measure },
-    tests: tests.map(({ name, domain, queries, documents, corpus_sample, fingerprint, after }) => {
+    tests: tests.map(({ name, domain, queries, documents, corpus_sample, truncated_queries, fingerprint, after }) => {
       const own = perQuery.after![name]!
       return {
         ...{ name, domain, queries, documents, fingerprint, scores: after! },
         ...(corpus_sample !== undefined && { corpus_sample }),
+        ...(truncated_queries !== undefined && { truncated_queries }),
         per_query: Object.keys(own)
           .sort()
           .map(id => round(own[id]![measure]!)),

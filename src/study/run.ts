@@ -27,7 +27,8 @@ export interface StudyOutcome {
   readonly missing: readonly string[]
 }
 
-export async function runStudy(loaded: LoadedStudy, hooks: StudyHooks = {}): Promise<StudyOutcome> {
+export async function runStudy(loaded: LoadedStudy, given: StudyHooks = {}): Promise<StudyOutcome> {
+  const hooks = { ...given, ...(given.warn && { warn: once(given.warn) }) }
   const { folder, grid, results, todo } = await planStudy(loaded)
   await makeFolder(join(folder, 'cells'))
   const checked = await checkCells(todo, checkCell, hooks.signal)
@@ -59,6 +60,15 @@ export async function runStudy(loaded: LoadedStudy, hooks: StudyHooks = {}): Pro
   }
   const report = await write(true)
   return { folder, report, cells: ordered(grid.cells, results), missing }
+}
+
+/** What cells have in common is said once. */
+function once(warn: (line: string) => void): (line: string) => void {
+  const said = new Set<string>()
+  return line => {
+    if (!said.has(line)) warn(line)
+    said.add(line)
+  }
 }
 
 const ordered = (cells: readonly Cell[], results: ReadonlyMap<string, CellResult>): CellResult[] =>

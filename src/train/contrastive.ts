@@ -143,7 +143,7 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
   }
   const inputsOf = (batch: ContrastiveBatch) => ({
     ...lossInputs(batch, settings),
-    ...(settings.late && lateInputs(batch)),
+    ...(settings.late && lateInputs(batch, settings.late)),
   })
   const program = (name: string, record: (trace: Trace) => void, training = true): Program => {
     const present = programs.get(name)

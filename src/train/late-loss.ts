@@ -1,7 +1,7 @@
 // The loss of a step of late interaction: MaxSim of queries' and documents' token vectors, then the losses that look at scores. In a batch's token vectors
 // the queries' come first; TQ and TP are how many tokens each side has.
 import { crossEntropy, maskDuplicates } from '../ops/contrastive.js'
-import { maxSim, ownersOf } from '../ops/maxsim.js'
+import { maxSim, ownersOf, scaleRows } from '../ops/maxsim.js'
 import type { HostArray } from '../tensor/program.js'
 import { plus, type Tensor, type Values } from '../tensor/tensor.js'
 import { input, output, type Trace } from '../tensor/trace.js'
@@ -11,6 +11,8 @@ import { type LossOptions, onOwn, recordOwnScores } from './contrastive-loss.js'
 export interface LateSettings {
   /** dot: of vectors of length 1, their cosine; l2: −‖q − d‖², as ColBERT's authors trained it. */
   readonly similarity: 'dot' | 'l2'
+  /** Tokens of documents that are not kept take part as zero vectors; default: they are in no maximum. */
+  readonly zeroSkipped?: boolean
 }
 
 /** Tokens of each side. */
@@ -20,12 +22,18 @@ export const lateValues = ({ query, passage }: Pick<ContrastiveBatch, 'query' | 
 })
 
 /** What MaxSim needs to know of a batch. */
-export const lateInputs = ({ query, passage }: ContrastiveBatch): Record<string, HostArray> => ({
-  'late.query': query.offsets,
-  'late.owners': ownersOf(query.offsets),
-  'late.passage': passage.offsets,
-  'late.keep': passage.keep ? Int32Array.from(passage.keep) : new Int32Array(passage.ids.length).fill(1),
-})
+export function lateInputs(
+  { query, passage }: ContrastiveBatch,
+  { zeroSkipped }: Pick<LateSettings, 'zeroSkipped'>,
+): Record<string, HostArray> {
+  const keep = passage.keep ?? new Uint8Array(passage.ids.length).fill(1)
+  return {
+    'late.query': query.offsets,
+    'late.owners': ownersOf(query.offsets),
+    'late.passage': passage.offsets,
+    'late.keep': zeroSkipped ? Float32Array.from(keep) : Int32Array.from(keep),
+  }
+}
 
 /** Records the loss of the token vectors q (TQ, D) and p (TP, D). */
 export function recordLateLoss(
@@ -39,6 +47,7 @@ export function recordLateLoss(
   if (settings?.kind === 'both_directions' || settings?.matryoshka)
     throw new Error('late interaction is trained by losses over its scores: neither both_directions nor Matryoshka')
   const own = onOwn(options)
+  const vectors = late.zeroSkipped ? scaleRows(trace, p, input(trace, 'late.keep', ['TP'], 'f32'), 'late.masked') : p
   const scores = maxSim(
     trace,
     {
@@ -46,11 +55,11 @@ export function recordLateLoss(
       offsets: input(trace, 'late.query', [plus('Q', 1)]),
       owners: input(trace, 'late.owners', ['TQ']),
     },
-    { vectors: p, texts: 'P', tokens: 'TP', offsets: input(trace, 'late.passage', [plus('P', 1)]) },
+    { vectors, texts: 'P', tokens: 'TP', offsets: input(trace, 'late.passage', [plus('P', 1)]) },
     {
       ...{ similarity: late.similarity, temperature, name: 'scores' },
       ...(own && { perQuery: settings!.perQuery }),
-      keep: input(trace, 'late.keep', ['TP']),
+      ...(!late.zeroSkipped && { keep: input(trace, 'late.keep', ['TP']) }),
     },
   )
   const to = { weights: input(trace, 'weights.0', ['Q'], 'f32'), loss, accumulate: 'addsToLoss' }

@@ -41,6 +41,11 @@ for (const name of ['colbert', 'colbert-pylate'])
     const { fingerprint, scores: measures } = JSON.parse(evaluated.stdout)
     assert.match(fingerprint, /pooling=tokens.*maxsim/)
     assert.ok(measures.ndcg_at_5 > 0)
+    const small = await attempt('eval', ...chosen, '--json', '--measures', 'ndcg_at_5', '--token-storage', 'residual')
+    assert.is(small.code, 0, small.stderr)
+    const packed = JSON.parse(small.stdout)
+    assert.match(packed.fingerprint, / tokens=residual /)
+    assert.ok(packed.token_bytes < JSON.parse(evaluated.stdout).token_bytes)
     const encoded = await attempt(
       'encode',
       '--model',

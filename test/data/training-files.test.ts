@@ -2,6 +2,7 @@
 import { gzipSync } from 'node:zlib'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { loadCollection, textWith } from '../../src/data/collection.js'
 import { loadPairs } from '../../src/data/pairs.js'
 import { failure, folderWith } from '../support/temporary.js'
 
@@ -78,6 +79,21 @@ const dpr = [
     hard_negative_ctxs: [],
   },
 ]
+
+test('what stands between title and text can be said; a text without a title has none of it', async () => {
+  const textOf = textWith('[SEP]')
+  const { pairs } = await loadPairs(folderWith({ 'train.json': JSON.stringify(dpr) }), { textOf })
+  assert.equal(pairs[0], { query: 'first', positives: ['Title[SEP]good'], negatives: ['bad', 'worse'] })
+  const folder = folderWith({
+    'corpus.jsonl': jsonl({ _id: 'a', title: 'Title', text: 'good' }, { _id: 'b', title: '', text: 'bad' }),
+    'queries.jsonl': jsonl({ _id: 'q', text: 'first' }),
+    'qrels/train.tsv': 'query-id\tcorpus-id\tscore\nq\ta\t1\nq\tb\t0\n',
+  })
+  assert.equal((await loadPairs(folder, { textOf })).pairs, [
+    { query: 'first', positives: ['Title[SEP]good'], negatives: ['bad'] },
+  ])
+  assert.equal((await loadCollection(folder, { split: 'train', textOf })).documents.texts, ['Title[SEP]good', 'bad'])
+})
 
 test('DPR: one array over many lines, on one line, or a line each', async () => {
   const all = [...expected, { query: 'third', positives: ['so'], negatives: ['fallback'] }]

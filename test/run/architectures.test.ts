@@ -36,7 +36,10 @@ const base = (async () => {
 })()
 
 const weightsOf = (folder: string) =>
-  ['model.safetensors', 'adapter_model.safetensors', 'query/adapter_model.safetensors', 'document/model.safetensors']
+  [
+    ...['model.safetensors', 'adapter_model.safetensors', '1_Dense/model.safetensors'],
+    ...['query/adapter_model.safetensors', 'document/model.safetensors'],
+  ]
     .map(name => {
       try {
         return readFileSync(join(folder, name))
@@ -59,6 +62,18 @@ for (const architecture of architectures)
       const after = result.tests[0]!.after!
       assert.not.equal(after, result.tests[0]!.before)
       const path = join(result.folder, 'model')
+      if (architecture === 'late_interaction' && method === 'lora') {
+        // The projection is trained in full, and lies beside the adapter.
+        const adapter = JSON.parse(readFileSync(join(path, 'adapter_config.json'), 'utf8'))
+        assert.is(adapter.base_model_name_or_path, await base)
+        assert.equal(adapter.target_modules, ['query', 'value'])
+        assert.is(weightsOf(path).length, 2)
+        const modules = JSON.parse(readFileSync(join(path, 'modules.json'), 'utf8'))
+        assert.equal(
+          modules.map((each: { path: string }) => each.path),
+          ['', '1_Dense'],
+        )
+      }
       const source = await openModel(path)
       const backend = await createWasmBackend()
       try {

@@ -2,11 +2,17 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createWasmBackend } from '../../src/backend/wasm/backend.js'
-import type { Collection } from '../../src/data/collection.js'
+import { type Collection, textWith } from '../../src/data/collection.js'
 import { loadEncoder, randomSource } from '../../src/model/load.js'
 import { plainSettings } from '../../src/model/sentence-transformers.js'
 import { encodeSequences } from '../../src/retrieve/encode.js'
-import { evaluateCollection, fingerprint, normalizeRows, tokenizeCollection } from '../../src/run/evaluate.js'
+import {
+  evaluateCollection,
+  fingerprint,
+  normalizeRows,
+  tokenizeCollection,
+  truncatedLine,
+} from '../../src/run/evaluate.js'
 import { createWordPieceTokenizer } from '../../src/text/tokenizer.js'
 import { failure } from '../support/temporary.js'
 import { tinyConfig } from '../support/tiny-bert.js'
@@ -92,6 +98,31 @@ test('fewer documents than k, empty texts, and prompts', async () => {
   const spelled = Array.from(queries.ids, id => vocabulary[id]).join(' ')
   assert.is(spelled, '[CLS] find red [SEP] [CLS] find blue [SEP]')
   assert.equal([truncated, documents.offsets.length - 1], [2, 5])
+})
+
+test('texts that are cut are counted, queries apart; a separator in a text makes a pair', () => {
+  const long = collectionOf(
+    { a: 'red cat blue', b: 'dog' },
+    { q: 'find red cat', r: 'red' },
+    { q: { a: 1 }, r: { b: 1 } },
+  )
+  const cut = tokenizeCollection(tokenizer, plainSettings(4), long, 4)
+  assert.equal([cut.truncated, cut.truncatedQueries], [2, 1])
+  const plain = plainSettings(4)
+  assert.is(
+    truncatedLine(cut, plain, 4),
+    '1 query is longer than 4 tokens, 1 document is longer than 4 tokens and cut to that',
+  )
+  assert.is(
+    truncatedLine({ truncated: 5, truncatedQueries: 5 }, plain, 4),
+    '5 queries are longer than 4 tokens and cut to that',
+  )
+  assert.is(truncatedLine({ truncated: 0, truncatedQueries: 0 }, plain, 4), undefined)
+
+  const textOf = textWith('[SEP]')
+  const titled = collectionOf({ a: textOf({ title: 'red cat', text: 'blue' }) }, { q: 'dog' }, { q: { a: 1 } })
+  const { documents } = tokenizeCollection(tokenizer, plainSettings(8), titled, 8)
+  assert.is(Array.from(documents.ids, id => vocabulary[id]).join(' '), '[CLS] red cat [SEP] blue [SEP]')
 })
 
 test('more results than search keeps are refused before anything is encoded', async () => {

@@ -86,7 +86,12 @@ function planTraining(
   const settings = {
     ...{ ...encoders, trainable: { tensors: new Map(), segments: [], count: 0, bytes: 0 } },
     ...{ temperature: train.temperature, loss: lossSettings(train), optimizer: defaultOptimizer },
-    ...(late && { late: { similarity: train.similarity === 'l2' ? ('l2' as const) : ('dot' as const) } }),
+    ...(late && {
+      late: {
+        similarity: train.similarity === 'l2' ? ('l2' as const) : ('dot' as const),
+        ...(train.skipped_tokens === 'zero' && { zeroSkipped: true }),
+      },
+    }),
     ...(chunked && { chunkSize: train.chunk_size! }),
     ...(train.dropout !== undefined && { dropout: train.dropout }),
   }

@@ -113,10 +113,11 @@ async function trainReference(recipe: Recipe, context: TrainingContext & TdroCon
 }
 
 export const mixtureOptions = (
-  { sentenceQueries, sample: size, nearDuplicates, minedNegatives, minedBy, devShare }: RecipeData,
+  { sentenceQueries, titleSeparator, sample: size, nearDuplicates, minedNegatives, minedBy, devShare }: RecipeData,
   seed: number,
 ) => ({
   sentenceQueries,
+  ...(titleSeparator !== undefined && { titleSeparator }),
   ...(size !== undefined && { sample: { size, seed } }),
   ...(devShare !== undefined && { held: { share: devShare, seed } }),
   ...(nearDuplicates && { nearDuplicates }),
