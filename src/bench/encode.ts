@@ -3,6 +3,7 @@
 import type { Backend } from '../backend/backend.js'
 import { type PackedBatch, selectSequences } from '../model/batch.js'
 import type { Encoder } from '../model/encoder.js'
+import type { Precision } from '../model/quantize.js'
 import { encodeSequences } from '../retrieve/encode.js'
 import { type ModelSource, placeModel } from '../run/model.js'
 import { temporaryFolder } from '../runtime/child.js'
@@ -17,10 +18,14 @@ import { milliseconds, takeTurns } from './timing.js'
 
 export interface EncodeBenchOptions extends PeerOptions {
   readonly rounds: number
+  /** Default f32. */
+  readonly precision?: Precision
 }
 
 /** The distance to f64 as a part of the length: some thousand roundings of f32. */
 const TOLERANCE = 1e-4
+/** The same with f16 factors: of vectors after some layers. */
+const MIXED_TOLERANCE = 1e-2
 /** 1 minus the cosine to a rival's vector. */
 const PEER_TOLERANCE = 1e-4
 
@@ -31,7 +36,8 @@ export async function benchEncode(
   report: Report,
   say: (line: string) => void,
 ): Promise<void> {
-  const loaded = await placeModel(backend, source)
+  const { precision = 'f32' } = options
+  const loaded = await placeModel(backend, source, undefined, { precision })
   const { encoder } = loaded
   try {
     const error = await encodingError(backend, encoder, source, documents)
@@ -43,8 +49,8 @@ export async function benchEncode(
       name: 'encode',
       shape: `${sequenceCount(documents)} texts, ${work.tokens} tokens`,
       ...placeOf(backend),
-      variant: 'f32, packed',
-      verified: error <= TOLERANCE,
+      variant: `${precision}, packed`,
+      verified: error <= (precision === 'f32' ? TOLERANCE : MIXED_TOLERANCE),
       max_error: error,
       note: label,
     }

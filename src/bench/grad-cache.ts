@@ -35,7 +35,12 @@ export async function gradCacheRow(
     const tokens = batch.query.ids.length + batch.passage.ids.length
     const { gradient_error: _, ...rest } = row
     return {
-      ...{ ...rest, variant: `f32, ${CHUNKS} chunks (GradCache)`, max_error: error, verified: error <= TOLERANCE },
+      ...{
+        ...rest,
+        variant: `${row.variant.split(',')[0]}, ${CHUNKS} chunks (GradCache)`,
+        max_error: error,
+        verified: error <= TOLERANCE,
+      },
       ...{ cores, milliseconds: medians[0]!, ...ratesOf({ tokens }, medians[0]!) },
       ...{ peer: 'the same step at once', peer_milliseconds: medians[1]!, ratio: medians[1]! / medians[0]! },
       ...{ peer_tokens_per_second: (tokens / medians[1]!) * 1000, peer_error: error, peer_cores: cores },

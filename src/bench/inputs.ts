@@ -15,14 +15,17 @@ export interface BenchInput {
   readonly label: string
 }
 
-/** A model of random weights; `small` for processors that play a GPU. */
-export function randomModel(small: boolean): ModelSource {
-  const [hidden, layers, heads] = small ? [64, 2, 2] : [384, 6, 12]
+/** Width, layers and heads: MiniLM's, BERT-base's; small: for processors that play a GPU. */
+const shapes = { mini: [384, 6, 12], base: [768, 12, 12], small: [64, 2, 2] } as const
+
+/** A model of random weights. */
+export function randomModel(shape: keyof typeof shapes): ModelSource {
+  const [hidden, layers, heads] = shapes[shape]
   const sizes = { hidden_size: hidden, num_hidden_layers: layers, num_attention_heads: heads }
   const raw = {
     model_type: 'bert',
     ...sizes,
-    intermediate_size: 4 * hidden!,
+    intermediate_size: 4 * hidden,
     vocab_size: RANDOM_VOCABULARY,
     max_position_embeddings: 512,
   }
@@ -64,7 +67,7 @@ export async function benchInput(
   small: boolean,
 ): Promise<BenchInput> {
   if (!model || !data) {
-    const source = model ? await openNamedModel(model, { tokenizer: false }) : randomModel(small)
+    const source = model ? await openNamedModel(model, { tokenizer: false }) : randomModel(small ? 'small' : 'mini')
     const count = Math.min(documents, small ? 16 : 64)
     return { source, documents: randomDocuments(count), label: `${source.name}, ${count} random texts` }
   }

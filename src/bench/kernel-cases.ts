@@ -27,6 +27,8 @@ export interface KernelCase {
   readonly tensors: () => Readonly<Record<string, Data | undefined>>
   /** The largest error of sampled results against f64. */
   readonly check: (before: HostTensors, after: HostTensors, params: Params) => number
+  /** Of `check`, where factors are narrower than f32. */
+  readonly tolerance?: number
   /** Where the kernel table does not tell. */
   readonly flops?: number
 }

@@ -4,6 +4,7 @@ import { type Backend, wholeView } from '../backend/backend.js'
 import { loadPairs } from '../data/pairs.js'
 import { type PackedBatch, selectSequences } from '../model/batch.js'
 import { type LoadedEncoder, type Method, newAdapter } from '../model/load.js'
+import type { Precision } from '../model/quantize.js'
 import { encodeSequences } from '../retrieve/encode.js'
 import { inputTexts, type ModelSource, placeModel } from '../run/model.js'
 import { readTensor } from '../tensor/parameters.js'
@@ -26,6 +27,12 @@ import { compareTraining, type TrainingTask } from './train-peers.js'
 export interface TrainBenchOptions extends PeerOptions {
   readonly data?: string | undefined
   readonly rounds: number
+  /** Default f32. */
+  readonly precision?: Precision
+  /** Default: both. */
+  readonly methods?: readonly (typeof methods)[number][]
+  /** Of a batch of random texts; default: few. */
+  readonly pairs?: number
 }
 
 export const TEMPERATURE = 0.05
@@ -41,6 +48,8 @@ const small = { pairs: 4, batches: 1, checked: 4 }
 /** The loss to f64, relatively; the slope along the gradient by differences of f32 losses, relatively. */
 const LOSS_TOLERANCE = 1e-5
 const SLOPE_TOLERANCE = 0.02
+/** The same with f16 factors. */
+const MIXED_TOLERANCE = { loss: 1e-2, slope: 0.1 }
 
 export async function benchTrain(
   backend: Backend,
@@ -51,12 +60,13 @@ export async function benchTrain(
 ): Promise<void> {
   const real = options.data !== undefined && source.tokenizer !== undefined
   const size = isSoftware(backend) ? small : real ? sizes.real : sizes.random
+  const { pairs = size.pairs } = options
   const batches = real
     ? await pairBatches(source, options.data!, size.pairs, size.batches)
-    : [batchOf(randomDocuments(size.pairs), randomDocuments(size.pairs, 23))]
+    : [batchOf(randomDocuments(pairs), randomDocuments(pairs, 23))]
   const check = batchOf(firstOf(batches[0]!.query, size.checked), firstOf(batches[0]!.passage, size.checked))
   const note = `${source.name} on ${real ? options.data : 'random ids'}`
-  const tasks = methods.map(
+  const tasks = (options.methods ?? methods).map(
     (method): TrainingTask => ({ method, batches, check, temperature: TEMPERATURE, rate: RATE, lora: LORA }),
   )
   for (const task of tasks) await benchMethod(backend, source, task, { ...options, note }, report, say)
@@ -74,7 +84,9 @@ async function benchMethod(
   const tokens = tokensOf(batches)
   const trained: Method =
     method === 'full' ? { kind: 'full' } : { kind: 'lora', adapter: newAdapter(source.weights.config, LORA, 1) }
-  const loaded = await placeModel(backend, source, trained)
+  const { precision = 'f32' } = options
+  const loaded = await placeModel(backend, source, trained, { precision })
+  const tolerance = precision === 'f32' ? { loss: LOSS_TOLERANCE, slope: SLOPE_TOLERANCE } : MIXED_TOLERANCE
   const settings = settingsOf(loaded)
   const trainer = createContrastiveTrainer(backend, settings)
   try {
@@ -83,10 +95,10 @@ async function benchMethod(
       name: `train ${method}`,
       shape: shapeOf(batches),
       ...placeOf(backend),
-      variant: 'f32, packed',
+      variant: `${precision}, packed`,
       max_error: checked.lossError,
       gradient_error: checked.slopeError,
-      verified: checked.lossError <= LOSS_TOLERANCE && checked.slopeError <= SLOPE_TOLERANCE,
+      verified: checked.lossError <= tolerance.loss && checked.slopeError <= tolerance.slope,
       note,
     }
     const step = stepper(trainer, batches)

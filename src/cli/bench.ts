@@ -1,8 +1,10 @@
 // bench: how fast this machine is at this work, checked before it is timed, and beside other libraries where they are installed.
 import { Argument, Command, Option } from 'commander'
 import type { Backend } from '../backend/backend.js'
+import type { WebGpuBackend } from '../backend/webgpu/backend.js'
 import { compareResults, formatComparison, parseResults } from '../bench/compare.js'
 import { benchEncode } from '../bench/encode.js'
+import { benchGpu, gpuNames } from '../bench/gpu.js'
 import { benchInput } from '../bench/inputs.js'
 import { kernelCases } from '../bench/kernel-cases.js'
 import { benchKernels } from '../bench/kernels.js'
@@ -30,7 +32,9 @@ import {
 import { checkModelFolder, checkTokenizerFolder, dataFolder } from './paths.js'
 
 const parts = ['kernels', 'tokenize', 'encode', 'train', 'search', 'sampling'] as const
-type Part = (typeof parts)[number]
+/** Of a card alone: not among `parts`, which any machine does. */
+const GPU = 'gpu'
+type Part = (typeof parts)[number] | typeof GPU
 
 interface BenchOptions extends BackendOptions {
   readonly model?: string
@@ -54,7 +58,9 @@ export const benchCommand = (): Command =>
         .description(
           'How fast this machine is: kernels, tokenizing, encoding, training, search, sampling; verified, then timed.',
         )
-        .addArgument(new Argument('[part]', 'what to measure (all)').choices(parts))
+        .addArgument(
+          new Argument('[part]', 'what to measure (all but gpu: large sizes, f32 and f16)').choices([...parts, GPU]),
+        )
         .option('--model <folder>', 'the model that encodes and is trained (a random one)')
         .option(
           '--data <folder>',
@@ -91,7 +97,8 @@ async function bench(part: Part | undefined, asked: BenchOptions): Promise<void>
   const { json, quiet, peers, peer, python, match, rounds } = options
   if (peers && !(await isFolder(peers)))
     throw usageError(`--peers: no such folder: ${peers}; bench/peers/README.md says how to fill one`)
-  if (match && !kernelCases(1).some(({ name }) => name.includes(match)))
+  const names = part === GPU ? gpuNames() : kernelCases(1).map(({ name }) => name)
+  if (match && !names.some(name => name.includes(match)))
     throw usageError(`--match: no kernel has "${match}" in its name; without it all are run`)
   const progress = openProgress(quiet)
   const say = (line: string) => progress.say(line)
@@ -104,6 +111,7 @@ async function bench(part: Part | undefined, asked: BenchOptions): Promise<void>
   const shared = { folder, python, only: peer, rounds, match, seconds: 0.5 }
   const tokenize = () => benchTokenize({ ...shared, model: options.model, data: options.data }, report, say)
   if (part === 'tokenize') await tokenize()
+  else if (part === GPU) await gpu(options, shared, report, say)
   else if (part === 'sampling') await benchSampling(shared.seconds, report)
   else {
     const { backend } = await openChosenBackend(options, say)
@@ -146,8 +154,33 @@ async function compare(files: readonly string[], { json }: BenchOptions): Promis
 
 const nameOf = ({ name, peer }: BenchRow): string => (peer ? `${name} beside ${peer}` : name)
 
+/** With f16 factors where the adapter has them. */
+async function gpu(
+  options: BenchOptions,
+  shared: Parameters<typeof benchKernels>[1],
+  report: (row: BenchRow) => void,
+  say: (line: string) => void,
+): Promise<void> {
+  const { model, data: [data] = [], documents } = options
+  if (options.backend === 'wasm') throw usageError('bench gpu measures a GPU, but --backend is wasm; leave it out')
+  const on = { ...options, backend: 'webgpu' as const }
+  const opened = await openChosenBackend({ ...on, precision: 'mixed' }, say).catch((error: Error) => {
+    if (!/no shader-f16/.test(error.message)) throw error
+    say(`${error.message}; f16 is left out`)
+    return openChosenBackend(on, say)
+  })
+  const backend = opened.backend as WebGpuBackend
+  try {
+    const input = model ? await benchInput(model, data, documents, isSoftware(backend)) : undefined
+    await benchGpu(backend, input, { ...shared, data }, report, say)
+    await input?.source.close()
+  } finally {
+    backend.close()
+  }
+}
+
 async function run(
-  part: Exclude<Part, 'tokenize'>,
+  part: Exclude<Part, 'tokenize' | typeof GPU>,
   backend: Backend,
   { model, data: [data] = [], documents }: BenchOptions,
   shared: Parameters<typeof benchKernels>[1],

@@ -55,6 +55,8 @@ export interface TrainingSummary {
   /** Parameters, gradients, moments and activations, in bytes. */
   readonly peak_bytes: number
   readonly stopped_early: boolean
+  /** In mixed precision: steps without an update, for their gradients were not finite. */
+  readonly skipped_steps?: number
   readonly best_step?: number
   readonly best_dev_score?: number
 }
@@ -135,6 +137,8 @@ export function testScores(
   })
 }
 
+export const skippedSteps = (steps: readonly StepRecord[]): number => steps.filter(({ skipped }) => skipped).length
+
 export function trainingSummary(trained: Trained, losses: readonly StepRecord[]): TrainingSummary {
   const { steps, parameters, tokens, seconds, peakBytes, stoppedEarly, bestStep, bestScore } = trained
   return {
@@ -146,6 +150,7 @@ export function trainingSummary(trained: Trained, losses: readonly StepRecord[])
     seconds,
     peak_bytes: peakBytes,
     stopped_early: stoppedEarly,
+    ...(losses.some(({ loss_scale }) => loss_scale) && { skipped_steps: skippedSteps(losses) }),
     ...(bestStep !== undefined && { best_step: bestStep, best_dev_score: bestScore! }),
   }
 }

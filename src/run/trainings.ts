@@ -9,7 +9,7 @@ import type { StepRecord } from '../train/loop.js'
 import { type RunFolder, type TrainingFolder, trainingLayout, variantFolder } from './folder.js'
 import type { RunHooks } from './hooks.js'
 import { type ModelSource, saveModel } from './model.js'
-import { type TrainingSummary, trainingSummary, trainingWarnings } from './record.js'
+import { skippedSteps, type TrainingSummary, trainingSummary, trainingWarnings } from './record.js'
 import { keptResults, scoreTests, type Test, type TestResult } from './tests.js'
 import { type TokenizedPairs, type Trained, type TrainHooks, trainModel } from './train.js'
 
@@ -95,6 +95,9 @@ export async function runTraining(training: Training, context: TrainingContext):
   try {
     const warnings = trainingWarnings(trained)
     for (const line of warnings) warn(line)
+    const skipped = skippedSteps(steps)
+    if (skipped > 0)
+      hooks.say?.(`${skipped} of ${steps.length} steps skipped: gradients beyond f16; the loss is scaled by less since`)
     const form = await saveModel(files.model, source, trained.loaded)
     hooks.say?.(`model: ${files.model} (${form})`)
     const phase = `scoring, ${label === 'after' ? 'after training' : label}`

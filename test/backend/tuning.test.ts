@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { shaders } from '../../build/shaders.js'
+import { wrongAttention } from '../../src/backend/webgpu/attention-check.js'
 import { createWebGpuBackend, type WebGpuBackend } from '../../src/backend/webgpu/backend.js'
 import { choiceOf, computesRightly, shapeClass, tune, tuned } from '../../src/backend/webgpu/tuning.js'
 import { variants } from '../../src/backend/webgpu/variants.js'
@@ -94,6 +95,34 @@ onGpu(
     assert.match(await unusable, /computes products of f16 wrongly; use precision f32/)
   },
 )
+
+onGpu('attention by matrix units that computes wrongly is found by name, forward and backward', async () => {
+  const kernels = ['attention_forward', 'attention_backward_q', 'attention_backward_kv']
+  const names = kernels.map(name => `${name}_subgroup_32`)
+  const compiled = [...names, ...kernels.map(name => `${name}_32`)]
+  const findWrong = async (change: (text: string) => string) => {
+    const text = shaders['common/attention_matrices']!
+    const options = {
+      adapter: present!.adapterInfo.name,
+      variants: compiled,
+      choose: () => chosen,
+      mixed: true,
+    } as const
+    const changed = { ...shaders, 'common/attention_matrices': change(text) }
+    const backend = await createWebGpuBackend({ ...options, shaders: changed }).catch((error: Error) => error)
+    if (backend instanceof Error) {
+      assert.match(backend.message, /no shader-f16/)
+      return
+    }
+    const found = await wrongAttention({ backend, force }, names)
+    backend.close()
+    return found
+  }
+  assert.equal((await findWrong(text => text)) ?? [], [])
+  // The weights' second half is left out.
+  const half = (text: string) => text.replace('k < rolled(ROWS)', 'k < rolled(ROWS - 16u)')
+  assert.equal((await findWrong(half)) ?? names, names)
+})
 
 onGpu('a wrong variant is refused by name, within the budget; what was measured is kept for this driver', async () => {
   const backend = await open(broken)

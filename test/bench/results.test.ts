@@ -17,7 +17,7 @@ import { defaultOptimizer } from '../../src/train/optimizer.js'
 import { bpe, tokenizerOf } from '../support/tokenizers.js'
 
 const backend = await createWasmBackend({ threads: 1 })
-const source = randomModel(true)
+const source = randomModel('small')
 
 test('encoding: BERT in f64 agrees; another pooling does not', async () => {
   const loaded = await placeModel(backend, source)

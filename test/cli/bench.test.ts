@@ -1,8 +1,11 @@
 // bench: the form of its rows, and its exit codes.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { webgpuBackend } from '../support/adapter.js'
 import { attempt, refused, start, tinyCollection, tinyModel } from '../support/cli.js'
 import { folderWith } from '../support/temporary.js'
+
+const present = await webgpuBackend()
 
 const quick = ['--backend', 'wasm', '--threads', '1', '--rounds', '1', '--json', '--quiet']
 const fields = ['name', 'shape', 'backend', 'variant', 'verified', 'max_error', 'milliseconds', 'adapter', 'commit']
@@ -44,6 +47,25 @@ test('encode and train, on a model and a collection, and as a table', async () =
   const train = await attempt('bench', 'train', '--model', model, '--data', data, '--no-peers', ...quick)
   assert.is(train.code, 1)
   assert.match(train.stderr, /has no training pairs|has no split|training pairs, expected 64 for 2 steps/)
+})
+
+const gpu = present ? test : test.skip
+gpu('gpu: products in f32 and with f16 factors, where the adapter has them', async () => {
+  const words = ['--adapter', present!.adapterInfo.name, '--match', 'matmul', '--rounds', '1', '--no-peers', '--json']
+  const { code, stdout, stderr } = await attempt('bench', 'gpu', ...words)
+  assert.is(code, 0, stderr)
+  const rows = JSON.parse(stdout) as { name: string; verified: boolean; gflops?: number; of_limit?: number }[]
+  const names = new Set(rows.map(({ name }) => name))
+  assert.ok(names.has('limit: multiply-add') && names.has('matmul NT'), [...names].join())
+  assert.is(names.has('matmul NT f16'), !/f16 is left out/.test(stderr))
+  for (const { name, verified, gflops = 0, of_limit } of rows) {
+    assert.ok(verified, name)
+    if (name.startsWith('matmul')) assert.ok(gflops > 0 && of_limit! > 0, name)
+  }
+})
+
+test('gpu is refused on wasm', async () => {
+  refused(await attempt('bench', 'gpu', '--backend', 'wasm'), 2, /bench gpu measures a GPU, but --backend is wasm/)
 })
 
 // Answers as it should, but its vectors are all the same.

@@ -100,12 +100,12 @@ const batchOf = () => {
   return { query: texts(), passage: texts(), ...candidatesOf(4, 1, true) }
 }
 
-const open = async (precision: Precision) => {
+const open = async (precision: Precision, more: { temperature?: number; dropout?: number } = {}) => {
   const settings = { pooling: ['mean'], normalize: true } as const
   const loaded = await loadEncoder(mixed!, randomSource(config, 1), settings, { kind: 'full' }, { precision })
   const shared = { query: loaded.encoder, passage: loaded.encoder, trainable: loaded.trainable! }
   const trainer = createContrastiveTrainer(mixed!, {
-    ...{ ...shared, optimizer: defaultOptimizer, temperature: 0.05, dropout: 0 },
+    ...{ ...shared, optimizer: defaultOptimizer, temperature: 0.05, dropout: 0, ...more },
   })
   return { loaded, trainer }
 }
@@ -144,6 +144,36 @@ onF16('a scaled loss changes no gradient; one that overflows f16 changes no para
     each.trainer.release()
     each.loaded.release()
   }
+})
+
+onF16('a run that skips steps, stopped among them and resumed, ends in the same bits', async () => {
+  const { texts, examples } = tinyExamples(12)
+  const settings: LoopSettings = {
+    ...{ seed: 5, steps: 8, batchSize: 4, accumulation: 1, dropLast: true, hardNegatives: 0, inBatch: true },
+    ...{ learningRate: 1e-3, schedule: { schedule: 'constant', total: 8, warmup: 0 }, mixed: true, checkpointEvery: 2 },
+  }
+  const run = async (resume?: Checkpoint) => {
+    // So low that the scaled gradients overflow at first.
+    const { loaded, trainer } = await open('mixed', { temperature: 0.01, dropout: 0.1 })
+    const records: unknown[] = []
+    const saved: Checkpoint[] = []
+    const hooks = {
+      onStep: ({ step, loss, loss_scale, skipped }: StepRecord) =>
+        void records.push({ step, loss, loss_scale, skipped }),
+      saveCheckpoint: async (checkpoint: Checkpoint) => void saved.push(checkpoint),
+    }
+    await trainLoop(mixed!, trainer, loaded.trainable!, texts, examples, settings, hooks, resume)
+    const parameters = await takeParameters(mixed!, loaded.trainable!)
+    trainer.release()
+    loaded.release()
+    return { records, saved, parameters }
+  }
+  const whole = await run()
+  const skipped = whole.records.filter(record => (record as StepRecord).skipped).length
+  assert.ok(skipped > 2 && skipped < 8, `${skipped} of 8 steps skipped`)
+  const resumed = await run(whole.saved[0])
+  assert.equal(resumed.records, whole.records.slice(2))
+  assert.equal(resumed.parameters, whole.parameters)
 })
 
 test('refused on wasm, and on a device that was opened without it', async () => {

@@ -4,6 +4,7 @@ import type { AdapterInfo } from '../../runtime/gpu.js'
 import type { Backend, Memory } from '../backend.js'
 import type { KernelName, Params } from '../kernels.js'
 import type { Profile } from '../profile.js'
+import { checkedAttention } from './attention-check.js'
 import { bindCalls, checkCall, checkView, encodeRun, type PreparedCalls, STORAGE_ALIGNMENT } from './calls.js'
 import { type Device, type DeviceOptions, openDevice } from './device.js'
 import { type Choice, createPipelineCache, type PipelineOptions, pickVariant } from './pipelines.js'
@@ -80,6 +81,7 @@ export async function createWebGpuBackend(options: WebGpuOptions = {}): Promise<
       await tuned({ backend, force }, opened.info),
       await checkedStreams({ backend, force }, opened.info),
       ...(options.mixed ? [await tuned({ backend, force }, opened.info, undefined, 'matmul_f16')] : []),
+      ...(opened.target.matrices ? [await checkedAttention({ backend, force }, opened.info)] : []),
     ]
     const tuning = measured.reduce(joinTunings)
     choose = choiceOf(tuning)

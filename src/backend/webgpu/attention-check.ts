@@ -1,0 +1,85 @@
+// Attention by matrix units beside attention in f32 on the same device: a driver that offers the units and computes wrongly with them is found out
+// before anything is trained.
+import { type Backend, wholeView } from '../backend.js'
+import { type KernelName, NO_LIMIT, type Params, TILE_STRIDE } from '../kernels.js'
+import { type Adapter, remembered, type TunedBackend, type Tuning } from './tuning.js'
+import { type Variant, variants } from './variants.js'
+
+const kernels = ['attention_forward', 'attention_backward_q', 'attention_backward_kv'] as const
+type Attention = (typeof kernels)[number]
+
+/** Of the largest value: f16 has 11 bits, and what a wrong lane gives is off by all of it. */
+const TOLERANCE = 0.02
+/** More than a block of 32 rows, in part of a second one. */
+const ROWS = 45
+const HEADS = 2
+
+const byMatrices = kernels.flatMap(kernel => variants[`${kernel}_f16`].filter(({ matrices }) => matrices))
+
+/** The refused ones, from the cache or found out and put there. */
+export const checkedAttention = (tuned: TunedBackend, adapter: Adapter): Promise<Tuning> =>
+  remembered(
+    adapter,
+    byMatrices.map(({ name }) => name),
+    async () => ({ choices: {}, refused: await wrongAttention(tuned), gflops: 1 }),
+  )
+
+/** Names of the variants whose results are not those of f32. `only`: those that are asked about; default: all with matrix units. */
+export async function wrongAttention({ backend, force }: TunedBackend, only?: readonly string[]): Promise<string[]> {
+  const wrong: string[] = []
+  for (const kernel of kernels)
+    for (const { name, matrices, header } of variants[`${kernel}_f16`] as readonly Variant[]) {
+      if (!matrices || (only && !only.includes(name))) continue
+      const headSize = Number(header!.CHANNELS)
+      force(undefined)
+      const expected = await resultsOf(backend, kernel, kernel, headSize)
+      force(name)
+      const found = await resultsOf(backend, `${kernel}_f16`, kernel, headSize)
+      if (!found.every((values, i) => near(values, expected[i]!))) wrong.push(name)
+    }
+  return wrong
+}
+
+function near(found: Float32Array, expected: Float32Array): boolean {
+  const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+  return largest > 0 && found.every((value, i) => Math.abs(value - expected[i]!) <= TOLERANCE * largest)
+}
+
+/** What a kernel writes, over one sequence of values that differ from place to place. */
+async function resultsOf(backend: Backend, kernel: KernelName, form: Attention, headSize: number) {
+  const width = HEADS * headSize
+  const vectors = (seed: number) => Float32Array.from({ length: ROWS * width }, (_, i) => Math.sin(seed * (i + 1)))
+  const tiles = new Int32Array(TILE_STRIDE)
+  tiles.set([0, 0, ROWS, ROWS])
+  const [q, k, v, dout] = [vectors(0.37), vectors(0.71), vectors(1.13), vectors(1.91)]
+  // Near what log Σ exp is of scores of about 0, and no delta.
+  const stats = Float32Array.from({ length: 2 * ROWS * HEADS }, (_, i) => (i % 2 ? 0 : Math.log(ROWS)))
+  const out = () => new Float32Array(ROWS * width)
+  const given = {
+    attention_forward: { read: [q, k, v, tiles, undefined], written: [out(), new Float32Array(ROWS * HEADS)] },
+    attention_backward_q: { read: [q, k, v, dout, stats, tiles], written: [out(), undefined] },
+    attention_backward_kv: { read: [q, k, v, dout, stats, tiles], written: [out(), out()] },
+  }[form]
+  const place = (data: Float32Array | Int32Array | undefined) => {
+    if (!data) return undefined
+    const view = wholeView(backend.allocate(data.byteLength, 'attention check'))
+    backend.write(view, data)
+    return view
+  }
+  const [read, written] = [given.read.map(place), given.written.map(place)]
+  const prepared = await backend.prepare([{ kernel, views: [...read, ...written] }])
+  try {
+    backend.run(prepared, [paramsOf(headSize)])
+    const results = written.flatMap(view => (view ? [backend.read(view)] : []))
+    return (await Promise.all(results)).map(bytes => new Float32Array(bytes))
+  } finally {
+    prepared.release()
+    for (const view of [...read, ...written]) if (view) backend.free(view.memory)
+  }
+}
+
+const paramsOf = (headSize: number): Params => ({
+  ...{ rows: ROWS, tiles: 1, tileRows: ROWS, heads: HEADS, keyValueHeads: HEADS, headSize },
+  ...{ softmaxScale: 1 / Math.sqrt(headSize), before: NO_LIMIT, after: NO_LIMIT, biasRows: 0 },
+  ...{ threshold: 0, scale: 1, key0: 0, key1: 0 },
+})

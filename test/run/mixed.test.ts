@@ -1,0 +1,128 @@
+// Runs in mixed precision, and over frozen weights in 4 bits: steps skipped are counted, too many in a row end a run with advice, and an adapter that
+// computes wrongly is refused by its name.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { shaders } from '../../build/shaders.js'
+import { createWebGpuBackend } from '../../src/backend/webgpu/backend.js'
+import { completeRecipe } from '../../src/recipe/complete.js'
+import { openModel } from '../../src/run/model.js'
+import { trainingSummary } from '../../src/run/record.js'
+import { runExperiment } from '../../src/run/run.js'
+import type { Trained } from '../../src/run/train.js'
+import type { StepRecord } from '../../src/train/loop.js'
+import { webgpuBackend } from '../support/adapter.js'
+import { attempt, refused, smallRecipe } from '../support/cli.js'
+import { temporaryFolder } from '../support/temporary.js'
+
+const present = await webgpuBackend()
+const name = present?.adapterInfo.name ?? ''
+const onF16 = present && (await hasF16()) ? test : test.skip
+
+async function hasF16(): Promise<boolean> {
+  try {
+    const opened = await createWebGpuBackend({ adapter: name, mixed: true })
+    opened.close()
+    return true
+  } catch (error) {
+    if (!/no shader-f16/.test((error as Error).message)) throw error
+    console.log(`skipped: ${(error as Error).message}`)
+    return false
+  }
+}
+
+const music = 'builtin:primer/music'
+const random = { hidden: 16, layers: 1, heads: 2, max_positions: 48 }
+type Table = Record<string, unknown>
+
+const recipeOf = (out: string, train: Table, more: Table) =>
+  completeRecipe({
+    out,
+    model: { random, max_length: 24 },
+    data: { train: music, tests: [{ path: music, name: 'music' }] },
+    train: { method: 'full', batch_size: 8, learning_rate: 1e-3, ...train },
+    ...more,
+  })
+
+test('a summary counts the steps skipped; in f32 there are none to count', () => {
+  const trained = { steps: 3, parameters: 1, tokens: 1, seconds: 1, peakBytes: 1, stoppedEarly: false }
+  const record = (more: object) => ({ step: 0, loss: 1, ...more }) as StepRecord
+  const summary = (...steps: StepRecord[]) => trainingSummary(trained as Trained, steps).skipped_steps
+  assert.is(summary(record({ loss_scale: 8, skipped: true }), record({ loss_scale: 4 }), record({ loss_scale: 4 })), 1)
+  assert.is(summary(record({ loss_scale: 4 })), 0)
+  assert.is(summary(record({})), undefined)
+})
+
+onF16('too many skipped in a row end the command with advice', async () => {
+  const { recipe, runs } = smallRecipe()
+  // After the first update weights are beyond f16.
+  const words = ['train.precision=mixed', 'train.learning_rate=1e30', 'train.steps=60']
+  const ended = await attempt('train', recipe, '--backend', 'webgpu', '--adapter', name, '--set', ...words)
+  refused(ended, 1, /error: step \d+: 24 steps in a row had gradients that are not finite.*precision = "f32"/)
+  const log = readFileSync(join(runs, 'small', 'log.jsonl'), 'utf8')
+    .trimEnd()
+    .split('\n')
+  const skipped = log.map(line => (JSON.parse(line) as StepRecord).skipped ?? false)
+  assert.ok(skipped.length >= 23 && skipped.slice(-23).every(Boolean) && !skipped[0], log.join('\n'))
+})
+
+onF16('an adapter that computes wrongly is refused by name, in f32 and with f16 factors', async () => {
+  const texts: Record<string, string> = shaders
+  const { recipe } = smallRecipe()
+  const broken = async (file: string, from: string, to: string, precision: string) => {
+    const right = texts[file]!
+    texts[file] = right.replace(from, to)
+    assert.is.not(texts[file], right)
+    try {
+      const words = ['--backend', 'webgpu', '--adapter', name, '--set', `train.precision=${precision}`]
+      return await attempt('train', recipe, ...words)
+    } finally {
+      texts[file] = right
+    }
+  }
+  const quoted = name.replace(/[^\w ]/g, '.')
+  const plain = await broken('common/matmul', 'params.alpha * sum', 'params.alpha * sum + 1.0', 'f32')
+  refused(plain, 1, new RegExp(`the WebGPU adapter ${quoted} computes wrongly: .*--backend wasm`))
+  const narrow = await broken('matmul_f16', 'bitcast<f32>(b[at])', '2.0', 'mixed')
+  refused(narrow, 1, new RegExp(`the WebGPU adapter ${quoted} computes products of f16 wrongly; use precision f32`))
+})
+
+test('LoRA over weights in 4 bits learns as over whole ones; the adapter is read again', async () => {
+  const out = temporaryFolder()
+  const base = await runExperiment(recipeOf(out, { steps: 20 }, { name: 'base', backend: 'wasm' }))
+  const run = (own: string, lora: Table) =>
+    runExperiment(
+      recipeOf(
+        out,
+        { method: 'lora', steps: 24, learning_rate: 2e-2, batch_size: 32 },
+        {
+          ...{ name: own, backend: 'wasm', lora: { rank: 4, alpha: 8, dropout: 0, ...lora } },
+          model: { path: join(base.folder, 'model'), max_length: 24 },
+        },
+      ),
+    )
+  const mean = (losses: readonly number[]) => losses.reduce((sum, loss) => sum + loss, 0) / losses.length
+  const whole = await run('whole', {})
+  const few = await run('few', { frozen_bits: 4 })
+  const [expected, found] = [whole, few].map(({ trainings }) => trainings[0]!.summary.loss)
+  assert.not.equal(found, expected)
+  const [first, last] = [mean(found!.slice(0, 8)), mean(found!.slice(-8))]
+  assert.ok(last < 0.99 * first, `the loss went from ${first} to ${last}`)
+  found!.forEach((loss, i) => {
+    assert.ok(Math.abs(loss - expected![i]!) < 0.05 * expected![i]!, `step ${i}: ${loss}, in f32 ${expected![i]}`)
+  })
+  const source = await openModel(join(few.folder, 'model'))
+  const [target] = [...source.adapter!.targets.values()]
+  assert.is(source.adapter!.rank, 4)
+  assert.ok(target!.B.some(value => value !== 0))
+  await source.close()
+  const words = ['--model', join(few.folder, 'model'), '--data', music, '--backend', 'wasm', '--max-length', '24']
+  const again = await attempt('eval', ...words, '--json')
+  assert.is(again.code, 0, again.stderr)
+  const { scores } = JSON.parse(again.stdout)
+  // Scored over whole weights here, in 4 bits there.
+  assert.ok(Math.abs(scores.ndcg_at_10 - few.tests[0]!.after!.ndcg_at_10!) < 0.1, `${scores.ndcg_at_10}`)
+})
+
+test.run()
