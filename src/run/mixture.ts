@@ -139,7 +139,7 @@ async function readSets(
     const kept = sample ? await samplePairs(read.pairs, sample) : read.pairs
     for (const pair of kept) all.push({ pair, set: i })
     warnings.push(...read.warnings)
-    hashes.push(await hashPairs(kept))
+    hashes.push(await hashLines(kept.map(({ query, positives }) => JSON.stringify([query, positives])).sort()))
     const same = hashes.indexOf(hashes[i]!)
     if (same < i) warnings.push(`${names[i]} has the same pairs as ${names[same]}: they count twice`)
   }

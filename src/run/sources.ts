@@ -138,23 +138,8 @@ async function openRandomModel(recipe: Recipe, data: RecipeData): Promise<ModelS
   const tokenizer: Tokenizer = folder
     ? await loadTokenizer(folder)
     : await tokenizerFromTexts(data, random.vocabulary ?? VOCABULARY)
-  const raw = {
-    architectures: ['BertModel'],
-    model_type: 'bert',
-    hidden_size: random.hidden,
-    num_hidden_layers: random.layers,
-    num_attention_heads: random.heads,
-    intermediate_size: random.intermediate,
-    hidden_act: 'gelu',
-    vocab_size: Math.max(random.vocabulary ?? 0, tokenizer.vocabularySize),
-    max_position_embeddings: random.max_positions,
-    type_vocab_size: 2,
-    layer_norm_eps: 1e-12,
-    hidden_dropout_prob: 0.1,
-    attention_probs_dropout_prob: 0.1,
-    pad_token_id: tokenizer.special.pad ?? 0,
-    initializer_range: 0.02,
-  }
+  const vocabulary = Math.max(random.vocabulary ?? 0, tokenizer.vocabularySize)
+  const raw = randomConfig(random, vocabulary, tokenizer.special.pad ?? 0)
   const config = parseConfig(raw, 'model.random')
   return {
     name: 'random',
@@ -165,6 +150,29 @@ async function openRandomModel(recipe: Recipe, data: RecipeData): Promise<ModelS
     close: async () => {},
   }
 }
+
+/** A config.json of these sizes. */
+export const randomConfig = (
+  random: NonNullable<Recipe['model']['random']>,
+  vocabulary: number = random.vocabulary ?? VOCABULARY,
+  pad = 0,
+) => ({
+  architectures: ['BertModel'],
+  model_type: 'bert',
+  hidden_size: random.hidden,
+  num_hidden_layers: random.layers,
+  num_attention_heads: random.heads,
+  intermediate_size: random.intermediate,
+  hidden_act: 'gelu',
+  vocab_size: vocabulary,
+  max_position_embeddings: random.max_positions,
+  type_vocab_size: 2,
+  layer_norm_eps: 1e-12,
+  hidden_dropout_prob: 0.1,
+  attention_probs_dropout_prob: 0.1,
+  pad_token_id: pad,
+  initializer_range: 0.02,
+})
 
 /** From the training pairs, the documents beside them where there are any, and the documents of the tests. */
 async function tokenizerFromTexts({ train, tests }: RecipeData, size: number): Promise<Tokenizer> {

@@ -92,12 +92,17 @@ export function checkTraining(
     throw new Error(
       `train.negatives.source = "${from}" needs one form of each query, but a training set has several prompts; give it one`,
     )
-  const without =
-    hard > 0 && from !== 'self' ? pairs.examples.filter(({ negatives }) => negatives.length === 0).length : 0
-  if (without > 0)
-    throw new Error(
-      `${without} of ${pairs.examples.length} training pairs have no hard negatives, but ${hard} a pair are asked for; set train.negatives.hard = 0 or mine some`,
-    )
+  if (hard > 0 && from !== 'self') checkNegatives(pairs, hard)
+}
+
+function checkNegatives({ examples, sets, setOf }: TokenizedPairs, hard: number): void {
+  const without = examples.flatMap(({ negatives }, i) => (negatives.length === 0 ? [setOf[i]!] : []))
+  if (without.length === 0) return
+  const named = sets.filter((_, set) => without.includes(set)).join(', ')
+  throw new Error(
+    `${without.length} of ${examples.length} training pairs have no hard negatives${sets.length > 1 ? ` (of ${named})` : ''}, but ${hard} a pair are asked for; ` +
+      `mine some (wgpu-retrieve mine, or data.mined_negatives = ${hard}), or set train.negatives.hard = 0`,
+  )
 }
 
 export interface Trained extends LoopResult {

@@ -75,11 +75,15 @@ export async function runTraining(training: Training, context: TrainingContext):
   const files = trainingFolder(context.folder, training)
   const kept = async (score: () => Promise<readonly TestResult[]>) =>
     tests.length === 0 ? [] : keptResults(context.folder, key, recipe, tests, score)
+  // Of several trainings a warning says which.
+  const warnOf = (lines: readonly string[]) => {
+    for (const line of lines) warn(label === 'after' ? line : `${label}: ${line}`)
+  }
   await makeFolder(files.path)
   await removeLeftovers(files.path)
   if (await exists(files.summary)) {
     const { warnings = [], ...summary } = (await readJson(files.summary)) as SavedSummary
-    for (const line of warnings) warn(line)
+    warnOf(warnings)
     const steps = await readLog(files.log)
     const results = await kept(() =>
       Promise.reject(
@@ -94,7 +98,7 @@ export async function runTraining(training: Training, context: TrainingContext):
   const trained = await train(training, files, steps, context)
   try {
     const warnings = trainingWarnings(trained)
-    for (const line of warnings) warn(line)
+    warnOf(warnings)
     const skipped = skippedSteps(steps)
     if (skipped > 0)
       hooks.say?.(`${skipped} of ${steps.length} steps skipped: gradients beyond f16; the loss is scaled by less since`)

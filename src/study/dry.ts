@@ -74,7 +74,7 @@ function figures(recipe: Recipe, { config, steps }: CheckedCell, { rate }: DryOp
   if (!config) return {}
   const plans = planTrainings(recipe, config, steps)
   const bytes = Math.max(...plans.map(({ weights, activations, representations: r }) => weights + activations + r))
-  const known = plans.every(({ tokens }) => tokens > 0)
+  const known = plans.every(({ epochs }) => epochs === undefined)
   return { bytes, ...(known && { seconds: plans.reduce((sum, { flops }) => sum + flops, 0) / rate }) }
 }
 

@@ -112,6 +112,25 @@ test('batches that cannot be, or hold one pair without negatives, are refused; h
   assert.throws(check({ negatives: { hard: 2 } }), /1 of 2 training pairs have no hard negatives, but 2 a pair/)
 })
 
+test('of several sets: the one without hard negatives is named, and one with the same pairs as another, in whatever order', async () => {
+  const [a, b, c] = [
+    { query: 'cat', pos: ['dog'], neg: ['red'] },
+    { query: 'dog', pos: ['cat'], neg: ['red'] },
+    { query: 'red cat', pos: ['dog'] },
+  ]
+  const sets = (...files: object[][]) => files.map((lines, i) => ({ name: `set-${i}`, path: pairsFile(...lines) }))
+  const source = sourceWith()
+  const same = await tokenizePairs(sets([a!, b!], [a!], [b!, a!]), source, 8)
+  assert.equal(same.warnings, ['set-2 has the same pairs as set-0: they count twice'])
+  const mixed = await tokenizePairs(sets([a!, b!], [c!]), source, 8)
+  assert.equal(mixed.warnings, [])
+  const train = trainOf({ batch_size: 2, negatives: { hard: 1 } }, 2)
+  assert.throws(
+    () => checkTraining(source, mixed, train, undefined, 1),
+    /1 of 3 training pairs have no hard negatives \(of set-1\), but 1 a pair are asked for; mine some/,
+  )
+})
+
 const manyPairs = (name: string, count: number, words: number) =>
   pairsFile(
     ...Array.from({ length: count }, (_, i) => ({

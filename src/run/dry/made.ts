@@ -13,6 +13,7 @@ import { writeFile } from '../../runtime/write.js'
 import { createWordPieceTokenizer } from '../../text/tokenizer.js'
 import { makeVocabulary } from '../../text/vocabulary.js'
 import { modelFolder } from '../named-model.js'
+import { randomConfig } from '../sources.js'
 
 /** Pairs of a set, documents and queries of a collection. */
 const COUNT = 24
@@ -60,8 +61,12 @@ export async function writeCollection(folder: string, splits: readonly string[])
     await writeFile(join(folder, `qrels/${split}.tsv`), `query-id\tcorpus-id\tscore\n${judged}\n`)
 }
 
-/** The config of a recipe's model where its folder is here, or what was fetched of it; undefined where neither is, and for folders of several models. */
+/**
+ * The config of a recipe's model where its folder is here, or what was fetched of it; undefined where neither is, and for folders of several models. Of a
+ * random start the one that it says, were its vocabulary as large as it may be.
+ */
 export async function configOf({ model }: Recipe): Promise<ModelConfig | undefined> {
+  if (model.random) return parseConfig(randomConfig(model.random), 'model.random')
   if (model.path === undefined) return undefined
   // Nothing is fetched for a dry run.
   const place = { ...(await placeFrom(environment(), homeFolder())), offline: true }

@@ -20,10 +20,15 @@ export interface TrainingPlan {
   readonly weights: number
   readonly activations: number
   readonly representations: number
-  /** Tokens of all steps, were every text as long as it may be; 0 where the steps are not known. */
+  /** Tokens of all steps, were every text as long as it may be. Where epochs are counted, of them over 1,000 pairs. */
   readonly tokens: number
   readonly flops: number
+  /** Absent where steps are counted. */
+  readonly epochs?: number
 }
+
+/** What a plan counts with where the recipe says epochs: how many pairs its data has is not looked up. */
+const PAIRS = 1000
 
 const UNLIMITED: Pick<Backend, 'kind' | 'limits'> = {
   kind: 'webgpu',
@@ -36,12 +41,12 @@ const placeholder = (name: string, shape: readonly number[], trained: boolean): 
 }
 
 /** `steps`: of trainings that are given by their epochs, where the data has been read. */
-export function planTrainings(recipe: Recipe, config: ModelConfig, steps = 0): TrainingPlan[] {
+export function planTrainings(recipe: Recipe, config: ModelConfig, steps?: number): TrainingPlan[] {
   const { train, variants, tdro } = recipe
   if (!train) return []
   const proxy = tdro && proxyRecipe(recipe)
   const planned = (name: string, own: TrainSettings, lora: LoraSettings | undefined) =>
-    planTraining(name, config, recipe, { ...own, steps: own.steps ?? steps }, lora)
+    planTraining(name, config, recipe, { ...own, ...(steps !== undefined && { steps: own.steps ?? steps }) }, lora)
   return [
     planned(train.method === 'lora' ? 'LoRA' : 'full', train, recipe.lora),
     ...(proxy ? [planned('tDRO proxy', proxy.train!, proxy.lora)] : []),
@@ -61,7 +66,7 @@ function planTraining(
   name: string,
   config: ModelConfig,
   recipe: Recipe,
-  train: TrainSettings & { readonly steps: number },
+  train: TrainSettings,
   lora: LoraSettings | undefined,
 ): TrainingPlan {
   const { model, seed } = recipe
@@ -99,7 +104,8 @@ function planTraining(
   // One vector a text, or one a token; each with its gradient.
   const rows = late ? train.batch_size * (queryLength + perQuery * passageLength) : sequences
   const representations = chunked ? 2 * 4 * rows * (late ? projectionOf(model) : config.hidden) : 0
-  const pairs = train.steps * train.batch_size * train.accumulation
+  const { steps, epochs = 1 } = train
+  const pairs = steps === undefined ? PAIRS * epochs : steps * train.batch_size * train.accumulation
   const tokens = pairs * (queryLength + perQuery * passageLength)
   const lengths = (queryLength ** 2 + perQuery * passageLength ** 2) * pairs
   const products = linearLayers(config).reduce((sum, { inputs, outputs }) => sum + inputs * outputs, 0)
@@ -107,7 +113,8 @@ function planTraining(
   // Forward; again for GradCache; again for layers that are run again; gradients of what is read, and of weights where they are trained.
   const passes = 1 + (chunked ? 1 : 0) + (train.recompute ? 1 : 0) + 1 + (train.method === 'full' ? 1 : 0)
   const weights = weightBytes(config, recipe, train.method, adapter)
-  return { name, weights, activations, representations, tokens, flops: passes * forward }
+  const counted = steps === undefined ? { epochs } : {}
+  return { name, weights, activations, representations, tokens, flops: passes * forward, ...counted }
 }
 
 const projectionOf = ({ projection = 128 }: Recipe['model']): number => projection
@@ -174,13 +181,22 @@ function encoderOf(
   }
 }
 
-const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(2)} GiB`
+const bytesText = (bytes: number) =>
+  bytes < 2 ** 28 ? `${(bytes / 2 ** 20).toFixed(0)} MiB` : `${(bytes / 2 ** 30).toFixed(2)} GiB`
+
+const flopText = (flops: number) =>
+  flops < 1e15 ? `${(flops / 1e12).toFixed(1)} TFLOP` : `${(flops / 1e15).toFixed(2)} PFLOP`
+
+function durationText(seconds: number): string {
+  if (seconds < 100) return `${Math.ceil(seconds)} s`
+  return seconds < 6000 ? `${(seconds / 60).toFixed(1)} min` : `${(seconds / 3600).toFixed(2)} h`
+}
 
 /** `rate`: floating-point operations a second. */
 export const planText = (plans: readonly TrainingPlan[], rate: number): string[] =>
-  plans.map(({ name, weights, activations, representations, tokens, flops }) => {
-    const memory = [`weights ${gib(weights)}`, `a step ${gib(activations + representations)}`].join(', ')
-    if (tokens === 0) return `plan, ${name}: ${memory}; its time is not known before its epochs are counted in the data`
-    const time = `${(tokens / 1e6).toFixed(1)} M tokens at most, ${(flops / 1e15).toFixed(2)} PFLOP`
-    return `plan, ${name}: ${memory}; ${time}: ${(flops / rate / 3600).toFixed(2)} h at ${(rate / 1e12).toFixed(2)} TFLOP/s`
+  plans.map(({ name, weights, activations, representations, tokens, flops, epochs }) => {
+    const memory = [`weights ${bytesText(weights)}`, `a step ${bytesText(activations + representations)}`].join(', ')
+    const unit = epochs === undefined ? '' : `of each 1,000 pairs, ${epochs} ${epochs === 1 ? 'epoch' : 'epochs'}: `
+    const work = `${unit}${(tokens / 1e6).toFixed(1)} M tokens at most, ${flopText(flops)}`
+    return `plan, ${name}: ${memory}; ${work}: ${durationText(flops / rate)} at ${(rate / 1e12).toFixed(2)} TFLOP/s`
   })

@@ -37,6 +37,7 @@ export async function dryRun(recipe: Recipe, { config: file, rate }: DryOptions,
     )
   const absent = await missingData(recipe)
   if (absent.length > 0) hooks.say?.(`not here yet, ${absent.length} of the recipe's data: ${absent.join(', ')}`)
+  hooks.say?.('dry run: what follows is made data and a narrow model, two steps of everything')
   const result = await goThrough(recipe, hooks)
   hooks.say?.('dry run: went through everything, on made data and a narrow model; nothing is kept')
   return result

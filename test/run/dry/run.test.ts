@@ -6,7 +6,8 @@ import * as assert from 'uvu/assert'
 import { parseConfig } from '../../../src/model/config.js'
 import { completeRecipe } from '../../../src/recipe/complete.js'
 import { loadRecipe } from '../../../src/recipe/load.js'
-import { planTrainings } from '../../../src/run/dry/plan.js'
+import { configOf } from '../../../src/run/dry/made.js'
+import { planText, planTrainings } from '../../../src/run/dry/plan.js'
 import { dryRun } from '../../../src/run/dry/run.js'
 import { folderWith } from '../../support/temporary.js'
 
@@ -64,6 +65,27 @@ test("tdro-paper: memory and time of the paper's setting, from the model's confi
   assert.ok(planTrainings(kept, parseConfig(qwen, 'qwen'))[0]!.activations > 1.5 * lora!.activations)
   const products = 24 * (4 * 1024 * 1024 + 3 * 1024 * 2816)
   assert.ok(lora!.flops > 2 * 4 * products * lora!.tokens && lora!.flops < 2.6 * 4 * products * lora!.tokens)
+})
+
+test('epochs are planned for 1,000 pairs, a random start by its sizes', async () => {
+  const recipe = (train: object) =>
+    completeRecipe({
+      ...{ name: 'plan', model: { random: { hidden: 64, layers: 2, heads: 2 }, max_length: 32 }, data: { train: 'x' } },
+      train: { method: 'full', batch_size: 20, ...train },
+    })
+  const config = (await configOf(recipe({ steps: 1 })))!
+  assert.equal([config.hidden, config.layers, config.vocabulary], [64, 2, 8000])
+  const [byEpochs] = planTrainings(recipe({ epochs: 3 }), config)
+  const [bySteps] = planTrainings(recipe({ steps: 150 }), config)
+  assert.is(byEpochs!.epochs, 3)
+  assert.is(byEpochs!.tokens, 3 * 1000 * (32 + 32))
+  assert.equal({ ...byEpochs, epochs: undefined }, { ...bySteps, epochs: undefined })
+  assert.match(
+    planText([byEpochs!], 1e9)[0]!,
+    /MiB; of each 1,000 pairs, 3 epochs: 0\.2 M tokens at most, 0\.\d TFLOP: /,
+  )
+  assert.match(planText([{ ...bySteps!, flops: 9e12 }], 1e11)[0]!, /9\.0 TFLOP: 90 s at 0\.10 TFLOP\/s$/)
+  assert.match(planText([{ ...bySteps!, flops: 9e13 }], 1e11)[0]!, /90\.0 TFLOP: 15\.0 min at/)
 })
 
 test('keys that have to be made small with the rest: a dev split, kinds of batches, matryoshka, weights from a file', async () => {
