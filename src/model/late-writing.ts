@@ -1,35 +1,12 @@
-// A model of late interaction written as PyLate's folder: the transformer, its projection in 1_Dense, and what queries and documents are in
+// What makes a folder one of late interaction, as PyLate writes it: the projection in 1_Dense, and what queries and documents are in
 // config_sentence_transformers.json. Source: https://lightonai.github.io/pylate
 import { jsonText } from '../data/json.js'
-import { writeSafetensors } from '../data/safetensors.js'
 import { join } from '../runtime/files.js'
-import { writeFile, writeFolderWith } from '../runtime/write.js'
-import { toConfigJson } from './config.js'
+import { writeFile } from '../runtime/write.js'
 import { denseTensors, writeDense } from './dense.js'
 import type { LateInteractionSettings } from './late-interaction-settings.js'
 import type { SentenceSettings } from './sentence-transformers.js'
-import { expectedTensors } from './tensors.js'
-import { checkTokenizerFiles, type ModelToWrite, type ReadTensor, writeTokenizer } from './writing.js'
-
-/** The folder appears when it is complete and replaces one of that name. */
-export async function writeLateFolder(
-  path: string,
-  { config, settings, readTensor, tokenizer }: ModelToWrite,
-): Promise<void> {
-  checkTokenizerFiles(tokenizer, path)
-  await writeFolderWith(path, async folder => {
-    await writeSafetensors(
-      join(folder, 'model.safetensors'),
-      expectedTensors(config).map(each => stored(each, readTensor)),
-      {
-        format: 'pt',
-      },
-    )
-    await writeFile(join(folder, 'config.json'), jsonText(toConfigJson(config)))
-    await writeLateModules(folder, settings, readTensor)
-    await writeTokenizer(folder, tokenizer)
-  })
-}
+import type { ReadTensor } from './writing.js'
 
 const stored = ({ name, shape }: { name: string; shape: readonly number[] }, readTensor: ReadTensor, as = name) => ({
   ...{ name: as, dtype: 'F32' as const, shape },

@@ -9,6 +9,7 @@ import { modelCard } from './card.js'
 import { type ModelConfig, toConfigJson } from './config.js'
 import { denseTensors, writeDense } from './dense.js'
 import { tokenizerFiles } from './folder.js'
+import { writeLateModules } from './late-writing.js'
 import type { SentenceSettings } from './sentence-transformers.js'
 import { modulesOf, writeSentenceSettings } from './sentence-writing.js'
 import { type ExpectedTensor, expectedTensors } from './tensors.js'
@@ -112,7 +113,7 @@ export function checkTokenizerFiles(files: Readonly<Record<string, Uint8Array>>,
     )
 }
 
-/** Writes a sentence-transformers folder. It appears when complete and replaces a folder of that name. */
+/** Writes a sentence-transformers folder, of late interaction PyLate's. It appears when complete and replaces a folder of that name. */
 export async function writeModelFolder(path: string, model: ModelToWrite): Promise<void> {
   const { config, settings, tokenizer, readTensor, dtype = 'F32', shardBytes = SHARD_BYTES, card } = model
   checkTokenizerFiles(tokenizer, path)
@@ -122,8 +123,11 @@ export async function writeModelFolder(path: string, model: ModelToWrite): Promi
   await writeFolderWith(path, async folder => {
     await writeWeights(folder, tensors, shardBytes)
     await writeFile(join(folder, 'config.json'), jsonTextWithFloats({ ...json, [dtypeKey]: configNames[dtype] }))
-    await writeSentenceSettings(folder, settings, config.hidden)
-    await writeDenseModules(folder, settings, readTensor, dtype)
+    if (settings.lateInteraction) await writeLateModules(folder, settings, readTensor)
+    else {
+      await writeSentenceSettings(folder, settings, config.hidden)
+      await writeDenseModules(folder, settings, readTensor, dtype)
+    }
     await writeTokenizer(folder, tokenizer)
     const facts = { name: baseName(path), settings, hidden: config.hidden, ...card }
     await writeFile(join(folder, 'README.md'), modelCard(facts))

@@ -7,7 +7,6 @@ import type { PackedBatch } from '../model/batch.js'
 import type { ModelConfig } from '../model/config.js'
 import { hasTokenizer, openModelFolder } from '../model/folder.js'
 import { createLateTokenizer } from '../model/late-interaction.js'
-import { writeLateFolder } from '../model/late-writing.js'
 import { type LoadedEncoder, type LoadOptions, loadEncoder, type Method, type WeightSource } from '../model/load.js'
 import { type Adapter, adaptedTensor, readAdapter } from '../model/peft.js'
 import { writeAdapter } from '../model/peft-writing.js'
@@ -192,15 +191,6 @@ export async function saveModel(
     const readTensor = (name: string) => loaded.readWeight(name)
     await writeAdapter(path, base, source.weights.config, { settings, tokenizer, readTensor })
     return 'peft'
-  }
-  if (source.settings.lateInteraction) {
-    await writeLateFolder(path, {
-      ...{ config: source.weights.config, settings: source.settings },
-      tokenizer: source.tokenizer ? await source.tokenizer.files() : {},
-      readTensor: name =>
-        adapter ? adaptedTensor(name, adapter, each => loaded.readWeight(each)) : loaded.readWeight(name),
-    })
-    return 'sentence-transformers'
   }
   await writeModelFolder(path, {
     config: source.weights.config,

@@ -49,6 +49,37 @@ const weightsOf = (folder: string) =>
     })
     .filter(bytes => bytes !== undefined)
 
+/** The folder's model finds what the run's own did. */
+async function checkScore(
+  folder: string,
+  after: Readonly<Record<string, number>>,
+  architecture: string,
+): Promise<void> {
+  const source = await openModel(folder)
+  const backend = await createWasmBackend()
+  try {
+    const { encoder, passage } = await placeFrozen(backend, source)
+    assert.is(passage !== undefined, architecture === 'asymmetric')
+    const collection = await loadCollection(await collectionFolder(music))
+    const { similarity } = source.settings
+    assert.is(similarity, 'dot')
+    const again = await evaluateCollection(
+      backend,
+      encoder,
+      similarity,
+      tokenizeCollection(source.tokenizer!, source.settings, collection, 32),
+      { k: 100, protocol: 'beir', maxLength: 32, ...(passage && { passage: passage.encoder }) },
+    )
+    assert.ok(
+      Math.abs(again.scores.ndcg_at_10! - after.ndcg_at_10!) < 0.005,
+      `${again.scores.ndcg_at_10} ${after.ndcg_at_10}`,
+    )
+  } finally {
+    backend.close()
+    await source.close()
+  }
+}
+
 for (const architecture of architectures)
   for (const method of ['full', 'lora']) {
     const model = async () => ({
@@ -62,6 +93,7 @@ for (const architecture of architectures)
       const after = result.tests[0]!.after!
       assert.not.equal(after, result.tests[0]!.before)
       const path = join(result.folder, 'model')
+      const folders = [path]
       if (architecture === 'late_interaction' && method === 'lora') {
         // The projection is trained in full, and lies beside the adapter.
         const adapter = JSON.parse(readFileSync(join(path, 'adapter_config.json'), 'utf8'))
@@ -73,30 +105,11 @@ for (const architecture of architectures)
           modules.map((each: { path: string }) => each.path),
           ['', '1_Dense'],
         )
+        const merged = join(result.folder, 'merged')
+        assert.is((await attempt('export', '--model', path, '--out', merged)).code, 0)
+        folders.push(merged)
       }
-      const source = await openModel(path)
-      const backend = await createWasmBackend()
-      try {
-        const { encoder, passage } = await placeFrozen(backend, source)
-        assert.is(passage !== undefined, architecture === 'asymmetric')
-        const collection = await loadCollection(await collectionFolder(music))
-        const { similarity } = source.settings
-        assert.is(similarity, 'dot')
-        const again = await evaluateCollection(
-          backend,
-          encoder,
-          similarity,
-          tokenizeCollection(source.tokenizer!, source.settings, collection, 32),
-          { k: 100, protocol: 'beir', maxLength: 32, ...(passage && { passage: passage.encoder }) },
-        )
-        assert.ok(
-          Math.abs(again.scores.ndcg_at_10! - after.ndcg_at_10!) < 0.005,
-          `${again.scores.ndcg_at_10} ${after.ndcg_at_10}`,
-        )
-      } finally {
-        backend.close()
-        await source.close()
-      }
+      for (const folder of folders) await checkScore(folder, after, architecture)
     })
 
     test(`${architecture}, ${method}: in chunks nearly the same losses; stopped and resumed the same bits`, async () => {
