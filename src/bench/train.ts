@@ -1,6 +1,7 @@
 // Training: InfoNCE steps with in-batch negatives and dropout, LoRA and full; real tokens a second. Before that, without dropout: the loss is
 // compared with InfoNCE in f64 over the encoder's vectors, and the gradient with how the loss changes along it.
 import { type Backend, wholeView } from '../backend/backend.js'
+import type { WebGpuBackend } from '../backend/webgpu/backend.js'
 import { loadPairs } from '../data/pairs.js'
 import { type PackedBatch, selectSequences } from '../model/batch.js'
 import { type LoadedEncoder, type Method, newAdapter } from '../model/load.js'
@@ -18,6 +19,7 @@ import {
 } from '../train/contrastive.js'
 import { defaultOptimizer } from '../train/optimizer.js'
 import { gradCacheRow } from './grad-cache.js'
+import { benchHostStep } from './host-step.js'
 import { randomDocuments, sequenceCount } from './inputs.js'
 import type { PeerOptions } from './peers.js'
 import { isSoftware, placeOf, type Report, ratesOf, settingsBeside } from './row.js'
@@ -70,6 +72,7 @@ export async function benchTrain(
     (method): TrainingTask => ({ method, batches, check, temperature: TEMPERATURE, rate: RATE, lora: LORA }),
   )
   for (const task of tasks) await benchMethod(backend, source, task, { ...options, note }, report, say)
+  if (backend.kind === 'webgpu') await benchHostStep(backend as WebGpuBackend, report)
 }
 
 async function benchMethod(
