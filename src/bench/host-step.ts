@@ -21,7 +21,7 @@ const LORA = { rank: 8, alpha: 32, dropout: 0.1, targets: ['query', 'value'] }
 
 /** A batch of a few texts: how many rows there are changes no more than the numbers that are packed. */
 export async function benchHostStep(backend: WebGpuBackend, report: Report): Promise<void> {
-  const source = randomModel(false)
+  const source = randomModel('mini')
   const runs: { prepared: PreparedCalls; params: readonly Params[] }[] = []
   const kept: WebGpuBackend = {
     ...backend,
