@@ -2,6 +2,7 @@
 export { setScratch, scratchBytes, heapBase } from './memory'
 export { maxHeadSize } from './attention_tiles'
 export { matmul, matmul_half, matmul_quantized } from './matmul'
+export { matmul_epilogue, matmul_half_epilogue } from './epilogue'
 export { gather_rows_half } from './half'
 export { gather_rows, scatter_rows, copy_rows, copy_columns, place_columns, fill, scale } from './rows'
 export { column_sum, layer_norm_parameters, rms_norm_parameters } from './sums'

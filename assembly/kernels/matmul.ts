@@ -14,7 +14,7 @@ const K_BLOCK: u32 = 384
 const N_BLOCK: u32 = 384
 const M_BLOCK: u32 = 64
 /** MATMUL_COLUMNS of the kernel table. */
-const UNIT_COLUMNS: u32 = 16
+export const UNIT_COLUMNS: u32 = 16
 /** Terms up to which four rows of b are widened at a time for few rows of a: half of scratch. */
 const DOTS_COLUMNS: u32 = 32768
 const PACKED_A: u32 = K_BLOCK * N_BLOCK * 4

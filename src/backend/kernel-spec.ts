@@ -46,3 +46,6 @@ export const units = (name: string) => (p: Params) => at(p, name)
 
 /** Dropout: an element is dropped when its 32 random bits are below `threshold` (rate · 2³²), else multiplied by `scale` = 1/(1−rate). */
 export const dropout = { threshold: u32, scale: f32, key0: u32, key1: u32 }
+
+/** Columns of c that one unit of a product computes where there are more columns than rows. */
+export const MATMUL_COLUMNS = 16

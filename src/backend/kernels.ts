@@ -9,11 +9,13 @@
 // All matrices are dense and row-major; shapes below are (rows, columns). No kernel takes more than eight tensors: the specification's
 // default limit of storage buffers a stage.
 
+import { epilogueKernels } from './epilogue-kernels.js'
 import {
   at,
   dropout,
   f32,
   type KernelSpec,
+  MATMUL_COLUMNS,
   optional,
   type Params,
   read,
@@ -29,6 +31,7 @@ import { loraKernels } from './lora-kernels.js'
 import { lossKernels } from './loss-kernels.js'
 
 export type { Access, DType, KernelSpec, Params, TensorSpec } from './kernel-spec.js'
+export { MATMUL_COLUMNS } from './kernel-spec.js'
 
 /** Rows of `tiles` hold this many i32: [first row, sequence start, sequence end, key end, sequence key, 0, 0, 0]. */
 export const TILE_STRIDE = 8
@@ -36,8 +39,6 @@ export const TILE_STRIDE = 8
 export const NORM_CHUNK = 16384
 /** Independent chains of one element of multiply_adds: enough to hide the latency of a multiplication and an addition on 16 registers of four lanes. */
 export const CHAINS = 48
-/** Columns of c that one unit of matmul computes where there are more columns than rows. */
-export const MATMUL_COLUMNS = 16
 /** The formats of 16 bits by their number in a kernel's `format`. */
 export const HALF_FORMATS = ['f16', 'bf16'] as const
 /** Neighbours of a row that share a step and a least value where weights have 8 or 4 bits. */
@@ -214,6 +215,7 @@ export const kernels = {
   attention_forward_f16: { ...attentionForward, needs: 'shader-f16' },
   attention_backward_q_f16: { ...attentionQueries, needs: 'shader-f16' },
   attention_backward_kv_f16: { ...attentionKeys, needs: 'shader-f16' },
+  ...epilogueKernels,
   ...layerKernels,
   ...loraKernels,
   ...lossKernels,

@@ -1,6 +1,7 @@
 // What each kernel touches: the least number of elements of every tensor under given parameters, from the shapes in the kernel table. In wasm a
 // tensor that is too small corrupts its neighbour in silence, so every call is checked before it runs; tensors whose length only the
 // data tell (gathered tables, pooled rows) are left out.
+import { EPILOGUES } from './epilogue-kernels.js'
 import {
   FLOAT_FORMAT,
   int8Words,
@@ -40,6 +41,18 @@ const maxsim = (p: { readonly queryTokens: number; readonly documentTokens: numb
   document: p.documentTokens * p.width,
 })
 
+const withEpilogue = (p: ParamsOf<'matmul_epilogue'>, b: number) => {
+  const [epilogue, c] = [EPILOGUES[p.epilogue], p.M * p.N]
+  const [with0, with1, beside] = {
+    activation: [0, 0, p.hasBeside * c],
+    gate: [c, 0, p.hasBeside * c],
+    slope: [c, 0, 0],
+    gated_slope: [c, c, c],
+    low_rank: [p.M * p.rank, p.N * p.rank, 0],
+  }[epilogue ?? 'low_rank']!
+  return { a: p.M * p.K, b, bias: p.hasBias ? p.N : 0, with0: with0!, with1: with1!, c, beside: beside! }
+}
+
 const attentionForward = (p: ParamsOf<'attention_forward'>) => {
   const { tiles, queries, keys } = attention(p)
   return { q: queries, k: keys, v: keys, tiles, bias: p.biasRows * p.heads, out: queries, lse: p.rows * p.heads }
@@ -67,6 +80,9 @@ const sizes: Sizes = {
     bias: p.hasBias ? p.N : 0,
     c: p.M * p.N,
   }),
+  matmul_epilogue: p => withEpilogue(p, p.K * p.N),
+  matmul_half_epilogue: p => withEpilogue(p, Math.ceil((p.K * p.N) / 2)),
+  matmul_f16_epilogue: p => withEpilogue(p, Math.ceil((p.K * p.N) / (p.format === FLOAT_FORMAT ? 1 : 2))),
   quantize_rows: p => ({ x: matrix(p), values: p.rows * int8Words(p.columns), scales: p.rows }),
   matmul_int8: p => ({
     a: p.M * int8Words(p.K),

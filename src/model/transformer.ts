@@ -1,12 +1,12 @@
 // The transformer (Vaswani et al. 2017) over packed sequences, in the form that a model's family gives it, with optional low-rank updates. Reads as the
 // paper's figure: embeddings, then layers of attention and feed-forward, each added to the stream, with norms where the form has them.
 
-import { activate, gatedActivation } from '../ops/activation.js'
+import { gatedActivation } from '../ops/activation.js'
 import { attention } from '../ops/attention.js'
 import { scale, splitColumns } from '../ops/columns.js'
 import { type Dropout, drop } from '../ops/dropout.js'
 import { embed } from '../ops/embedding.js'
-import { type LinearLayer, type LowRank, linears } from '../ops/linear.js'
+import { type Activated, activatedLinears, type LinearLayer, type LowRank, linears } from '../ops/linear.js'
 import { addNorm, layerNorm, residualLayerNorm, rmsNorm } from '../ops/normalization.js'
 import { recomputed } from '../ops/recompute.js'
 import { rope } from '../ops/rotary.js'
@@ -189,8 +189,8 @@ function norm({ trace, model }: Pass, x: Tensor, name: string, made: string, wid
 }
 
 /** A linear layer of layer i, with its low-rank update. x (T, in) → (T, out) */
-const dense = (pass: Pass, i: number, x: Tensor, role: LinearRole): Tensor =>
-  linears(pass.trace, x, [denseLayer(pass, i, role)])[0]!
+const dense = (pass: Pass, i: number, x: Tensor, role: LinearRole, from?: Activated): Tensor =>
+  linears(pass.trace, x, [denseLayer(pass, i, role)], from)[0]!
 
 function denseLayer(pass: Pass, i: number, role: LinearRole): LinearLayer {
   const { model, rates, batch } = pass
@@ -266,23 +266,18 @@ function feedForward(pass: Pass, i: number, x: Tensor): Tensor {
   const { trace, model, batch, rates } = pass
   const { activation, intermediate, form } = model.config
   const part = (name: string) => `${batch.prefix}${i}.${name}`
-  const gated = (gate: Tensor, up: Tensor) => {
-    if (activation === 'relu') throw new Error(`${model.config.family}: relu has no gated form`)
-    return gatedActivation(trace, gate, up, activation, part('gated'))
+  if (activation === 'relu' && (form.linears.gate || form.linears.gateUp))
+    throw new Error(`${model.config.family}: relu has no gated form`)
+  const rate = dropoutOf(pass, rates.inner, SITES * (i + 1) + site.inner)
+  if (form.linears.gateUp) {
+    const both = dense(pass, i, x, 'gateUp')
+    const [gate, up] = splitColumns(trace, both, [intermediate, intermediate], [part('gate'), part('up')])
+    return dense(pass, i, drop(trace, gatedActivation(trace, gate!, up!, activation, part('gated')), rate), 'down')
   }
-  const wide = (): Tensor => {
-    if (form.linears.gateUp) {
-      const both = dense(pass, i, x, 'gateUp')
-      const [gate, up] = splitColumns(trace, both, [intermediate, intermediate], [part('gate'), part('up')])
-      return gated(gate!, up!)
-    }
-    if (form.linears.gate) {
-      const both = (['gate', 'up'] as const).map(role => denseLayer(pass, i, role))
-      const [gate, up] = linears(trace, x, both)
-      return gated(gate!, up!)
-    }
-    return activate(trace, dense(pass, i, x, 'up'), activation, part('activation'))
-  }
-  const inner = drop(trace, wide(), dropoutOf(pass, rates.inner, SITES * (i + 1) + site.inner))
-  return dense(pass, i, inner, 'down')
+  const layers = form.linears.gate
+    ? ([denseLayer(pass, i, 'gate'), denseLayer(pass, i, 'up')] as const)
+    : ([denseLayer(pass, i, 'up')] as const)
+  const activated = activatedLinears(trace, x, layers, activation, part(layers.length > 1 ? 'gated' : 'activation'))
+  if (!rate) return dense(pass, i, activated.y, 'down', activated)
+  return dense(pass, i, drop(trace, activated.y, rate), 'down')
 }

@@ -6,7 +6,15 @@ import { webgpuBackend } from '../support/adapter.js'
 import { conformance } from './conformance.js'
 
 const kernels: readonly KernelName[] = [
-  ...(['matmul', 'lora_down', 'lora_input', 'lora_weights', 'layer_norm_forward', 'layer_norm_backward'] as const),
+  ...([
+    'matmul',
+    'matmul_epilogue',
+    'lora_down',
+    'lora_input',
+    'lora_weights',
+    'layer_norm_forward',
+    'layer_norm_backward',
+  ] as const),
   ...(['attention_forward', 'attention_backward_q', 'attention_backward_kv', 'maxsim_forward', 'top_k'] as const),
 ]
 

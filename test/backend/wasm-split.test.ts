@@ -1,6 +1,7 @@
 // Every wasm kernel gives the same bits in one piece [0, n) and in two, [0, a) and [a, n), and the values of the f64 reference.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { EPILOGUES } from '../../src/backend/epilogue-kernels.js'
 import {
   type CommonKernelName,
   commonKernelNames,
@@ -64,6 +65,16 @@ const matmuls = [0, 1].flatMap(transposeA =>
     }),
   ),
 )
+
+/** Each epilogue on whole rows and on columns. */
+const epilogues = matmuls
+  .filter(({ params }) => !params.transposeA && params.K! > 0)
+  .flatMap(({ params, tensors }, i) =>
+    EPILOGUES.map((_, epilogue): Case => {
+      const more = { epilogue, kind: (i + epilogue) % ACTIVATIONS.length, hasBeside: i % 2, rank: 5, factor: 0.5 }
+      return { params: { ...params, ...more }, ...(tensors && { tensors }) }
+    }),
+  )
 
 const int8Products = [
   [23, 19, 37],
@@ -170,6 +181,11 @@ const cases: { readonly [K in CommonKernelName]: readonly Case[] } = {
       params: { ...params, format: i % 2 },
       tensors: { ...tensors, b: halves(params.N! * params.K!, i % 2) },
     })),
+  matmul_epilogue: epilogues,
+  matmul_half_epilogue: epilogues.map(({ params, tensors }, i) => ({
+    params: { ...params, format: i % 2 },
+    tensors: { ...tensors, b: halves(params.N! * params.K!, i % 2) },
+  })),
   matmul_quantized: matmuls
     .filter(({ params }) => !params.transposeA)
     .map(({ params, tensors }, i) => ({

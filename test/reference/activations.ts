@@ -9,7 +9,7 @@ const TANH_CUBE = 0.044715
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x))
 const inner = (x: number) => TANH_SCALE * (x + TANH_CUBE * x ** 3)
 
-const activations: Record<(typeof ACTIVATIONS)[number], (x: number) => number> = {
+export const activations: Record<(typeof ACTIVATIONS)[number], (x: number) => number> = {
   gelu: x => x * normalCdf(x),
   gelu_tanh: x => 0.5 * x * (1 + Math.tanh(inner(x))),
   silu: x => x * sigmoid(x),
@@ -17,7 +17,7 @@ const activations: Record<(typeof ACTIVATIONS)[number], (x: number) => number> =
   tanh: x => Math.tanh(x),
 }
 
-const slopes: Record<(typeof ACTIVATIONS)[number], (x: number) => number> = {
+export const slopes: Record<(typeof ACTIVATIONS)[number], (x: number) => number> = {
   gelu: x => normalCdf(x) + x * normalDensity(x),
   // d/dx of ½x(1 + tanh u) is ½(1 + tanh u) + ½x(1 − tanh² u)u′.
   gelu_tanh: x => {

@@ -2,6 +2,7 @@
 import type { KernelName, Params } from '../../src/backend/kernels.js'
 import * as activations from './activations.js'
 import * as attention from './attention.js'
+import * as epilogues from './epilogues.js'
 import * as int8 from './int8.js'
 import * as layers from './layers.js'
 import * as lora from './lora.js'
@@ -14,6 +15,7 @@ import * as training from './training.js'
 import type { Reference, ReferenceArray } from './types.js'
 
 const { dropoutFactor, ...layerKernels } = layers
+const { activations: _activations, slopes: _slopes, ...activationKernels } = activations
 
 export const reference: { readonly [K in KernelName]: Reference<K> } = {
   ...rows,
@@ -24,7 +26,8 @@ export const reference: { readonly [K in KernelName]: Reference<K> } = {
   attention_forward_f16: attention.attention_forward,
   attention_backward_q_f16: attention.attention_backward_q,
   attention_backward_kv_f16: attention.attention_backward_kv,
-  ...activations,
+  ...activationKernels,
+  ...epilogues,
   ...lora,
   ...pooling,
   ...training,

@@ -4,6 +4,7 @@ import type { KernelName } from '../../src/backend/kernels.js'
 import * as activations from './cases/activations.js'
 import * as attention from './cases/attention.js'
 import type { KernelCase } from './cases/case.js'
+import { matmulEpilogueCases, matmulF16EpilogueCases, matmulHalfEpilogueCases } from './cases/epilogues.js'
 import { matmulInt8Cases, quantizeRowsCases } from './cases/int8.js'
 import * as layers from './cases/layers.js'
 import * as lora from './cases/lora.js'
@@ -20,6 +21,9 @@ export const kernelCases: Readonly<Record<KernelName, () => KernelCase[]>> = {
   matmul_half: matmulHalfCases,
   matmul_f16: matmulF16Cases,
   matmul_quantized: matmulQuantizedCases,
+  matmul_epilogue: matmulEpilogueCases,
+  matmul_half_epilogue: matmulHalfEpilogueCases,
+  matmul_f16_epilogue: matmulF16EpilogueCases,
   quantize_rows: quantizeRowsCases,
   matmul_int8: matmulInt8Cases,
   column_sum: rows.columnSumCases,

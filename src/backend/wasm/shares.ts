@@ -14,6 +14,11 @@ const PRODUCT_ROWS = 512
 /** A whole block of columns, in units: a share of less copies the other factor once more. */
 const PRODUCT_UNITS = 24
 
+/** Products that copy a whole factor for each share. */
+const BLOCKED: ReadonlySet<KernelName> = new Set<KernelName>([
+  ...(['matmul', 'matmul_half', 'matmul_epilogue', 'matmul_half_epilogue'] as const),
+])
+
 /** What a call takes on one thread, in nanoseconds, roughly. */
 function estimate(kernel: KernelName, params: Params, elements: number): number {
   const at = (name: string) => params[name] ?? 0
@@ -29,7 +34,7 @@ function shareOf(kernel: KernelName, params: Params, units: number, threads: num
   const small = Math.ceil(units / (threads * SHARES))
   // Sums down columns walk every row for each share
   if (kernel === 'column_sum' || kernel === 'layer_norm_parameters') return roundUp(even, 16)
-  if (kernel !== 'matmul' && kernel !== 'matmul_half') return roundUp(small, units > 1024 ? 64 : 1)
+  if (!BLOCKED.has(kernel)) return roundUp(small, units > 1024 ? 64 : 1)
   if (params.M! < params.N!)
     return small < PRODUCT_UNITS ? Math.min(even, PRODUCT_UNITS) : roundUp(small, PRODUCT_UNITS)
   return roundUp(Math.min(even, Math.max(small, PRODUCT_ROWS)), even > 64 ? 32 : 4)

@@ -43,7 +43,7 @@ function matmulVec4(
   const name = `matmul_vec4_${TILE_M}x${TILE_N}${split ? '_split' : ''}`
   return {
     name,
-    files: ['matmul_vec4'],
+    files: ['common/store_vector', 'common/matmul_vec4', 'matmul_vec4'],
     header: { TILE_M, TILE_N, TILE_K, THREAD_M: thread[0], THREAD_N: thread[1], SPLITS: splits },
     can: p => inVectors(p) && (!split || 4 * SPLITS * at(p, 'M') * at(p, 'N') <= SCRATCH_BYTES),
     ...(when && { when }),
@@ -79,7 +79,7 @@ const tiled = (files: readonly string[], f16?: true): Variant[] => [
 /** By matrix units, four subgroups a workgroup. */
 const subgroupMatmul = (tile: number, when?: Variant['when']): Variant => ({
   name: `matmul_subgroup_${tile}x${tile}`,
-  files: ['common/half', 'common/subgroup_matrix', 'matmul_subgroup'],
+  files: ['common/half', 'common/subgroup_matrix', 'common/store_vector', 'common/matmul_subgroup', 'matmul_subgroup'],
   header: { TILE_M: tile, TILE_N: tile, WAVES_M: 2, WAVES_N: 2 },
   f16: true,
   matrices: true,
@@ -91,7 +91,7 @@ const subgroupMatmul = (tile: number, when?: Variant['when']): Variant => ({
 })
 
 /** Of each product of the kernel table. Large tiles reuse more; small ones make more workgroups and waste less at the edges. */
-export const products = {
+const plainProducts = {
   matmul: [
     matmulVec4([64, 64, 16], [8, 4], true, p => deep(p, 64, 64) && at(p, 'M') > 16 && at(p, 'N') > 16),
     matmulVec4([16, 64, 16], [4, 4], true, p => deep(p, 16, 64) && at(p, 'M') <= 16),
@@ -111,4 +111,27 @@ export const products = {
     subgroupMatmul(64, (p, target) => target.matrices && at(p, 'M') > 16 && at(p, 'N') > 16),
     ...tiled(['common/half', 'common/matmul', 'matmul_f16'], true),
   ],
+}
+
+/** Those of a plain product with an epilogue: named as they are, since the same is best and the same may be refused. */
+const withEpilogue = (list: readonly Variant[]): Variant[] =>
+  list
+    .filter(({ second }) => !second)
+    .map(variant => {
+      const top = variant.files.at(-1)!
+      const inVectors = variant.files.includes('common/store_vector')
+      const width = inVectors ? 'common/epilogue_vectors' : 'common/epilogue_elements'
+      const { can = () => true } = variant
+      return {
+        ...variant,
+        files: ['common/activation', width, 'common/epilogue', ...variant.files.slice(0, -1), `${top}_epilogue`],
+        ...(inVectors && { can: (p: Params) => can(p) && at(p, 'rank') % 4 === 0 }),
+      }
+    })
+
+export const products = {
+  ...plainProducts,
+  matmul_epilogue: withEpilogue(plainProducts.matmul),
+  matmul_half_epilogue: withEpilogue(plainProducts.matmul_half),
+  matmul_f16_epilogue: withEpilogue(plainProducts.matmul_f16),
 } satisfies Partial<Record<KernelName, readonly Variant[]>>

@@ -1,6 +1,7 @@
 // Long calls in pieces: a dispatch that takes seconds on a slow card is killed by the system (the watchdog of Windows after 2 s) and keeps a screen from
 // being drawn. A piece is the same call on some of its rows, tiles or terms, bound at offsets. Products by rows and attention by tiles keep their bits;
 // products by terms (gradients of weights) are summed in another order, which is why the rate that decides is kept with the choice of variants.
+import { LOW_RANK_EPILOGUE } from '../epilogue-kernels.js'
 import { type KernelName, kernelSpec, type Params, TILE_STRIDE } from '../kernels.js'
 
 export interface Piece {
@@ -37,6 +38,10 @@ export function piecesOf(kernel: KernelName, params: Params, most: number, workg
     case 'matmul_quantized':
     case 'matmul_f16':
       return params.transposeA ? whole(params) : byRows(kernel, params, most)
+    case 'matmul_epilogue':
+    case 'matmul_half_epilogue':
+    case 'matmul_f16_epilogue':
+      return params.transposeA ? whole(params) : epilogueByRows(kernel, params, most)
     case 'attention_forward':
     case 'attention_forward_f16':
       return byTiles(params, 4, most)
@@ -80,6 +85,15 @@ const byRows = (kernel: KernelName, params: Params, most: number): readonly Piec
     params: { ...params, M },
     offsets: { a: 4 * first * params.K!, c: 4 * first * params.N! },
   }))
+
+/** The same with what its epilogue reads and writes: (M, N), or of a low-rank update (M, rank) and (N, rank). */
+const epilogueByRows = (kernel: KernelName, params: Params, most: number): readonly Piece[] =>
+  byRows(kernel, params, most).map(piece => {
+    const c = piece.offsets.c ?? 0
+    const low = params.epilogue === LOW_RANK_EPILOGUE
+    const with0 = low ? (c / params.N!) * params.rank! : c
+    return { ...piece, offsets: { ...piece.offsets, with0, with1: low ? 0 : c, beside: c } }
+  })
 
 /** c (M, N) = aᵀ b by rows of a (K, M) and b (K, N): the first piece as asked, the others are added to it. */
 function byTerms(params: Params, parts: number): readonly Piece[] {

@@ -34,8 +34,9 @@ const BUDGET = 3000
 /** Of a variant's runs for one size. */
 const ENOUGH = { milliseconds: 8, runs: 3 }
 
-/** Calls for which one choice serves: products by their transposes and their sizes, each to the nearest power of 4. */
-export function shapeClass(kernel: KernelName, p: Params): string | undefined {
+/** Calls for which one choice serves: products by their transposes and their sizes, each to the nearest power of 4, whatever is made of them. */
+export function shapeClass(called: KernelName, p: Params): string | undefined {
+  const kernel = called.replace('_epilogue', '')
   if (kernel !== 'matmul' && kernel !== 'matmul_f16') return undefined
   const size = (name: string) => Math.min(Math.max(Math.round(Math.log2(Math.max(p[name] ?? 1, 1)) / 2), 1), 7)
   const narrow = kernel === 'matmul_f16' ? `f16 ${p.format === FLOAT_FORMAT ? '' : 'half '}` : ''
