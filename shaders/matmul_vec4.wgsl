@@ -21,7 +21,7 @@ struct Params {
 
 fn store(m: u32, n: u32, part: u32, sum: vec4<f32>) {
   if (SPLITS == 1u) {
-    store_vector(m, n, sum);
+    write_vector(m, n, sum);
   } else if (m < params.M && n < params.N) {
     partials[((part * params.M + m) * params.N + n) / 4u] = sum;
   }

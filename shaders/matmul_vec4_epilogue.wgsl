@@ -26,7 +26,7 @@ struct Params {
 @group(0) @binding(7) var<uniform> params: Params;
 
 fn store(m: u32, n: u32, part: u32, sum: vec4<f32>) {
-  store_vector(m, n, sum);
+  write_vector(m, n, sum);
 }
 
 @compute @workgroup_size(LANES)

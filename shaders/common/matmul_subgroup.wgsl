@@ -139,7 +139,7 @@ fn multiply(tile: u32, local: u32) {
       for (var l = 0u; l < 8u; l += 4u) {
         let at = staged + lane_m * RESULT_STRIDE + lane_n + l;
         let sum = vec4(results[at], results[at + 1u], results[at + 2u], results[at + 3u]);
-        store_vector(first_m + wave_m + 16u * i + lane_m, first_n + wave_n + 16u * j + lane_n + l, sum);
+        write_vector(first_m + wave_m + 16u * i + lane_m, first_n + wave_n + 16u * j + lane_n + l, sum);
       }
       workgroupBarrier();
     }

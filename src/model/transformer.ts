@@ -6,6 +6,7 @@ import { attention } from '../ops/attention.js'
 import { scale, splitColumns } from '../ops/columns.js'
 import { type Dropout, drop } from '../ops/dropout.js'
 import { embed } from '../ops/embedding.js'
+import { layersOfRows } from '../ops/layer-rows.js'
 import { type Activated, activatedLinears, type LinearLayer, type LowRank, linears } from '../ops/linear.js'
 import { addNorm, layerNorm, residualLayerNorm, rmsNorm } from '../ops/normalization.js'
 import { recomputed } from '../ops/recompute.js'
@@ -192,6 +193,21 @@ function norm({ trace, model }: Pass, x: Tensor, name: string, made: string, wid
 const dense = (pass: Pass, i: number, x: Tensor, role: LinearRole, from?: Activated): Tensor =>
   linears(pass.trace, x, [denseLayer(pass, i, role)], from)[0]!
 
+/** The columns of one linear layer's result as several: by the rows of its weight where that goes. */
+function splitDense(
+  pass: Pass,
+  i: number,
+  x: Tensor,
+  role: LinearRole,
+  widths: readonly number[],
+  names: readonly string[],
+): Tensor[] {
+  const layer = denseLayer(pass, i, role)
+  const layers = layersOfRows(pass.trace, layer, widths, names)
+  if (layers) return linears(pass.trace, x, layers)
+  return splitColumns(pass.trace, linears(pass.trace, x, [layer])[0]!, widths, names)
+}
+
 function denseLayer(pass: Pass, i: number, role: LinearRole): LinearLayer {
   const { model, rates, batch } = pass
   const { form } = model.config
@@ -223,7 +239,7 @@ function selfAttention(pass: Pass, i: number, x: Tensor): Tensor {
   const part = (name: string) => `${batch.prefix}${i}.${name}`
   const { queries, keys } = attentionWidths(config)
   const [q, k, v] = form.linears.qkv
-    ? splitColumns(trace, dense(pass, i, x, 'qkv'), [queries, keys, keys], ['q', 'k', 'v'].map(part))
+    ? splitDense(pass, i, x, 'qkv', [queries, keys, keys], ['q', 'k', 'v'].map(part))
     : linears(
         trace,
         x,
@@ -269,15 +285,28 @@ function feedForward(pass: Pass, i: number, x: Tensor): Tensor {
   if (activation === 'relu' && (form.linears.gate || form.linears.gateUp))
     throw new Error(`${model.config.family}: relu has no gated form`)
   const rate = dropoutOf(pass, rates.inner, SITES * (i + 1) + site.inner)
-  if (form.linears.gateUp) {
-    const both = dense(pass, i, x, 'gateUp')
-    const [gate, up] = splitColumns(trace, both, [intermediate, intermediate], [part('gate'), part('up')])
+  const layers = feedForwardLayers(pass, i)
+  if (!layers) {
+    const halves = [
+      [intermediate, intermediate],
+      [part('gate'), part('up')],
+    ] as const
+    const [gate, up] = splitColumns(trace, dense(pass, i, x, 'gateUp'), ...halves)
     return dense(pass, i, drop(trace, gatedActivation(trace, gate!, up!, activation, part('gated')), rate), 'down')
   }
-  const layers = form.linears.gate
-    ? ([denseLayer(pass, i, 'gate'), denseLayer(pass, i, 'up')] as const)
-    : ([denseLayer(pass, i, 'up')] as const)
   const activated = activatedLinears(trace, x, layers, activation, part(layers.length > 1 ? 'gated' : 'activation'))
   if (!rate) return dense(pass, i, activated.y, 'down', activated)
   return dense(pass, i, drop(trace, activated.y, rate), 'down')
+}
+
+/** The layers before the activation, [gate, up] or [up]; undefined where both are one that cannot be taken apart. */
+function feedForwardLayers(pass: Pass, i: number): [LinearLayer] | [LinearLayer, LinearLayer] | undefined {
+  const { intermediate, form } = pass.model.config
+  if (form.linears.gateUp) {
+    const names = ['gate', 'up'].map(name => `${pass.batch.prefix}${i}.${name}`)
+    const parts = layersOfRows(pass.trace, denseLayer(pass, i, 'gateUp'), [intermediate, intermediate], names)
+    return parts && [parts[0]!, parts[1]!]
+  }
+  const up = denseLayer(pass, i, 'up')
+  return form.linears.gate ? [denseLayer(pass, i, 'gate'), up] : [up]
 }

@@ -43,7 +43,7 @@ function matmulVec4(
   const name = `matmul_vec4_${TILE_M}x${TILE_N}${split ? '_split' : ''}`
   return {
     name,
-    files: ['common/store_vector', 'common/matmul_vec4', 'matmul_vec4'],
+    files: ['common/write_vector', 'common/matmul_vec4', 'matmul_vec4'],
     header: { TILE_M, TILE_N, TILE_K, THREAD_M: thread[0], THREAD_N: thread[1], SPLITS: splits },
     can: p => inVectors(p) && (!split || 4 * SPLITS * at(p, 'M') * at(p, 'N') <= SCRATCH_BYTES),
     ...(when && { when }),
@@ -79,7 +79,7 @@ const tiled = (files: readonly string[], f16?: true): Variant[] => [
 /** By matrix units, four subgroups a workgroup. */
 const subgroupMatmul = (tile: number, when?: Variant['when']): Variant => ({
   name: `matmul_subgroup_${tile}x${tile}`,
-  files: ['common/half', 'common/subgroup_matrix', 'common/store_vector', 'common/matmul_subgroup', 'matmul_subgroup'],
+  files: ['common/half', 'common/subgroup_matrix', 'common/write_vector', 'common/matmul_subgroup', 'matmul_subgroup'],
   header: { TILE_M: tile, TILE_N: tile, WAVES_M: 2, WAVES_N: 2 },
   f16: true,
   matrices: true,
@@ -119,7 +119,7 @@ const withEpilogue = (list: readonly Variant[]): Variant[] =>
     .filter(({ second }) => !second)
     .map(variant => {
       const top = variant.files.at(-1)!
-      const inVectors = variant.files.includes('common/store_vector')
+      const inVectors = variant.files.includes('common/write_vector')
       const width = inVectors ? 'common/epilogue_vectors' : 'common/epilogue_elements'
       const { can = () => true } = variant
       return {

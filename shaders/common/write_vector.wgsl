@@ -1,5 +1,5 @@
 // Four elements of c of a product in vectors, from their sum.
-fn store_vector(m: u32, n: u32, sum: vec4<f32>) {
+fn write_vector(m: u32, n: u32, sum: vec4<f32>) {
   if (m >= params.M || n >= params.N) {
     return;
   }

@@ -1,0 +1,38 @@
+// Every variant of a product with an epilogue that an adapter may be given, by name: against f64, on a device with the specification's default limits.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { createWebGpuBackend } from '../../src/backend/webgpu/backend.js'
+import { variants } from '../../src/backend/webgpu/variants.js'
+import { webgpuBackend } from '../support/adapter.js'
+import { matmulEpilogueCases } from '../support/cases/epilogues.js'
+import { runCase } from './conformance.js'
+
+const TOLERANCE = 1e-5
+const present = await webgpuBackend()
+let chosen = ''
+const backend =
+  present &&
+  (await createWebGpuBackend({
+    adapter: present.adapterInfo.name,
+    defaultLimits: true,
+    variants: 'all',
+    choose: () => chosen,
+  }))
+
+for (const { name, can } of variants.matmul_epilogue) {
+  const run = backend ? test : test.skip
+  run(name, async () => {
+    chosen = name
+    // Of sizes and epilogues a part each time: the conformance suite has all
+    const able = matmulEpilogueCases().filter(({ params }) => can?.(params) ?? true)
+    const cases = able.filter((_, i) => i % 5 === 0 || i >= able.length - 3)
+    assert.ok(cases.length >= 8, `${cases.length} cases`)
+    assert.is(await backend!.variantOf('matmul_epilogue', cases[0]!.params), name)
+    for (const each of cases) {
+      const { problems } = await runCase(backend!, 'matmul_epilogue', each, TOLERANCE)
+      assert.equal(problems, [], each.name)
+    }
+  })
+}
+
+test.run()
