@@ -16,8 +16,9 @@ export function matmul_epilogue(
   epilogue: u32, kind: u32, hasBeside: u32, rank: u32, factor: f32,
   begin: u32, end: u32,
 ): void {
-  matmul(a, b, bias, c, M, N, K, transposeA, transposeB, accumulate, hasBias, alpha, begin, end)
-  finish(with0, with1, c, hasBeside ? beside : 0, M, N, epilogue, kind, rank, factor, beside, begin, end)
+  const v = placeOf(c, beside, accumulate, hasBeside, epilogue)
+  matmul(a, b, bias, v, M, N, K, transposeA, transposeB, accumulate, hasBias, alpha, begin, end)
+  finish(v, with0, with1, c, hasBeside, M, N, epilogue, kind, rank, factor, beside, begin, end)
 }
 
 export function matmul_half_epilogue(
@@ -26,13 +27,20 @@ export function matmul_half_epilogue(
   epilogue: u32, kind: u32, hasBeside: u32, rank: u32, factor: f32,
   begin: u32, end: u32,
 ): void {
-  matmul_half(a, b, bias, c, M, N, K, transposeA, transposeB, accumulate, hasBias, alpha, format, begin, end)
-  finish(with0, with1, c, hasBeside ? beside : 0, M, N, epilogue, kind, rank, factor, beside, begin, end)
+  const v = placeOf(c, beside, accumulate, hasBeside, epilogue)
+  matmul_half(a, b, bias, v, M, N, K, transposeA, transposeB, accumulate, hasBias, alpha, format, begin, end)
+  finish(v, with0, with1, c, hasBeside, M, N, epilogue, kind, rank, factor, beside, begin, end)
 }
 
-/** `kept`: where v is kept, 0: nowhere. */
+/** Where the sums go first: where they are kept, unless they are added to what c holds. */
+@inline
+function placeOf(c: usize, beside: usize, accumulate: u32, hasBeside: u32, epilogue: u32): usize {
+  return hasBeside && !accumulate && epilogue < SLOPE ? beside : c
+}
+
+/** `v` is c or beside. */
 function finish(
-  with0: usize, with1: usize, c: usize, kept: usize, M: u32, N: u32,
+  v: usize, with0: usize, with1: usize, c: usize, hasBeside: u32, M: u32, N: u32,
   epilogue: u32, kind: u32, rank: u32, factor: f32, beside: usize, begin: u32, end: u32,
 ): void {
   if (epilogue > GATED_SLOPE) {
@@ -41,17 +49,19 @@ function finish(
   }
   // Whole rows are one piece.
   if (M >= N) {
-    finishElements(with0, with1, c, kept, epilogue, kind, beside, begin * N, end * N)
+    finishElements(v, with0, with1, c, hasBeside, epilogue, kind, beside, begin * N, end * N)
     return
   }
   const first = begin * UNIT_COLUMNS
   const last = min(N, end * UNIT_COLUMNS)
   if (first >= last) return
-  for (let m: u32 = 0; m < M; m++) finishElements(with0, with1, c, kept, epilogue, kind, beside, m * N + first, m * N + last)
+  for (let m: u32 = 0; m < M; m++) {
+    finishElements(v, with0, with1, c, hasBeside, epilogue, kind, beside, m * N + first, m * N + last)
+  }
 }
 
 function finishElements(
-  with0: usize, with1: usize, c: usize, kept: usize, epilogue: u32, kind: u32, beside: usize, begin: u32, end: u32,
+  v: usize, with0: usize, with1: usize, c: usize, hasBeside: u32, epilogue: u32, kind: u32, beside: usize, begin: u32, end: u32,
 ): void {
   if (epilogue == SLOPE) {
     activation_backward(with0, c, c, end, kind, begin, end)
@@ -61,7 +71,7 @@ function finishElements(
     gated_activation_backward(with0, with1, c, beside, c, end, kind, begin, end)
     return
   }
-  if (kept) memory.copy(at(kept, begin), at(c, begin), bytes(end - begin))
-  if (epilogue == ACTIVATION) activation_forward(c, c, end, kind, begin, end)
-  else gated_activation_forward(with0, c, c, end, kind, begin, end)
+  if (hasBeside && v == c) memory.copy(at(beside, begin), at(c, begin), bytes(end - begin))
+  if (epilogue == ACTIVATION) activation_forward(v, c, end, kind, begin, end)
+  else gated_activation_forward(with0, v, c, end, kind, begin, end)
 }
