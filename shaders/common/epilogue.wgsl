@@ -1,7 +1,7 @@
 // What a product does with its tile of c, v = [c +] alpha · op(a) · op(b) [+ bias], once it is whole (EPILOGUES of the kernel table). The workgroup
 // reads back what it has just written, coalesced and from the nearest cache: with the slopes of activations inside the unrolled stores a compiler
 // would give up on keeping sums in registers.
-// A kernel declares params, with0, with1, c and beside; epilogue_elements.wgsl or epilogue_vectors.wgsl has WIDTH, `activations`, `slopes` and `low_rank`.
+// A kernel declares params, with0, with1, c and beside, in cells of scalar.wgsl or vector.wgsl.
 
 const ACTIVATION = 0u; // c = act(v); beside = v
 const GATE = 1u; // c = act(with0) · v; beside = v
@@ -40,11 +40,11 @@ fn finish(m: u32, n: u32) {
       }
     }
     case SLOPE: {
-      c[at] = v * slopes(params.kind, with0[at]);
+      c[at] = v * activation_slopes(params.kind, with0[at]);
     }
     case GATED_SLOPE: {
       let gate = with0[at];
-      beside[at] = v * with1[at] * slopes(params.kind, gate);
+      beside[at] = v * with1[at] * activation_slopes(params.kind, gate);
       c[at] = v * activations(params.kind, gate);
     }
     default: {

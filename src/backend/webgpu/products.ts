@@ -120,11 +120,12 @@ const withEpilogue = (list: readonly Variant[]): Variant[] =>
     .map(variant => {
       const top = variant.files.at(-1)!
       const inVectors = variant.files.includes('common/write_vector')
-      const width = inVectors ? 'common/epilogue_vectors' : 'common/epilogue_elements'
+      const width = inVectors ? 'vector' : 'scalar'
+      const cells = [width, `activation_${width}`, `low_rank_${width}`].map(name => `common/${name}`)
       const { can = () => true } = variant
       return {
         ...variant,
-        files: ['common/activation', width, 'common/epilogue', ...variant.files.slice(0, -1), `${top}_epilogue`],
+        files: ['common/activation', ...cells, 'common/epilogue', ...variant.files.slice(0, -1), `${top}_epilogue`],
         ...(inVectors && { can: (p: Params) => can(p) && at(p, 'rank') % 4 === 0 }),
       }
     })

@@ -1,14 +1,4 @@
-// common/epilogue.wgsl an element at a time.
-
-const WIDTH = 1u;
-
-fn activations(kind: u32, x: f32) -> f32 {
-  return activation(kind, x);
-}
-
-fn slopes(kind: u32, x: f32) -> f32 {
-  return activation_slope(kind, x);
-}
+// common/epilogue.wgsl over common/scalar.wgsl.
 
 // Row m of with0 (M, rank) by row n of with1 (N, rank).
 fn low_rank(m: u32, n: u32) -> f32 {
