@@ -26,7 +26,7 @@ export function top_k(scores: usize, values: usize, indices: usize, rows: u32, c
   }
 }
 
-function clear(value: usize, index: usize, k: u32): void {
+export function clear(value: usize, index: usize, k: u32): void {
   for (let i: u32 = 0; i < k; i++) put(value, index, i, -Infinity, 0xffffffff)
 }
 
@@ -82,7 +82,7 @@ function insertFew(scores: usize, value: usize, index: usize, columns: u32, k: u
 }
 
 /** Puts (v, n) before all that are worse; the last entry falls out. */
-function insert(value: usize, index: usize, k: u32, v: f32, n: u32): void {
+export function insert(value: usize, index: usize, k: u32, v: f32, n: u32): void {
   let low: u32 = 0
   let high = k - 1
   while (low < high) {

@@ -46,6 +46,8 @@ export interface Backend {
   readonly limits: BackendLimits
   /** Whether it runs the kernels that need shader-f16. */
   readonly f16?: boolean
+  /** Threads that share its work, where that is for the host to know. */
+  readonly threads?: number
   /** Zeroed memory; fails with a message that says how much was asked. */
   allocate(bytes: number, label: string): Memory
   free(memory: Memory): void

@@ -15,8 +15,8 @@ export interface KernelSpec {
   readonly units: (p: Params) => number
   /** Floating-point operations of one call, where the figure means something (products). */
   readonly flops?: (p: Params) => number
-  /** A feature of WebGPU devices that it needs; it is no kernel of wasm then. */
-  readonly needs?: 'shader-f16'
+  /** A feature of WebGPU devices that it needs, so that it is no kernel of wasm; or `wasm`, where it is no kernel of WebGPU. */
+  readonly needs?: 'shader-f16' | 'wasm'
 }
 
 /** Parameter values of one call. */

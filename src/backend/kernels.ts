@@ -29,6 +29,7 @@ import {
 import { layerKernels } from './layer-kernels.js'
 import { loraKernels } from './lora-kernels.js'
 import { lossKernels } from './loss-kernels.js'
+import { searchKernels } from './search-kernels.js'
 
 export type { Access, DType, KernelSpec, Params, TensorSpec } from './kernel-spec.js'
 export { MATMUL_COLUMNS } from './kernel-spec.js'
@@ -219,6 +220,7 @@ export const kernels = {
   ...layerKernels,
   ...loraKernels,
   ...lossKernels,
+  ...searchKernels,
   // out (1) = [out +] Σ x · weights
   weighted_sum: {
     tensors: { x: read, weights: read, out: update },
@@ -271,24 +273,17 @@ export const kernels = {
     units: units('count'),
     flops: (p: Params) => 2 * CHAINS * at(p, 'count') * at(p, 'rounds'),
   },
-  // The k best of each row of scores (rows, columns), and, unless fresh, of what values and indices (rows, k) hold already: value descending, ties
-  // by the lower index; columns are indices first …; NaN counts as −∞. Missing entries are (−∞, −1). k ≤ 1024.
-  // What values and indices hold must be as an earlier call left it.
-  top_k: {
-    tensors: { scores: read, values: update, indices: spec('update', 'i32') },
-    params: { rows: u32, columns: u32, k: u32, first: u32, fresh: u32 },
-    units: units('rows'),
-  },
 } as const satisfies Record<string, KernelSpec>
 
 export type KernelName = keyof typeof kernels
 export const kernelNames = Object.keys(kernels) as KernelName[]
 export const kernelSpec = (name: KernelName): KernelSpec => kernels[name]
-/** Those that need no feature of a device: every backend has them. */
+/** Those that every backend has. */
 export type CommonKernelName = {
   [K in KernelName]: (typeof kernels)[K] extends { needs: string } ? never : K
 }[KernelName]
 export const commonKernelNames = kernelNames.filter((name): name is CommonKernelName => !kernelSpec(name).needs)
+export const wasmKernelNames = kernelNames.filter(name => kernelSpec(name).needs !== 'shader-f16')
 
 /** The tensors that a call of K takes; optional ones may be left out. */
 export type TensorArguments<K extends KernelName, T> = {

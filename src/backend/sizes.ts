@@ -229,6 +229,10 @@ const sizes: Sizes = {
   adamw: p => ({ gradient: p.count, state: 4, parameters: p.count, m: p.count, v: p.count }),
   fill: p => ({ x: p.count }),
   multiply_adds: p => ({ out: p.count }),
+  nearest: p => {
+    const results = p.slices * p.queries * p.k
+    return { query: p.queries * p.width, corpus: p.rows * p.width, values: results, indices: results }
+  },
   top_k: p => ({ scores: matrix(p), values: p.rows * p.k, indices: p.rows * p.k }),
 }
 

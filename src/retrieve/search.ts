@@ -8,6 +8,7 @@ import { createPlan, type Plan } from '../tensor/plan.js'
 import { createPool, createProgram, type Pool, type Program, releasePool } from '../tensor/program.js'
 import type { Dim, Tensor } from '../tensor/tensor.js'
 import { call, createTrace, input, type Trace, temporary } from '../tensor/trace.js'
+import { mergeSlices, recordNearest, slicesFor } from './slices.js'
 
 /** What top_k can keep of a row. */
 export const MOST_RESULTS = 1024
@@ -53,10 +54,13 @@ export interface SearchIndex {
 
 /** A multiple of eight shares of 384 columns, so that 2, 4 or 8 threads finish a block together. */
 const CORPUS_BLOCK = 6144
+/** Of vectors in the memory of a processor, which threads go through without a word to each other: some milliseconds. */
+const SLICED_BLOCK = 32 * 2 ** 20 // bytes
 /** The corpus is copied or read once for so many: copying takes 2 % of the time then. */
 const QUERY_BLOCK = 512
-/** Blocks that one run goes through. */
+/** Blocks that one run goes through, fewer of large ones. */
 const BLOCKS_AT_ONCE = 8
+const ROWS_AT_ONCE = BLOCKS_AT_ONCE * CORPUS_BLOCK
 const MEMORY = 3 * 2 ** 30 // bytes
 /** Milliseconds between two turns of the event loop. */
 const TURN = 50
@@ -79,10 +83,11 @@ export function createIndex(
   backend: Backend,
   vectors: Float32Array,
   width: number,
-  { maximumBytes = memoryFor(backend), corpusBlock: asked = CORPUS_BLOCK }: IndexOptions = {},
+  { maximumBytes = memoryFor(backend), corpusBlock: given }: IndexOptions = {},
 ): SearchIndex {
-  expectCount('corpusBlock', asked)
   expectCount('width', width)
+  const asked = given ?? blockFor(backend, width)
+  expectCount('corpusBlock', asked)
   const corpusBlock = rowsThatBind(backend, width, asked)
   const documents = vectors.length / width
   if (!Number.isInteger(documents)) throw new Error(`index: ${vectors.length} values are not rows of ${width}`)
@@ -144,6 +149,9 @@ const freeBlocks = (backend: Backend, blocks: readonly Block[]): void =>
 const memoryFor = ({ kind, limits }: Backend): number =>
   kind === 'wasm' ? Math.min(MEMORY, Math.floor(limits.memory * 0.75)) : MEMORY
 
+const blockFor = ({ kind }: Backend, width: number): number =>
+  kind === 'wasm' ? Math.max(CORPUS_BLOCK, Math.floor(SLICED_BLOCK / (4 * width))) : CORPUS_BLOCK
+
 /** As many rows as are asked for, as far as one binding holds them; one row has to fit. */
 export const rowsThatBind = ({ limits }: Backend, width: number, asked: number): number =>
   Math.max(1, Math.min(asked, Math.floor(Math.min(limits.binding, limits.memory) / (4 * width))))
@@ -170,7 +178,7 @@ async function searchCorpus(
   if (k === 0 || count === 0) return result
 
   const block = Math.min(queryBlock, count)
-  const state = openState(backend, block, width, k)
+  const state = openState(backend, block, width, k, slicesFor(backend, block, width))
   const pool = createPool(backend)
   const runs = corpusRuns(corpus, state, pool)
   let turned = performance.now()
@@ -187,38 +195,48 @@ async function searchCorpus(
         await new Promise(resolve => setTimeout(resolve, 0))
         turned = performance.now()
       }
-      const read = ({ view }: Tensor) => backend.read({ memory: view!.memory, offset: 0, bytes: rows * k * 4 })
-      result.scores.set(new Float32Array(await read(state.values)), q * k)
-      result.rows.set(new Int32Array(await read(state.indices)), q * k)
+      const found = await readBest(backend, state, rows * k)
+      result.scores.set(found.scores, q * k)
+      result.rows.set(found.rows, q * k)
       onProgress?.({ queries: q + rows })
     }
   } finally {
     for (const program of new Set(runs.map(run => run.program))) program.release()
     releasePool(pool)
-    freeTensors(backend, Object.values(state))
+    freeTensors(backend, [state.queries, state.values, state.indices])
   }
   return result
 }
 
 interface SearchState {
+  /** 0 where products and picking are calls of their own. */
+  readonly slices: number
   readonly queries: Tensor // (Q, width)
-  readonly values: Tensor // (Q, k)
-  readonly indices: Tensor // (Q, k)
+  readonly values: Tensor // (Q, k), or (slices, Q, k)
+  readonly indices: Tensor // the same
 }
 
-function openState(backend: Backend, queries: number, width: number, k: number): SearchState {
+function openState(backend: Backend, queries: number, width: number, k: number, slices: number): SearchState {
   const made: Tensor[] = []
-  const make = (name: string, columns: number) => {
-    made.push(stateTensor(backend, name, [queries, columns]))
+  const make = (name: string, rows: number, columns: number) => {
+    made.push(stateTensor(backend, name, [rows, columns]))
     return made.at(-1)!
   }
   try {
-    const rows = make('best.rows', k)
-    return { queries: make('queries', width), values: make('best.scores', k), indices: { ...rows, dtype: 'i32' } }
+    const results = Math.max(slices, 1) * queries
+    const [values, rows] = [make('best.scores', results, k), make('best.rows', results, k)]
+    return { slices, queries: make('queries', queries, width), values, indices: { ...rows, dtype: 'i32' } }
   } catch (error) {
     freeTensors(backend, made)
     throw error
   }
+}
+
+async function readBest(backend: Backend, { slices, values, indices }: SearchState, results: number) {
+  const bytes = Math.max(slices, 1) * results * 4
+  const read = ({ view }: Tensor) => backend.read({ memory: view!.memory, offset: 0, bytes })
+  const [scores, rows] = [new Float32Array(await read(values)), new Int32Array(await read(indices))]
+  return slices > 1 ? mergeSlices(scores, rows, slices, values.shape[1]! as number) : { scores, rows }
 }
 
 /** A part of the way through the corpus. */
@@ -230,18 +248,17 @@ interface Run {
 
 function corpusRuns({ blocks, rest, resident, width, corpusBlock }: Corpus, state: SearchState, pool: Pool): Run[] {
   const runs: Run[] = []
-  for (let i = 0; i < blocks.length; i += BLOCKS_AT_ONCE) {
-    const some = blocks.slice(i, i + BLOCKS_AT_ONCE)
+  const atOnce = Math.max(1, Math.min(BLOCKS_AT_ONCE, Math.floor(ROWS_AT_ONCE / corpusBlock)))
+  for (let i = 0; i < blocks.length; i += atOnce) {
+    const some = blocks.slice(i, i + atOnce)
     runs.push({ program: createProgram(blocksPlan(width, some, state), pool), first: some[0]!.first, inputs: {} })
   }
   if (rest.length === 0) return runs
   const program = createProgram(uploadPlan(width, state), pool)
-  for (let at = 0; at < rest.length; at += corpusBlock * width)
-    runs.push({
-      program,
-      first: resident + at / width,
-      inputs: { corpus: rest.subarray(at, at + corpusBlock * width) },
-    })
+  // Not so much that what was copied has left the cache before it is read
+  const copied = Math.min(corpusBlock, CORPUS_BLOCK) * width
+  for (let at = 0; at < rest.length; at += copied)
+    runs.push({ program, first: resident + at / width, inputs: { corpus: rest.subarray(at, at + copied) } })
   return runs
 }
 
@@ -250,6 +267,10 @@ function blocksPlan(width: number, blocks: readonly Block[], state: SearchState)
   const trace = createTrace({ training: false })
   let pick = () => {}
   for (const { tensor, rows, first } of blocks) {
+    if (state.slices) {
+      recordNearest(trace, state, tensor, rows, first, first === blocks[0]!.first ? 'fresh' : 0)
+      continue
+    }
     const scores = recordProduct(trace, state, tensor, rows, width)
     pick()
     const fresh = first === blocks[0]!.first ? 'fresh' : 0
@@ -263,7 +284,8 @@ function blocksPlan(width: number, blocks: readonly Block[], state: SearchState)
 function uploadPlan(width: number, state: SearchState): Plan {
   const trace = createTrace({ training: false })
   const corpus = input(trace, 'corpus', ['N', width], 'f32')
-  recordPick(trace, state, recordProduct(trace, state, corpus, 'N', width), 'N', 'first', 'fresh')
+  if (state.slices) recordNearest(trace, state, corpus, 'N', 'first', 'fresh')
+  else recordPick(trace, state, recordProduct(trace, state, corpus, 'N', width), 'N', 'first', 'fresh')
   return createPlan('search', trace)
 }
 

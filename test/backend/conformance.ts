@@ -3,7 +3,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Backend, type Memory, type View, wholeView } from '../../src/backend/backend.js'
-import { commonKernelNames, type KernelName, kernelSpec } from '../../src/backend/kernels.js'
+import { commonKernelNames, type KernelName, kernelSpec, wasmKernelNames } from '../../src/backend/kernels.js'
 import type { ReferenceArray } from '../reference/types.js'
 import { expectedTensors, initialValues, type KernelCase, type Values32 } from '../support/cases/case.js'
 import { kernelCases } from '../support/kernel-cases.js'
@@ -23,7 +23,7 @@ export type Register = (name: string, run: () => Promise<void>) => void
  */
 export function conformance(backend: Backend, tolerance: number, register: Register = test): void {
   orderTest(backend, register)
-  for (const kernel of commonKernelNames) {
+  for (const kernel of backend.kind === 'wasm' ? wasmKernelNames : commonKernelNames) {
     register(kernel, async () => {
       const cases = kernelCases[kernel]()
       let worst = { error: 0, name: '' }

@@ -40,7 +40,7 @@ if (opened instanceof Error) {
   console.log(`skipped: ${opened.message}`)
 }
 const backend = opened instanceof Error ? undefined : opened
-const needing = kernelNames.filter(name => kernelSpec(name).needs)
+const needing = kernelNames.filter(name => kernelSpec(name).needs === 'shader-f16')
 
 const check = async (kernel: KernelName, cases: readonly KernelCase[], tolerance: number) => {
   let worst = 0

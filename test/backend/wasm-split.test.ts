@@ -4,7 +4,6 @@ import * as assert from 'uvu/assert'
 import { EPILOGUES } from '../../src/backend/epilogue-kernels.js'
 import {
   type CommonKernelName,
-  commonKernelNames,
   int8Words,
   type KernelName,
   kernelSpec,
@@ -173,7 +172,7 @@ const loraCases = (more: Params): readonly Case[] =>
     tensors: { keys: keys(70) },
   }))
 
-const cases: { readonly [K in CommonKernelName]: readonly Case[] } = {
+const cases: Readonly<Record<CommonKernelName | 'nearest', readonly Case[]>> = {
   matmul: matmuls,
   matmul_half: matmuls
     .filter(({ params }) => !params.transposeA)
@@ -364,6 +363,15 @@ const cases: { readonly [K in CommonKernelName]: readonly Case[] } = {
   ),
   fill: [{ params: { count: 103, value: 2.5 } }],
   multiply_adds: [{ params: { count: 103, rounds: 7, factor: 0.9, term: 0.2 } }],
+  nearest: [1, 10].flatMap(k =>
+    [0, 1].map(fresh => ({
+      params: { queries: 11, rows: 90, width: 20, k, slices: 4, first: 1000, fresh },
+      tensors: {
+        values: sorted(4 * 11, k),
+        indices: Int32Array.from({ length: 4 * 11 * k }, (_, i) => (i % k) + 900),
+      },
+    })),
+  ),
   top_k: [1, 10, 310].flatMap(k =>
     [0, 1].map(fresh => ({
       params: { rows: 9, columns: 301, k, first: 1000, fresh },
@@ -420,7 +428,7 @@ function compare(name: string, found: ArrayBuffer, expected: ReferenceArray): vo
   }
 }
 
-for (const kernel of commonKernelNames) {
+for (const kernel of Object.keys(cases) as (keyof typeof cases)[]) {
   test(`${kernel}: values, and the same bits however it is split`, () => {
     for (const one of cases[kernel]) {
       const tensors = tensorsOf(kernel, one)

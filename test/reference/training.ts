@@ -97,3 +97,21 @@ export const top_k: Reference<'top_k'> = ({ scores, values, indices }, { rows, c
     }
   }
 }
+
+export const nearest: Reference<'nearest'> = ({ query, corpus, values, indices }, p) => {
+  const { queries, rows, width, k, slices, first, fresh } = p
+  const share = 4 * Math.ceil(Math.ceil(rows / slices) / 4)
+  for (let slice = 0; slice < slices; slice++) {
+    const begin = Math.min(rows, slice * share)
+    const columns = Math.min(rows, begin + share) - begin
+    const scores = Float64Array.from({ length: queries * columns }, (_, i) => {
+      const [q, row] = [Math.floor(i / columns), begin + (i % columns)]
+      let sum = 0
+      for (let c = 0; c < width; c++) sum += query[q * width + c]! * corpus[row * width + c]!
+      return sum
+    })
+    const own = [slice * queries * k, (slice + 1) * queries * k] as const
+    const kept = { values: values.subarray(...own), indices: indices.subarray(...own) }
+    top_k({ scores, ...kept }, { rows: queries, columns, k, first: first + begin, fresh })
+  }
+}

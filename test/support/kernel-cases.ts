@@ -10,6 +10,7 @@ import * as layers from './cases/layers.js'
 import * as lora from './cases/lora.js'
 import { matmulCases, matmulF16Cases, matmulHalfCases, matmulQuantizedCases } from './cases/matmul.js'
 import * as maxsim from './cases/maxsim.js'
+import { nearestCases } from './cases/nearest.js'
 import * as pooling from './cases/pooling.js'
 import * as rowLosses from './cases/row-losses.js'
 import * as rows from './cases/rows.js'
@@ -86,4 +87,5 @@ export const kernelCases: Readonly<Record<KernelName, () => KernelCase[]>> = {
   fill: rows.fillCases,
   multiply_adds: rows.multiplyAddsCases,
   top_k: training.topKCases,
+  nearest: nearestCases,
 }

@@ -2,6 +2,7 @@
 // need each other's results. In wasm a wrong call corrupts memory in silence, so nothing runs unchecked.
 import type { BoundCall, View } from '../backend.js'
 import { BIAS_ROWS, INT8_COLUMNS, type KernelSpec, kernelNames, kernelSpec, type Params } from '../kernels.js'
+import { NEAREST_WIDTH } from '../search-kernels.js'
 import { tensorSizes } from '../sizes.js'
 import { HEAP_ALIGNMENT } from './heap.js'
 
@@ -31,7 +32,7 @@ export function prepareCalls(calls: readonly BoundCall[]): PreparedCall[] {
 function checkedSpec(call: BoundCall): KernelSpec {
   const spec: KernelSpec | undefined = kernelSpec(call.kernel)
   if (!spec) throw new Error(`unknown kernel ${call.kernel}: it is not in the kernel table`)
-  if (spec.needs)
+  if (spec.needs && spec.needs !== 'wasm')
     throw new Error(
       `${call.kernel} needs ${spec.needs} of a WebGPU device, the wasm backend computes in f32; use precision f32`,
     )
@@ -118,6 +119,8 @@ function checkParams(call: BoundCall, names: readonly string[], params: Params, 
     throw new Error(`matmul_int8: K is ${params.K}, at most ${INT8_COLUMNS}`)
   if (call.kernel === 'maxsim_forward' && params.width! > MAXSIM_WIDTH)
     throw new Error(`maxsim_forward: width is ${params.width}, at most ${MAXSIM_WIDTH}`)
+  if (call.kernel === 'nearest' && params.width! > NEAREST_WIDTH)
+    throw new Error(`nearest: width is ${params.width}, at most ${NEAREST_WIDTH}`)
   if (call.kernel === 'top_k' && params.k! > 1024) throw new Error(`top_k: k is ${params.k}, at most 1024`)
 }
 

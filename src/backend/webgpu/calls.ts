@@ -107,6 +107,7 @@ function tensorEntries({ limit, bufferOf, absent }: Binding, call: BoundCall): G
 export function checkCall(call: BoundCall): void {
   const spec: KernelSpec | undefined = kernelSpec(call.kernel)
   if (!spec) throw new Error(`unknown kernel ${call.kernel}: it is not in the kernel table`)
+  if (spec.needs === 'wasm') throw new Error(`${call.kernel} is a kernel of the wasm backend alone`)
   const names = Object.keys(spec.tensors)
   if (call.views.length !== names.length)
     throw new Error(`${call.kernel} takes ${names.length} tensors (${names.join(', ')}), found ${call.views.length}`)

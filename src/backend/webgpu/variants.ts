@@ -175,6 +175,7 @@ export const variants: Readonly<Record<KernelName, readonly Variant[]>> = {
   gradient_norm: parts('gradient_norm', () => 1),
   multiply_adds: elements('multiply_adds', count),
   top_k: [{ name: 'top_k', files: ['top_k'], workgroups: p => at(p, 'rows') }],
+  nearest: [],
 }
 
 /** What one dispatch compiles. */
