@@ -59,3 +59,12 @@ export function loadFew(x: usize, left: u32): v128 {
   if (left > 2) value = v128.load_lane<f32>(at(x, 2), value, 2)
   return value
 }
+
+const CACHE_LINE: usize = 64
+
+/** Reads a word of each cache line of `size` bytes in order, memory being at its quickest so, for what reads rows side by side after it. */
+export function fetch(from: usize, size: usize, sink: usize): void {
+  let seen: u32 = 0
+  for (const end = from + size; from < end; from += CACHE_LINE) seen |= load<u32>(from)
+  store<u32>(sink, seen)
+}

@@ -1,7 +1,7 @@
 // The k rows of a corpus with the greatest dot product with each query: products and picking in one pass, so that scores live for four rows by
 // eight queries only. Rows are read where they lie, a few at a time that stay in the first cache for all queries; queries are packed. Each slice
 // of the rows has results of its own, in the order of top_k, and what does not exceed the worst of a full result is passed over by vectors.
-import { at, bytes, rowAt, scratchAt } from './memory'
+import { at, bytes, fetch, rowAt, scratchAt } from './memory'
 import { packRows8 } from './pack'
 import { tile1, tileRows4 } from './tile'
 import { clear, insert } from './top_k'
@@ -15,7 +15,6 @@ const SEEN: u32 = TILE + 4 * 8 * 4
 /** Elements of rows that stay in the first cache beside a panel of queries. */
 const CACHED: u32 = 6144
 const MOST_ROWS: u32 = 32
-const LINE: usize = 64
 const MISSING: u32 = 0xffffffff
 
 export function nearest(
@@ -56,7 +55,7 @@ function scan(corpus: usize, row: u32, last: u32, width: u32, queries: u32, valu
   const step = max<u32>(4, min(MOST_ROWS, CACHED / width) & ~3)
   for (; row < last; row += step) {
     const rows = min(step, last - row)
-    fetch(rowAt(corpus, row, width), bytes(rows * width))
+    fetch(rowAt(corpus, row, width), bytes(rows * width), scratchAt(SEEN))
     for (let q: u32 = 0; q < queries; q += 8) {
       const panel = scratchAt(0) + bytes(q * width)
       let r: u32 = 0
@@ -70,13 +69,6 @@ function scan(corpus: usize, row: u32, last: u32, width: u32, queries: u32, valu
       }
     }
   }
-}
-
-/** Reads a word of each cache line in order: memory is at its quickest so, and the products below take rows side by side. */
-function fetch(from: usize, size: usize): void {
-  let seen: u32 = 0
-  for (const end = from + size; from < end; from += LINE) seen |= load<u32>(from)
-  store<u32>(scratchAt(SEEN), seen)
 }
 
 /** Whether any of `rows` × 8 scores is not at or below its query's bound. */

@@ -103,3 +103,57 @@ export function tileRows4(k: u32, a: usize, aRow: usize, b: usize, bStep: usize,
   finish8(c += cStep, c20, c21, scale, false, 0)
   finish8(c += cStep, c30, c31, scale, false, 0)
 }
+
+/** The greater of both; a NaN in x is passed over. */
+@inline
+function greater(before: v128, x: v128): v128 {
+  return f32x4.pmax(before, x)
+}
+
+/** `most` (8) raised to the greatest sums of four rows of a, as in tileRows4, with the eight columns of b. */
+@inline
+export function raiseRows4(k: u32, a: usize, aRow: usize, b: usize, most: usize): void {
+  let c00 = f32x4.splat(0), c01 = f32x4.splat(0), c10 = f32x4.splat(0), c11 = f32x4.splat(0)
+  let c20 = f32x4.splat(0), c21 = f32x4.splat(0), c30 = f32x4.splat(0), c31 = f32x4.splat(0)
+  let a1 = a + aRow
+  let a2 = a1 + aRow
+  let a3 = a2 + aRow
+  for (let left = k; left; --left) {
+    const b0 = v128.load(b)
+    const b1 = v128.load(b, 16)
+    let x = v128.load32_splat(a)
+    c00 = addProduct(c00, x, b0)
+    c01 = addProduct(c01, x, b1)
+    x = v128.load32_splat(a1)
+    c10 = addProduct(c10, x, b0)
+    c11 = addProduct(c11, x, b1)
+    x = v128.load32_splat(a2)
+    c20 = addProduct(c20, x, b0)
+    c21 = addProduct(c21, x, b1)
+    x = v128.load32_splat(a3)
+    c30 = addProduct(c30, x, b0)
+    c31 = addProduct(c31, x, b1)
+    a += 4
+    a1 += 4
+    a2 += 4
+    a3 += 4
+    b += 32
+  }
+  v128.store(most, greater(greater(greater(greater(v128.load(most), c00), c10), c20), c30))
+  v128.store(most, greater(greater(greater(greater(v128.load(most, 16), c01), c11), c21), c31), 16)
+}
+
+/** The same with one row. */
+@inline
+export function raiseRow(k: u32, a: usize, b: usize, most: usize): void {
+  let c0 = f32x4.splat(0), c1 = f32x4.splat(0)
+  for (let left = k; left; --left) {
+    const x = v128.load32_splat(a)
+    c0 = addProduct(c0, x, v128.load(b))
+    c1 = addProduct(c1, x, v128.load(b, 16))
+    a += 4
+    b += 32
+  }
+  v128.store(most, greater(v128.load(most), c0))
+  v128.store(most, greater(v128.load(most, 16), c1), 16)
+}

@@ -1,5 +1,5 @@
 // The kernels of exact search, in the table of kernels.ts.
-import { at, type KernelSpec, type Params, read, spec, u32, units, update } from './kernel-spec.js'
+import { at, type KernelSpec, type Params, read, readInt, spec, u32, units, update, write } from './kernel-spec.js'
 
 /** Channels of a vector that `nearest` has room for. */
 export const NEAREST_WIDTH = 16384
@@ -21,6 +21,21 @@ export const searchKernels = {
     params: { queries: u32, rows: u32, width: u32, k: u32, slices: u32, first: u32, fresh: u32 },
     units: units('slices'),
     flops: (p: Params) => 2 * at(p, 'queries') * at(p, 'rows') * at(p, 'width'),
+    needs: 'wasm',
+  },
+  // maxsim_forward's scores of dot products, alpha 1, all tokens kept, documents as they are stored: f32 (format FLOAT_FORMAT) or finite f16 (format 0),
+  // two to a word, of an even width. A query without tokens has 0. width ≤ MAXSIM_WIDTH.
+  maxsim_stored: {
+    tensors: {
+      query: read,
+      document: spec('read', 'u32'),
+      queryOffsets: readInt,
+      documentOffsets: readInt,
+      scores: write,
+    },
+    params: { queries: u32, columns: u32, queryTokens: u32, documentTokens: u32, width: u32, format: u32 },
+    units: units('columns'),
+    flops: (p: Params) => 2 * at(p, 'queryTokens') * at(p, 'documentTokens') * at(p, 'width'),
     needs: 'wasm',
   },
 } as const satisfies Record<string, KernelSpec>

@@ -229,6 +229,13 @@ const sizes: Sizes = {
   adamw: p => ({ gradient: p.count, state: 4, parameters: p.count, m: p.count, v: p.count }),
   fill: p => ({ x: p.count }),
   multiply_adds: p => ({ out: p.count }),
+  maxsim_stored: p => ({
+    query: p.queryTokens * p.width,
+    document: (p.documentTokens * p.width) / (p.format === FLOAT_FORMAT ? 1 : 2),
+    queryOffsets: p.queries + 1,
+    documentOffsets: p.columns + 1,
+    scores: p.queries * p.columns,
+  }),
   nearest: p => {
     const results = p.slices * p.queries * p.k
     return { query: p.queries * p.width, corpus: p.rows * p.width, values: results, indices: results }

@@ -1,6 +1,7 @@
 // What a late-interaction search records: a block of documents unpacked, scored and the best of it kept.
 import type { Backend } from '../backend/backend.js'
-import { maxSim } from '../ops/maxsim.js'
+import { FLOAT_FORMAT, HALF_FORMATS } from '../backend/kernels.js'
+import { maxSim, type TokenVectors } from '../ops/maxsim.js'
 import { frozenTensor, stateTensor } from '../tensor/parameters.js'
 import { createPlan, type Plan } from '../tensor/plan.js'
 import { type Dim, plus, type Tensor } from '../tensor/tensor.js'
@@ -17,6 +18,8 @@ export interface PlacedCodebook {
 export interface Best {
   readonly values: Tensor // (Q, k)
   readonly rows: Tensor // (Q, k) i32
+  /** Whether documents in f32 and f16 are compared as they are stored: by a kernel of processors. */
+  readonly asStored: boolean
 }
 
 type Hold = (tensor: Tensor) => Tensor
@@ -37,6 +40,7 @@ export function placeCodebook(
 export const placeBest = (backend: Backend, queries: number, k: number, hold: Hold): Best => ({
   values: hold(stateTensor(backend, 'best.scores', [queries, k])),
   rows: hold({ ...stateTensor(backend, 'best.rows', [queries, k]), dtype: 'i32' as const }),
+  asStored: backend.kind === 'wasm',
 })
 
 /** Of the first `queries`. */
@@ -104,17 +108,36 @@ function recordBlock(
   trace: Trace,
   store: TokenStore,
   shared: PlacedCodebook | undefined,
-  { values, rows: indices }: Best,
+  { values, rows: indices, asStored }: Best,
   query: ReturnType<typeof queryInputs>,
-  { offsets, arrays, documents, tokens }: Block,
+  block: Block,
   first: Dim,
   fresh: Dim,
 ): void {
-  const vectors = recordVectors(trace, store, shared, arrays, tokens)
+  const { offsets, arrays, documents, tokens } = block
+  const narrow = asStored && store.form === 'f16'
+  const vectors = narrow ? arrays.vectors! : recordVectors(trace, store, shared, arrays, tokens)
   const document = { vectors, offsets, texts: documents, tokens }
-  const scores = maxSim(trace, query, document, { similarity: 'dot', name: 'scores' })
+  const scores = asStored
+    ? recordStored(trace, query, document, store.width, narrow ? HALF_FORMATS.indexOf('f16') : FLOAT_FORMAT)
+    : maxSim(trace, query, document, { similarity: 'dot', name: 'scores' })
   const pick = { rows: 'Q', columns: documents, k: values.shape[1]!, first, fresh }
   call(trace, 'top_k', { scores, values, indices }, pick)
+}
+
+function recordStored(
+  trace: Trace,
+  query: ReturnType<typeof queryInputs>,
+  document: TokenVectors,
+  width: number,
+  format: number,
+): Tensor {
+  const scores = temporary('scores', [query.texts, document.texts])
+  const offsets = { queryOffsets: query.offsets, documentOffsets: document.offsets }
+  const tokens = { queryTokens: query.tokens, documentTokens: document.tokens }
+  const sizes = { queries: query.texts, columns: document.texts, ...tokens, width, format }
+  call(trace, 'maxsim_stored', { query: query.vectors, document: document.vectors, ...offsets, scores }, sizes)
+  return scores
 }
 
 function recordVectors(

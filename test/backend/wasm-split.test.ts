@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert'
 import { EPILOGUES } from '../../src/backend/epilogue-kernels.js'
 import {
   type CommonKernelName,
+  FLOAT_FORMAT,
   int8Words,
   type KernelName,
   kernelSpec,
@@ -172,7 +173,7 @@ const loraCases = (more: Params): readonly Case[] =>
     tensors: { keys: keys(70) },
   }))
 
-const cases: Readonly<Record<CommonKernelName | 'nearest', readonly Case[]>> = {
+const cases: Readonly<Record<CommonKernelName | 'nearest' | 'maxsim_stored', readonly Case[]>> = {
   matmul: matmuls,
   matmul_half: matmuls
     .filter(({ params }) => !params.transposeA)
@@ -363,6 +364,13 @@ const cases: Readonly<Record<CommonKernelName | 'nearest', readonly Case[]>> = {
   ),
   fill: [{ params: { count: 103, value: 2.5 } }],
   multiply_adds: [{ params: { count: 103, rounds: 7, factor: 0.9, term: 0.2 } }],
+  maxsim_stored: [0, FLOAT_FORMAT].map(format => ({
+    params: { ...late, columns: 6, format },
+    tensors: {
+      ...lateOffsets,
+      document: new Uint32Array(random.normal(36 * 20).buffer).map(word => word & 0xbfffbfff),
+    },
+  })),
   nearest: [1, 10].flatMap(k =>
     [0, 1].map(fresh => ({
       params: { queries: 11, rows: 90, width: 20, k, slices: 4, first: 1000, fresh },

@@ -1,4 +1,5 @@
 // MaxSim of packed token vectors, and rows scaled.
+import { FLOAT_FORMAT } from '../../src/backend/kernels.js'
 import type { Reference } from './types.js'
 
 const LOWEST = -3.4028234663852886e38
@@ -87,4 +88,12 @@ export const unpack_residuals: Reference<'unpack_residuals'> = (tensors, { rows,
 
 export const scale_rows: Reference<'scale_rows'> = ({ x, factors, y }, { rows, columns, accumulate }) => {
   for (let i = 0; i < rows * columns; i++) y[i] = (accumulate ? y[i]! : 0) + factors[Math.floor(i / columns)]! * x[i]!
+}
+
+export const maxsim_stored: Reference<'maxsim_stored'> = ({ document, ...tensors }, { format, ...p }) => {
+  const values = new Float64Array(p.documentTokens * p.width)
+  if (format === FLOAT_FORMAT) values.set(new Float32Array(document.slice(0, values.length).buffer))
+  else for (let i = 0; i < values.length; i++) values[i] = halfValue((document[i >> 1]! >>> (16 * (i & 1))) & 0xffff)
+  const all = { ...p, grouped: 0, l2: 0, hasKeep: 0, hasBest: 0, alpha: 1 }
+  maxsim_forward({ ...tensors, document: values, keep: undefined, best: undefined }, all)
 }

@@ -88,4 +88,5 @@ export const kernelCases: Readonly<Record<KernelName, () => KernelCase[]>> = {
   multiply_adds: rows.multiplyAddsCases,
   top_k: training.topKCases,
   nearest: nearestCases,
+  maxsim_stored: maxsim.maxsimStoredCases,
 }

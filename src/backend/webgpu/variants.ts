@@ -176,6 +176,7 @@ export const variants: Readonly<Record<KernelName, readonly Variant[]>> = {
   multiply_adds: elements('multiply_adds', count),
   top_k: [{ name: 'top_k', files: ['top_k'], workgroups: p => at(p, 'rows') }],
   nearest: [],
+  maxsim_stored: [],
 }
 
 /** What one dispatch compiles. */

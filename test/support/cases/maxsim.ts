@@ -1,4 +1,5 @@
 // Token vectors of queries and documents: single tokens, many, none; skipped ones; widths that are no multiples of a tile.
+import { FLOAT_FORMAT } from '../../../src/backend/kernels.js'
 import { offsetsOf, seededValues } from '../values.js'
 import { caseOf, expectedTensors, type KernelCase } from './case.js'
 
@@ -56,6 +57,32 @@ const forward = (collection: Collection, l2: number, hasBest: number) => {
 
 export const maxsimForwardCases = (): KernelCase[] =>
   collections.flatMap(collection => [0, 1].flatMap(l2 => [0, 1].map(hasBest => forward(collection, l2, hasBest))))
+
+export const maxsimStoredCases = (): KernelCase[] => {
+  const more: Collection[] = [
+    { name: 'more query tokens than are packed at a time', queries: [5, 600, 0, 3], documents: [4, 0, 37], width: 10 },
+    { name: 'wide', queries: [30, 50], documents: [9, 6], width: 2048 },
+  ]
+  return [...collections, ...more]
+    .filter(({ perQuery }) => perQuery === undefined)
+    .flatMap(collection => [0, FLOAT_FORMAT].map(format => stored({ ...collection, skips: false }, format)))
+}
+
+function stored(collection: Collection, format: number): KernelCase {
+  // Two halves to a word
+  const width = 2 * Math.ceil(collection.width / 2)
+  const { tensors, params } = inputsOf({ ...collection, width })
+  const { queries, columns, queryTokens, documentTokens } = params
+  const { query, queryOffsets, documentOffsets } = tensors
+  const words = new Uint32Array(tensors.document.buffer)
+  // From 2⁻²⁴ to 4: subnormal ones too
+  const halves = random.words((documentTokens * width) / 2).map(word => word & 0xc3ffc3ff)
+  const document = format === FLOAT_FORMAT ? words : halves
+  const all = { query, document, queryOffsets, documentOffsets, scores: queries * columns }
+  const sizes = { queries, columns, queryTokens, documentTokens, width, format }
+  const name = `${collection.name}, ${format === FLOAT_FORMAT ? 'f32' : 'f16'}`
+  return caseOf('maxsim_stored', name, sizes, all, { terms: width })
+}
 
 function backwardInputs(collection: Collection, l2: number) {
   const made = forward(collection, l2, 1)
