@@ -2,6 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Backend, type View, wholeView } from '../../src/backend/backend.js'
+import { EPILOGUES } from '../../src/backend/epilogue-kernels.js'
 import { type KernelName, kernelSpec, NO_LIMIT, type Params } from '../../src/backend/kernels.js'
 import { dropoutParams } from '../../src/backend/random.js'
 import { createWebGpuBackend } from '../../src/backend/webgpu/backend.js'
@@ -49,6 +50,20 @@ test('rows of a product, terms of a gradient, tiles of attention: whole together
     piecesOf('matmul', short, mostFlops(100), 1).map(({ params }) => params),
     [short],
   )
+})
+
+test('what an epilogue reads and writes is split with the rows; the second factor of a low-rank update is whole', () => {
+  const params = { ...plain, M: 300, N: 64, K: 32, kind: 0, hasBeside: 1, rank: 8, factor: 1 }
+  const offsets = (epilogue: (typeof EPILOGUES)[number]) =>
+    piecesOf('matmul_epilogue', { ...params, epilogue: EPILOGUES.indexOf(epilogue) }, 128 * 2 * 64 * 20, 1).map(
+      piece => [piece.params.M, piece.offsets],
+    )
+  const c = (first: number) => 4 * 64 * first
+  assert.equal(
+    offsets('gated_slope').slice(0, 2),
+    [0, 128].map(first => [128, { a: 128 * first, c: c(first), with0: c(first), with1: c(first), beside: c(first) }]),
+  )
+  assert.equal(offsets('low_rank')[1], [128, { a: 128 * 128, c: c(128), with0: 32 * 128, with1: 0, beside: c(128) }])
 })
 
 test('low-rank updates by rows, MaxSim by workgroups: together the whole', () => {
