@@ -134,7 +134,8 @@ async function lines(
   const shown = series.filter(({ points }) => points.length > 0)
   const ends = shown.map(({ system, points }) => `${system} ${points.at(-1)!.y.toPrecision(3)}`).join('; ')
   const size = { width: 306, height: 220, margins: { left: 46, right: 12, top: 8, bottom: 26 } }
-  const kind = { drawn, height: 220, fromZero: false, format: '.3~g' }
+  // Losses and their ratios are above 0, weights may be far from it.
+  const kind = { drawn, height: 220, fromZero: drawn === 'line', format: '.3~g' }
   // All of them, so that a set keeps its colour.
   const chart = await drawChart(lineSpecification(kind, series, false), size, `${title} by step. At the end: ${ends}`)
   return html`<figure>

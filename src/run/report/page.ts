@@ -48,7 +48,7 @@ ${examples.length > 0 ? section('Queries', exampleList(record)) : ''}
 ${section('Machine', machine(record))}
 ${section('Repeat it', html`<pre>${record.command}</pre>`)}
 ${section('Settings', settings(record))}
-${measures.length > 0 ? section('Measures', meanings(measures)) : ''}
+${scored ? section('Measures', meanings(measures)) : ''}
 </main>
 </body>
 </html>

@@ -5,7 +5,7 @@ export interface Point {
   readonly y: number
 }
 
-/** Over about a twentieth of the points around each; at the ends, with fewer around, a line through them. */
+/** Over about a twentieth of the points around each; at the ends, with fewer around, a line through them that stays between the lowest and the highest. */
 export function runningMean(points: readonly Point[]): Point[] {
   const sums = [0]
   for (const { y } of points) sums.push(sums.at(-1)! + y)
@@ -14,7 +14,10 @@ export function runningMean(points: readonly Point[]): Point[] {
   return points.map(({ x }, i) => {
     const [from, to] = [Math.max(0, i - reach), Math.min(last, i + reach)]
     const mean = (sums[to + 1]! - sums[from]!) / (to - from + 1)
-    return { x, y: to - from === 2 * reach ? mean : mean + slope(points, from, to) * (i - (from + to) / 2) }
+    if (to - from === 2 * reach) return { x, y: mean }
+    const around = points.slice(from, to + 1).map(({ y }) => y)
+    const y = mean + slope(points, from, to) * (i - (from + to) / 2)
+    return { x, y: Math.max(Math.min(y, Math.max(...around)), Math.min(...around)) }
   })
 }
 

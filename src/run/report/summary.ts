@@ -95,9 +95,11 @@ function place({ groups, tests }: ComparisonRecord, group: Group): string {
 }
 
 /** What was run on what, and how long it took. */
-export function lead({ model, systems, tests, started, seconds }: ComparisonRecord): Html {
+export function lead({ model, systems, tests, weights, started, seconds }: ComparisonRecord): Html {
   const name = model.name === undefined ? '' : `${model.name}: `
-  const compared = systems.length === 1 ? systems[0]!.name : counted(systems.length, 'system')
+  const learned = weights && `weights of ${counted(weights.sets.length, 'training set')}`
+  const several = systems.length === 0 && learned ? learned : counted(systems.length, 'system')
+  const compared = systems.length === 1 ? systems[0]!.name : several
   const queries = counted(sum(tests.map(test => test.queries)), 'query', 'queries')
   const sets = tests.length === 1 ? tests[0]!.name : counted(tests.length, 'test set')
   const scored = tests.length === 0 ? '' : ` on ${sets}, ${queries} over ${documentsOf(tests)}`

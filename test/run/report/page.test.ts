@@ -228,6 +228,34 @@ test('the plain case: one test set, nothing trained, no examples, one query', as
   ])
 })
 
+test('weights alone: what was learned, their charts from 0, and nothing of scores', async () => {
+  const weights = {
+    ...{
+      mode: 'reference',
+      kept: 'final',
+      sets: ['a', 'b'],
+      pairs: [4, 4],
+      tokens: [9, 9],
+      alpha: [0.6, 0.4],
+      facts: [],
+    },
+    // What falls steeply at its end: a line through the last points would go on below 0.
+    steps: Array.from({ length: 50 }, (_, i) => ({
+      ...{ alpha: [0.5 + i / 500, 0.5 - i / 500], loss: [i < 48 ? 9 : 0.1, 9], reference: [1, 8] },
+    })),
+  }
+  const made = await renderComparison({ ...plain, systems: [], tests: [], groups: [], scores: [], weights })
+  elementsOf(made)
+  const text = textOf(made)
+  assert.match(text, /m: weights of 2 training sets\. /)
+  assert.not.match(text, /0 systems|Measures/)
+  for (const title of ['losses by step. At the end', 'Ratio by step']) {
+    assert.ok(made.includes(title), title)
+    const chart = made.slice(made.indexOf(title))
+    assert.not.match(chart.slice(0, chart.indexOf('</svg>')), />[−-]\d/, `${title}: an axis below 0`)
+  }
+})
+
 test('warnings are shown', async () => {
   assert.match(
     textOf(await renderComparison({ ...plain, warnings: ['two texts are empty'] })),
