@@ -5,7 +5,7 @@ import { type ContrastiveBatch, type ContrastiveSettings, createContrastiveTrain
 import { sequenceCount } from './inputs.js'
 import type { BenchRow } from './row.js'
 import { ratesOf } from './row.js'
-import { milliseconds, takeTurns } from './timing.js'
+import { stepCost, takeTurns } from './timing.js'
 
 /** Chunks of a batch. */
 const CHUNKS = 4
@@ -30,7 +30,7 @@ export async function gradCacheRow(
     const [ours, theirs] = [await step(chunked), await step(whole)]
     const apart = (a: number, b: number) => Math.abs(a - b) / Math.abs(b)
     const error = Math.max(apart(ours.loss, theirs.loss), apart(ours.gradientNorm, theirs.gradientNorm))
-    const timed = (trainer: typeof whole) => () => milliseconds(async () => void (await step(trainer)))
+    const timed = (trainer: typeof whole) => () => stepCost(backend, () => step(trainer))
     const { medians, cores } = await takeTurns([timed(chunked), timed(whole)], rounds)
     const tokens = batch.query.ids.length + batch.passage.ids.length
     const { gradient_error: _, ...rest } = row

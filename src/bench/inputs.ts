@@ -1,6 +1,6 @@
 // What encoding and training are timed on: a model folder with documents of a collection, or a random model of MiniLM's shape with random ids.
 import { documentText, readDocuments } from '../data/collection.js'
-import type { PackedBatch } from '../model/batch.js'
+import { type PackedBatch, selectSequences } from '../model/batch.js'
 import { parseConfig } from '../model/config.js'
 import { randomSource } from '../model/load.js'
 import { plainSettings } from '../model/sentence-transformers.js'
@@ -76,6 +76,12 @@ export async function benchInput(
 }
 
 export const sequenceCount = ({ offsets }: PackedBatch): number => offsets.length - 1
+
+export const firstSequences = (batch: PackedBatch, count: number): PackedBatch =>
+  selectSequences(
+    batch,
+    Array.from({ length: Math.min(count, sequenceCount(batch)) }, (_, i) => i),
+  )
 
 /** The ids of every sequence, as rivals read them. */
 export const idLists = ({ ids, offsets }: PackedBatch): number[][] =>

@@ -1,5 +1,6 @@
 // Timing by the clock: a first call that does not count, then calls until enough time has passed; the median of them. Two rivals take turns, so
 // that what else the machine does falls on both.
+import type { Backend } from '../backend/backend.js'
 import { processorSeconds } from '../runtime/child.js'
 
 export interface TimingOptions {
@@ -19,6 +20,16 @@ export async function milliseconds(run: () => Promise<void>): Promise<number> {
   const start = performance.now()
   await run()
   return performance.now() - start
+}
+
+/**
+ * What a call takes of the machine, in milliseconds: on wasm the processor time of all threads, which what else the machine does hardly touches; elsewhere
+ * the time that passes.
+ */
+export async function stepCost({ kind }: Pick<Backend, 'kind'>, run: () => Promise<unknown>): Promise<number> {
+  const busy = processorSeconds()
+  const passed = await milliseconds(async () => void (await run()))
+  return kind === 'wasm' ? 1000 * (processorSeconds() - busy) : passed
 }
 
 /** The median of a call, in milliseconds. The first call is not counted. */

@@ -3,7 +3,7 @@
 import { type Backend, wholeView } from '../backend/backend.js'
 import type { WebGpuBackend } from '../backend/webgpu/backend.js'
 import { loadPairs } from '../data/pairs.js'
-import { type PackedBatch, selectSequences } from '../model/batch.js'
+import type { PackedBatch } from '../model/batch.js'
 import { type LoadedEncoder, type Method, newAdapter } from '../model/load.js'
 import type { Precision } from '../model/quantize.js'
 import { encodeSequences } from '../retrieve/encode.js'
@@ -20,9 +20,10 @@ import {
 import { defaultOptimizer } from '../train/optimizer.js'
 import { gradCacheRow } from './grad-cache.js'
 import { benchHostStep } from './host-step.js'
-import { randomDocuments, sequenceCount } from './inputs.js'
+import { firstSequences, randomDocuments, sequenceCount } from './inputs.js'
 import type { PeerOptions } from './peers.js'
 import { isSoftware, placeOf, type Report, ratesOf, settingsBeside } from './row.js'
+import { tdroRow } from './tdro-step.js'
 import { milliseconds, takeTurns } from './timing.js'
 import { compareTraining, type TrainingTask } from './train-peers.js'
 
@@ -66,7 +67,10 @@ export async function benchTrain(
   const batches = real
     ? await pairBatches(source, options.data!, size.pairs, size.batches)
     : [batchOf(randomDocuments(pairs), randomDocuments(pairs, 23))]
-  const check = batchOf(firstOf(batches[0]!.query, size.checked), firstOf(batches[0]!.passage, size.checked))
+  const check = batchOf(
+    firstSequences(batches[0]!.query, size.checked),
+    firstSequences(batches[0]!.passage, size.checked),
+  )
   const note = `${source.name} on ${real ? options.data : 'random ids'}`
   const tasks = (options.methods ?? methods).map(
     (method): TrainingTask => ({ method, batches, check, temperature: TEMPERATURE, rate: RATE, lora: LORA }),
@@ -116,6 +120,7 @@ async function benchMethod(
         shape: shapeOf(batches.slice(0, 1)),
       }),
     )
+    report(await tdroRow(backend, settings, batches[0]!, options.rounds, { ...row, name: `train ${method}, tDRO` }))
     if (!source.folder) return
     const own = { task, model: source.folder, ours: checked, step, tokens, row }
     await compareTraining(own, settingsBeside(backend), options, report, say)
@@ -150,12 +155,6 @@ function stepper(trainer: ContrastiveTrainer, batches: readonly ContrastiveBatch
     }
   }
 }
-
-const firstOf = (batch: PackedBatch, count: number): PackedBatch =>
-  selectSequences(
-    batch,
-    Array.from({ length: Math.min(count, sequenceCount(batch)) }, (_, i) => i),
-  )
 
 const batchOf = (query: PackedBatch, passage: PackedBatch): ContrastiveBatch => ({
   query,
