@@ -90,6 +90,7 @@ test("the recipes' grids: no cell is a contradiction", async () => {
   for (const [name, count] of [
     ['lora-study', 36],
     ['lora-study-small', 18],
+    ['conala-grid', 4],
   ] as const) {
     const { base, study } = (await loadStudy(`recipes/${name}.toml`))!
     const { cells, impossible } = expandGrid(base, study, name, '/out')

@@ -1,0 +1,64 @@
+// Residual-compressed late interaction on real texts: all-MiniLM-L6-v2's token vectors through a projection as training begins with it. Its scores stay
+// within 0.01 of those of uncompressed vectors, in a sixth of the bytes.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { createWasmBackend } from '../../src/backend/wasm/backend.js'
+import { loadCollection } from '../../src/data/collection.js'
+import { sampleCollection } from '../../src/data/collection-sample.js'
+import { isPerToken } from '../../src/model/encoder.js'
+import type { LateBatch } from '../../src/model/late-interaction.js'
+import { encodeLate, type PackedVectors } from '../../src/retrieve/encode-late.js'
+import { searchLate } from '../../src/retrieve/maxsim.js'
+import { compressTokens } from '../../src/retrieve/residuals.js'
+import { type TokenStore, vectorStore } from '../../src/retrieve/token-store.js'
+import { runOf, scoreRun, tokenizeCollection } from '../../src/run/evaluate.js'
+import { openModel } from '../../src/run/model.js'
+import { asArchitecture, placeFrozen } from '../../src/run/placed.js'
+import { needs } from '../support/shared.js'
+
+const model = needs('models/all-MiniLM-L6-v2')
+const rules = { k: 10, protocol: 'beir', measures: ['ndcg_at_10'] } as const
+
+for (const [name, sample] of [
+  ['conala', { queries: 150, documents: 500 }],
+  ['xquad/en', { queries: 100, documents: 60 }],
+] as const) {
+  const folder = needs(`data/${name}`)
+  ;(model && folder ? test : test.skip)(`${name}: nDCG@10 and bytes`, async () => {
+    const recipe = { architecture: 'late_interaction', projection: 128, max_length: 96 } as const
+    const source = await asArchitecture(await openModel(model!), recipe, 1)
+    const backend = await createWasmBackend()
+    try {
+      const { encoder } = await placeFrozen(backend, source)
+      assert.ok(isPerToken(encoder))
+      const collection = sampleCollection(await loadCollection(folder!), sample)
+      const tokenized = tokenizeCollection(source.tokenizer!, source.settings, collection, 96)
+      const documents = await encodeLate(backend, encoder, tokenized.documents as LateBatch)
+      const queries = await encodeLate(backend, encoder, tokenized.queries as LateBatch)
+      const scoreOf = async (store: TokenStore, asked: PackedVectors) => {
+        const found = await searchLate(backend, asked, store, { k: 11 })
+        return scoreRun(collection, runOf(collection, tokenized.documentIds, found, rules), rules).scores.ndcg_at_10!
+      }
+      const [exact, half, packed] = [
+        vectorStore(documents, 'f32'),
+        vectorStore(documents, 'f16'),
+        await compressTokens(backend, documents),
+      ]
+      const [before, halved, after] = [
+        await scoreOf(exact, queries),
+        await scoreOf(half, queries),
+        await scoreOf(packed, queries),
+      ]
+      const figures = `nDCG@10 ${before}, f16 ${halved}, residual ${after}; bytes ${exact.bytes}, ${half.bytes}, ${packed.bytes}`
+      assert.ok(before > 0.05, figures)
+      assert.ok(Math.abs(halved - before) < 0.002, figures)
+      assert.ok(Math.abs(after - before) < 0.01, figures)
+      assert.ok(packed.bytes < exact.bytes / 6, figures)
+    } finally {
+      backend.close()
+      await source.close()
+    }
+  })
+}
+
+test.run()
