@@ -32,6 +32,11 @@ export interface Adapted {
   readonly places: readonly Place[]
 }
 
+export interface Saved {
+  readonly files: Record<string, Uint8Array<ArrayBuffer>>
+  readonly notKept?: string
+}
+
 export interface TrainingWish {
   readonly pairs: readonly Pair[]
   readonly steps: number
@@ -52,8 +57,8 @@ export interface Actions {
   index: [{ texts: readonly string[] }, { texts: number; total: number; tokens: number }, Indexed]
   search: [{ query: string }, never, Found]
   train: [TrainingWish, { step: number; steps: number; loss: number }, Adapted]
-  /** Keeps the adapter in the browser; → its files. */
-  save: [object, never, Record<string, Uint8Array<ArrayBuffer>>]
+  /** Keeps the adapter in the browser, or says why it is not kept. */
+  save: [object, never, Saved]
   /** Its files, or what was kept. */
   restore: [{ files?: FilesByName }, never, LoadedModel]
   /** Takes the adapter off. */

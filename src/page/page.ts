@@ -44,13 +44,20 @@ async function busy<A extends Action>(
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`
 
-function showModel({ description, dimensions, maxLength }: LoadedModel): void {
+let loaded: LoadedModel | undefined
+let roomForOffline = true
+
+function showModel(model: LoadedModel): void {
+  const { description, dimensions, maxLength } = model
+  loaded = model
+  const offline = roomForOffline ? '' : ' There is no room in this browser to keep it for when you are offline.'
   say('status', `Runs on ${description}.`)
-  say('model-note', `Loaded: ${dimensions} dimensions, ${maxLength} tokens a text at most.`)
+  say('model-note', `Loaded: ${dimensions} dimensions, ${maxLength} tokens a text at most.${offline}`)
 }
 
 async function load(location: string | FilesByName): Promise<void> {
   say('model-note', 'Loading …')
+  ;[loaded, roomForOffline] = [undefined, true]
   const backend = value('backend') as 'auto'
   const call = client.call('load', { location, backend }, ({ file, bytes, total }) => {
     at<HTMLProgressElement>('load-progress').value = bytes / total
@@ -216,13 +223,15 @@ async function train(): Promise<void> {
 async function save(): Promise<void> {
   const call = client.call('save', {})
   void call.result.then(
-    files => {
+    ({ files, notKept }) => {
       const link = document.createElement('a')
       link.href = URL.createObjectURL(packTar(files))
       link.download = 'adapter.tar'
       link.click()
       setTimeout(() => URL.revokeObjectURL(link.href), 60_000)
-      say('train-note', 'Saved: kept in this browser, and downloaded as adapter.tar (a PEFT folder).')
+      const downloaded = 'ownloaded as adapter.tar (a PEFT folder)'
+      if (notKept) say('train-note', `D${downloaded}, but not kept in this browser: ${notKept}.`, true)
+      else say('train-note', `Saved: kept in this browser, and d${downloaded}.`)
     },
     () => undefined,
   )
@@ -309,6 +318,11 @@ function wire(): void {
 async function installServiceWorker(): Promise<void> {
   if (!('serviceWorker' in navigator)) return
   const { serviceWorker } = navigator
+  serviceWorker.addEventListener('message', () => {
+    roomForOffline = false
+    if (loaded) showModel(loaded)
+  })
+  serviceWorker.startMessages()
   const registered = serviceWorker.register('./service-worker.js').then(() => serviceWorker.ready)
   const claimed =
     serviceWorker.controller ?? new Promise(resolve => serviceWorker.addEventListener('controllerchange', resolve))
@@ -326,6 +340,8 @@ wire()
 say('status', 'Ready. Load a model to begin.')
 const small = new URL('./model/', location.href).href
 const answer = await fetch(`${small}config.json`).catch(() => undefined)
+// What is not read to its end is not kept for offline.
+await answer?.text().catch(() => undefined)
 if (answer?.ok && !/text\/html/.test(answer.headers.get('content-type') ?? '')) {
   at<HTMLInputElement>('address').value = small
   await load(small)

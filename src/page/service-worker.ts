@@ -12,7 +12,7 @@ declare const VERSION: string
 
 const worker = self as unknown as EventTarget & {
   skipWaiting(): Promise<void>
-  clients: { claim(): Promise<void> }
+  clients: { claim(): Promise<void>; matchAll(): Promise<readonly { postMessage(message: unknown): void }[]> }
   registration: { scope: string }
 }
 const SHELL_CACHE = `page-${VERSION}`
@@ -46,15 +46,54 @@ async function shell(request: Request): Promise<Response> {
   return isolated(kept ?? (await fetch(request)))
 }
 
+/** A response twice, the second as far as the first is read: a model that is refused or stopped is not fetched to be kept. */
+function inStep(response: Response): [Response, Response] {
+  const { status, statusText, headers } = response
+  const init = { status, statusText, headers }
+  const reader = response.body?.getReader()
+  if (!reader) return [response, response.clone()]
+  let kept: ReadableStreamDefaultController<Uint8Array>
+  let bytes = 0
+  const second = new ReadableStream<Uint8Array>({
+    start(controller) {
+      kept = controller
+    },
+  })
+  const first = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const both = [controller, kept]
+      const { done, value } = await reader.read().catch(error => {
+        kept.error(error)
+        throw error
+      })
+      bytes += value?.length ?? 0
+      for (const each of both) done ? each.close() : each.enqueue(value)
+    },
+    cancel(reason) {
+      // Who has all the bytes that were stated need not read to the end.
+      if (bytes === Number(headers.get('content-length'))) kept.close()
+      else kept.error(new Error('stopped'))
+      return reader.cancel(reason)
+    },
+  })
+  return [new Response(first, init), new Response(second, init)]
+}
+
 /** From the network first: a model may have been trained anew. */
 async function model(request: Request): Promise<Response> {
   const cache = await caches.open(MODELS)
   try {
     const response = await fetch(request)
-    // That a file is not there is known offline, too. What there is no room for is not kept: the page says so when it is missed.
-    if (response.status === 200 || response.status === 404)
-      void cache.put(request, response.clone()).catch(() => undefined)
-    return isolated(response)
+    // That a file is not there is known offline, too.
+    if (response.status !== 200 && response.status !== 404) return isolated(response)
+    const [given, kept] = inStep(response)
+    void cache.put(request, kept).catch(async (error: Error) => {
+      // An older one would not go with its new neighbours.
+      await cache.delete(request)
+      if (error.name === 'QuotaExceededError')
+        for (const client of await worker.clients.matchAll()) client.postMessage('no room')
+    })
+    return isolated(given)
   } catch (error) {
     const kept = await cache.match(request)
     if (kept) return isolated(kept)

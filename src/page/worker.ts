@@ -39,7 +39,9 @@ interface Open {
   readonly location: string | FilesByName
   /** As loaded; `adapted` is what is used where it is there. */
   readonly base: Encoder
-  adapted?: Encoder
+  adapted?: Encoder | undefined
+  /** Where the adapter can be read again. */
+  adapter?: string | FilesByName | undefined
   index?: TextIndex
   texts: readonly string[]
 }
@@ -71,15 +73,19 @@ const load: Handler<'load'> = async ({ location, backend }, tell, signal) => {
   await closeAll()
   const base = await loadEncoder(location, { backend, onFetch: tell, signal })
   open = { location, base, texts }
-  await reindex(() => undefined, signal)
+  await reindex(open, base, signal)
   return describe(base)
 }
 
-async function reindex(tell: (step: Step<'index'>) => void, signal: AbortSignal): Promise<Indexed> {
-  const now = need()
+async function reindex(
+  now: Open,
+  encoder: Encoder,
+  signal: AbortSignal,
+  tell: (step: Step<'index'>) => void = () => undefined,
+): Promise<Indexed> {
   const started = performance.now()
   let tokens = 0
-  const index = await createTextIndex(current(now), now.texts, {
+  const index = await createTextIndex(encoder, now.texts, {
     signal,
     onProgress(done) {
       tokens = done.tokens
@@ -91,9 +97,28 @@ async function reindex(tell: (step: Step<'index'>) => void, signal: AbortSignal)
   return { texts: now.texts.length, tokens, seconds: (performance.now() - started) / 1000 }
 }
 
+/** Searches go by this adapter from now on, by the model alone where there is none. Stopped on the way, all is as it was. */
+async function wear(
+  now: Open,
+  adapted: Encoder | undefined,
+  adapter: Open['adapter'],
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await reindex(now, adapted ?? now.base, signal)
+  } catch (error) {
+    await adapted?.close()
+    throw error
+  }
+  const before = now.adapted
+  Object.assign(now, { adapted, adapter })
+  await before?.close()
+}
+
 const index: Handler<'index'> = ({ texts }, tell, signal) => {
-  need().texts = texts
-  return reindex(tell, signal)
+  const now = need()
+  now.texts = texts
+  return reindex(now, current(now), signal, tell)
 }
 
 const search: Handler<'search'> = async ({ query }, _, signal) => {
@@ -160,9 +185,7 @@ const train: Handler<'train'> = async ({ pairs, steps, learningRate }, tell, sig
       },
     },
   )
-  await now.adapted?.close()
-  now.adapted = adapted
-  await reindex(() => undefined, signal)
+  await wear(now, adapted, (await encoderFiles(adapted)) as FilesByName, signal)
   const after = await placesOf(now, pairs)
   const places = pairs.map(({ query }, i): Place => ({ query, before: before[i]!, after: after[i]! }))
   return { losses, seconds: (performance.now() - started) / 1000, places }
@@ -179,12 +202,14 @@ const save: Handler<'save'> = async () => {
   if (!adapted) throw new Error('nothing has been adapted yet: there is no adapter to save')
   const files = await encoderFiles(adapted)
   const { writeFolderWith, writeFile } = await import('../runtime/write.js')
-  await writeFolderWith(`${await store()}/adapter`, async folder => {
-    for (const [name, bytes] of Object.entries(files)) await writeFile(`${folder}/${name}`, bytes)
-  }).catch((error: Error) =>
-    notice(`The adapter is not kept in this browser: ${error.message}. It can be downloaded all the same.`),
-  )
-  return files
+  try {
+    await writeFolderWith(`${await store()}/adapter`, async folder => {
+      for (const [name, bytes] of Object.entries(files)) await writeFile(`${folder}/${name}`, bytes)
+    })
+  } catch (error) {
+    return { files, notKept: (error as Error).message }
+  }
+  return { files }
 }
 
 const restore: Handler<'restore'> = async ({ files }, _, signal) => {
@@ -192,17 +217,13 @@ const restore: Handler<'restore'> = async ({ files }, _, signal) => {
   const { backend } = now.base.parts
   const adapter = files ?? `${await store()}/adapter`
   const adapted = await loadEncoder(now.location, { backend, adapter, signal })
-  await now.adapted?.close()
-  now.adapted = adapted
-  await reindex(() => undefined, signal)
+  await wear(now, adapted, adapter, signal)
   return { ...describe(adapted), description: now.base.description }
 }
 
 const forget: Handler<'forget'> = async (_argument, _tell, signal) => {
   const now = need()
-  await now.adapted?.close()
-  delete now.adapted
-  await reindex(() => undefined, signal)
+  await wear(now, undefined, undefined, signal)
   return describe(now.base)
 }
 
@@ -221,14 +242,41 @@ const bench: Handler<'bench'> = async (_, tell) => {
 
 const handlers: { [A in Action]: Handler<A> } = { load, index, search, train, save, restore, forget, bench }
 
-/** A driver that was reset takes everything in its memory with it: the model is loaded again, on the processor. */
-async function afterLoss(signal: AbortSignal): Promise<void> {
-  const { location, texts } = need()
+const LOST = /device was lost/
+/** What would show twice what it tells on the way, or measure something else. */
+const NOT_REPEATED: readonly Action[] = ['train', 'bench']
+
+/** A driver that was reset takes all that it held with it: model, adapter and texts are taken up again on the processor. */
+async function afterLoss({ location, texts, adapter }: Open): Promise<void> {
+  // Nothing of it can be used, nor closed by what waits for the device.
   open = undefined
+  const { signal } = new AbortController()
   const base = await loadEncoder(location, { backend: 'wasm', signal })
-  open = { location, base, texts }
-  await reindex(() => undefined, signal)
-  notice(`The GPU was lost. The model runs on ${base.description} now; an adapter that was not saved is gone.`)
+  const now: Open = { location, base, texts }
+  const adapted = adapter ? await loadEncoder(location, { backend: base.parts.backend, adapter }) : undefined
+  await wear(now, adapted, adapter, signal)
+  open = now
+  notice(
+    `The GPU was lost: ${adapter ? 'model and adapter were' : 'the model was'} loaded again, on ${base.description}.`,
+  )
+}
+
+type AnyHandler = (argument: unknown, tell: (step: unknown) => void, signal: AbortSignal) => Promise<unknown>
+
+async function act(action: Action, argument: unknown, tell: (step: unknown) => void, signal: AbortSignal) {
+  const handler = handlers[action] as AnyHandler
+  try {
+    return await handler(argument, tell, signal)
+  } catch (error) {
+    if (!LOST.test((error as Error).message)) throw error
+    if (!open) throw new Error('the GPU was lost while the model was loaded: load it again, or on WebAssembly')
+    await afterLoss(open).catch((reason: Error) => {
+      throw new Error(`the GPU was lost, and the model could not be loaded again: ${reason.message}`)
+    })
+    if (NOT_REPEATED.includes(action))
+      throw new Error('the GPU was lost on the way, and nothing of this is kept: begin again, on WebAssembly now')
+    return handler(argument, tell, signal)
+  }
 }
 
 const running = new Map<number, AbortController>()
@@ -237,16 +285,9 @@ let last: Promise<void> = Promise.resolve()
 async function handle(id: number, action: Action, argument: unknown, { signal }: AbortController): Promise<void> {
   try {
     signal.throwIfAborted()
-    const handler = handlers[action] as (
-      argument: unknown,
-      tell: (step: unknown) => void,
-      signal: AbortSignal,
-    ) => Promise<unknown>
-    post({ id, result: await handler(argument, step => post({ id, step }), signal) })
+    post({ id, result: await act(action, argument, step => post({ id, step }), signal) })
   } catch (error) {
-    const { message } = error as Error
-    if (/device was lost/.test(message)) await afterLoss(signal).catch((again: Error) => notice(again.message))
-    post({ id, error: message, aborted: signal.aborted })
+    post({ id, error: (error as Error).message, aborted: signal.aborted })
   } finally {
     running.delete(id)
   }

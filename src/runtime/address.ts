@@ -4,7 +4,7 @@ import { type OpenFile, openBlob, type Volume } from './volumes.js'
 
 export interface AddressOptions {
   readonly signal?: AbortSignal | undefined
-  /** Of one file at most: a larger one is refused by the size its server states, before it is fetched. */
+  /** Of all files together: what is larger is refused by the sizes that the server states, before it is fetched. */
   readonly maximumBytes?: number | undefined
   /** How much of a file has arrived. */
   readonly onProgress?:
@@ -16,10 +16,11 @@ export interface AddressOptions {
 export function addressVolume(address: string, options: AddressOptions = {}): Volume {
   const root = address.replace(/\/+$/, '')
   const files = new Map<string, Promise<Arriving | undefined>>()
+  const sizes = new Map<string, number>()
   return {
     async open(name) {
-      const fetched =
-        files.get(name) ?? fetchFile(`${root}/${name.split('/').map(encodeURIComponent).join('/')}`, name, options)
+      const file = `${root}/${name.split('/').map(encodeURIComponent).join('/')}`
+      const fetched = files.get(name) ?? fetchFile(file, name, options, sizes)
       files.set(name, fetched)
       // What failed is asked for anew.
       fetched.catch(() => files.delete(name))
@@ -46,7 +47,13 @@ interface Arriving {
 
 const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`
 
-async function fetchFile(address: string, name: string, options: AddressOptions): Promise<Arriving | undefined> {
+/** `sizes`: what the server stated of each file so far; this one's is added. */
+async function fetchFile(
+  address: string,
+  name: string,
+  options: AddressOptions,
+  sizes: Map<string, number>,
+): Promise<Arriving | undefined> {
   const { signal, maximumBytes = Number.POSITIVE_INFINITY } = options
   const response = await fetch(address, signal ? { signal } : {}).catch((error: unknown) => {
     signal?.throwIfAborted()
@@ -68,10 +75,13 @@ async function fetchFile(address: string, name: string, options: AddressOptions)
   }
   // Of a packed transfer the length is not the file's.
   const stated = response.headers.get('content-encoding') ? null : response.headers.get('content-length')
-  if (Number(stated) > maximumBytes) {
+  sizes.set(name, Number(stated))
+  const together = [...sizes.values()].reduce((total, size) => total + size, 0)
+  if (together > maximumBytes) {
     cancel()
+    const all = together > Number(stated) ? `, with the model's other files ${gibibytes(together)}` : ''
     throw new Error(
-      `${address} is ${gibibytes(Number(stated))}, more than the ${gibibytes(maximumBytes)} that there is room for here; choose a smaller model`,
+      `${address} is ${gibibytes(Number(stated))}${all}, more than the ${gibibytes(maximumBytes)} that there is room for here; choose a smaller model`,
     )
   }
   if (stated === null || response.body === null) {
@@ -87,6 +97,16 @@ const reasonOf = (error: unknown): string => {
   return cause instanceof Error ? `${message} (${cause.message})` : message
 }
 
+function roomFor(size: number, address: string): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(size)
+  } catch (error) {
+    throw new Error(`${address} is ${gibibytes(size)}: there is no memory for it here; choose a smaller model`, {
+      cause: error,
+    })
+  }
+}
+
 /** A file of `size` bytes of which as much has been taken from the stream as was read. */
 function arriving(
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,
@@ -94,11 +114,13 @@ function arriving(
   { address, name, onProgress }: AddressOptions & { readonly address: string; readonly name: string },
 ): Arriving {
   const reader = stream.getReader()
-  let bytes: Uint8Array<ArrayBuffer> | undefined = new Uint8Array(size)
+  let bytes: Uint8Array<ArrayBuffer> | undefined
   let whole: Blob | undefined
   let arrived = 0
   let taking: Promise<void> = Promise.resolve()
   const takeUntil = async (end: number): Promise<void> => {
+    // Not before it is asked for: a model whose other files are too many takes no memory.
+    if (!whole) bytes ??= roomFor(size, address)
     while (arrived < end) {
       const { done, value } = await reader.read()
       if (done)

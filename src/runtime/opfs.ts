@@ -46,13 +46,21 @@ export async function opfsVolume(folder: string): Promise<Volume> {
         if (!isMissing(error)) throw error
       })
     },
+    async move(from, to) {
+      const [parts, target] = [from.split('/'), to.split('/')]
+      const file = parts.pop()!
+      const name = target.pop()!
+      const handle = await (await folderOf(parts, false)).getFileHandle(file)
+      await (handle as Movable).move(await folderOf(target, true), name)
+    },
   }
 }
 
 const isMissing = (error: unknown): boolean =>
   error instanceof DOMException && (error.name === 'NotFoundError' || error.name === 'TypeMismatchError')
 
-// The library's types do not know that a folder's entries can be gone through.
+// The library's types do not know that a file of this store can be moved, nor that a folder's entries can be gone through.
+type Movable = FileSystemFileHandle & { move(folder: FileSystemDirectoryHandle, name: string): Promise<void> }
 type Entries = FileSystemDirectoryHandle & AsyncIterable<[string, FileSystemHandle]>
 
 async function filesUnder(folder: FileSystemDirectoryHandle, prefix: string): Promise<string[]> {

@@ -20,6 +20,8 @@ export interface Volume {
   /** Absent where nothing can be written. */
   readonly write?: (name: string, content: Blob) => Promise<void>
   readonly remove?: (name: string) => Promise<void>
+  /** Gives a file another name; there with `write`. */
+  readonly move?: (from: string, to: string) => Promise<void>
   unmount?(): void
 }
 
@@ -139,14 +141,17 @@ export async function writeInVolume({ volume, name }: Place, path: string, fill:
   await volume.write(name, start ? new Blob([start as BlobPart, content.slice(start.length)]) : content)
 }
 
-/** A folder whose files are there when `fill`, given another path to write to, has returned; what was there before is gone. */
+/**
+ * A folder whose files are there when `fill`, given another path to write to, has returned; what was there before is gone. Where there is no room for all
+ * of them nothing is written and what was there stays.
+ */
 export async function writeFolderInVolume(
   place: Place,
   path: string,
   fill: (temporary: string) => Promise<void>,
 ): Promise<void> {
   const { volume, name } = place
-  if (!volume.write) throw new Error(`cannot write ${path}: nothing can be written there`)
+  if (!volume.write || !volume.move) throw new Error(`cannot write ${path}: nothing can be written there`)
   const files = new Map<string, Blob>()
   const temporary = mountVolume(memoryVolume(files))
   try {
@@ -154,14 +159,27 @@ export async function writeFolderInVolume(
   } finally {
     unmountVolume(temporary)
   }
-  await removeInVolume(place)
-  for (const [each, content] of files) await volume.write(name === '' ? each : `${name}/${each}`, content)
+  const partial = `${name}.partial`
+  const clear = () => removeInVolume({ volume, name: partial })
+  // Of a page that was closed while it wrote.
+  await clear()
+  try {
+    for (const [each, content] of files) await volume.write(`${partial}/${each}`, content)
+  } catch (error) {
+    await clear().catch(() => undefined)
+    throw error
+  }
+  for (const each of await volume.names())
+    if (isBelow(each, name) && !isBelow(each, partial)) await volume.remove?.(each)
+  for (const each of files.keys()) await volume.move(`${partial}/${each}`, name === '' ? each : `${name}/${each}`)
 }
+
+const isBelow = (file: string, folder: string): boolean =>
+  folder === '' || file === folder || file.startsWith(`${folder}/`)
 
 /** Removes a file, or a folder with what is in it. */
 export async function removeInVolume({ volume, name }: Place): Promise<void> {
-  for (const each of await volume.names())
-    if (name === '' || each === name || each.startsWith(`${name}/`)) await volume.remove?.(each)
+  for (const each of await volume.names()) if (isBelow(each, name)) await volume.remove?.(each)
 }
 
 /** A file of a blob's bytes. */
@@ -192,6 +210,10 @@ export function memoryVolume(files: Map<string, Blob> = new Map()): Volume {
     },
     async remove(name) {
       files.delete(name)
+    },
+    async move(from, to) {
+      files.set(to, files.get(from)!)
+      files.delete(from)
     },
   }
 }

@@ -161,13 +161,19 @@ test('a model larger than there is room for is refused before its weights are fe
   const { addressVolume } = await import('../../src/runtime/address.js')
   await served(
     name => {
-      if (name !== 'model.safetensors') return undefined
+      if (!name.endsWith('model.safetensors')) return undefined
       return { body: start, headers: { 'content-length': String(5 * 2 ** 30) } }
     },
     async address => {
       const volume = addressVolume(address, { maximumBytes: 2 ** 32 })
       const refused = await failure(volume.open('model.safetensors', address))
       assert.match(refused, '5.00 GiB, more than the 4.00 GiB that there is room for here')
+      // Shards count together: the second is over.
+      const shards = addressVolume(address, { maximumBytes: 9 * 2 ** 30 })
+      await shards.open('model.safetensors', address)
+      const second = await failure(shards.open('two/model.safetensors', address))
+      assert.match(second, "5.00 GiB, with the model's other files 10.00 GiB, more than the 9.00 GiB")
+      shards.unmount!()
     },
   )
   assert.is(config.hidden_size, 32)

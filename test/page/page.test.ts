@@ -1,61 +1,29 @@
 // The page in headless Chromium, as people use it: loads, embeds, searches, adapts, saves, works offline; and what may be missing.
-import { mkdirSync, writeFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-// @ts-expect-error: a script without types
-import { buildPage } from '../../scripts/page.mjs'
-import { type FileServer, serveFiles } from '../../src/runtime/server.js'
-import { findChromium, type Page, startChromium } from '../support/chromium.js'
-import { documents, smallModel } from '../support/library.js'
-import { folderWith, temporaryFolder } from '../support/temporary.js'
-
-const { path, reason } = findChromium()
-if (!path) console.log(`skipped: ${reason}`)
-const chromium = path ? startChromium(path) : undefined
-const declared = chromium ? test : (name: string, _: () => Promise<void>) => test.skip(name)
-
-const built = `${temporaryFolder()}/page`
-if (chromium) await buildPage(built, 'test')
-const model = folderWith(await smallModel())
-const withModel = { '/': built, '/model/': model }
-
-const READY = "document.documentElement?.dataset.ready === 'yes'"
-const servers: FileServer[] = []
-
-async function opened(settings: Parameters<typeof serveFiles>[0]) {
-  const server = await serveFiles(settings)
-  servers.push(server)
-  const page = await chromium!.newPage()
-  await page.goto(`${server.address}/`)
-  await page.until(READY)
-  return { server, page }
-}
-
-const text = (page: Page, id: string) => page.evaluate<string>(`document.getElementById('${id}').textContent`)
-const fill = (page: Page, id: string, value: string) =>
-  page.evaluate(
-    `(() => { const box = document.getElementById('${id}'); box.value = ${JSON.stringify(value)}; box.dispatchEvent(new Event('input', { bubbles: true })) })()`,
-  )
-const click = (page: Page, id: string) => page.evaluate(`document.getElementById('${id}').click()`)
-const hits = (page: Page) =>
-  page.evaluate<string[]>("[...document.querySelectorAll('#hits li')].map(item => item.childNodes[1].textContent)")
-
-/** Where WGPU_RETRIEVE_SCREENSHOTS names a folder, what the page looks like is left there. */
-async function picture(page: Page, name: string): Promise<void> {
-  const folder = process.env.WGPU_RETRIEVE_SCREENSHOTS
-  if (!folder) return
-  mkdirSync(folder, { recursive: true })
-  writeFileSync(`${folder}/${name}.png`, Buffer.from(await page.screenshot(), 'base64'))
-}
-
-async function embed(page: Page): Promise<void> {
-  await fill(page, 'texts', Object.values(documents).join('\n'))
-  await click(page, 'index')
-  await page.until("/^6 texts, \\d+ tokens in/.test(document.getElementById('index-note').textContent)")
-}
+import { documents } from '../support/library.js'
+import {
+  addPair,
+  built,
+  chromium,
+  click,
+  closeAll,
+  declared,
+  embed,
+  fill,
+  folders,
+  hits,
+  opened,
+  picture,
+  READY,
+  says,
+  served,
+  text,
+  untilHits,
+} from '../support/open-page.js'
 
 declared('loads the model beside it, embeds, searches as one types, adapts, saves and loads', async () => {
-  const { server, page } = await opened({ folders: withModel })
+  const { server, page } = await opened()
   assert.match(await text(page, 'status'), /^Runs on wasm .*threads.*\.$/)
   assert.match(await text(page, 'model-note'), 'Loaded: 32 dimensions, 64 tokens')
   await embed(page)
@@ -70,9 +38,7 @@ declared('loads the model beside it, embeds, searches as one types, adapts, save
     [question, 'bread-0'],
     ['why do magnets attract', 'magnets-1'],
   ] as const) {
-    await fill(page, 'query', query)
-    await fill(page, 'answer', documents[id]!)
-    await page.evaluate("document.getElementById('pair-form').requestSubmit()")
+    await addPair(page, query, documents[id]!)
   }
   await fill(page, 'steps', '20')
   await fill(page, 'rate', '0.005')
@@ -81,8 +47,8 @@ declared('loads the model beside it, embeds, searches as one types, adapts, save
     'globalThis.beats = 0; globalThis.longest = 0; let last = performance.now(); setInterval(() => { beats++; longest = Math.max(longest, performance.now() - last); last = performance.now() }, 20)',
   )
   await click(page, 'train')
-  await page.until("/^Step/.test(document.getElementById('train-note').textContent)")
-  await page.until("/^Adapted in/.test(document.getElementById('train-note').textContent)")
+  await says(page, 'train-note', /^Step/)
+  await says(page, 'train-note', /^Adapted in/)
   const [beats, points] = await page.evaluate<[number, string]>(
     "[beats, document.querySelector('#loss polyline').getAttribute('points')]",
   )
@@ -101,18 +67,14 @@ declared('loads the model beside it, embeds, searches as one types, adapts, save
   await picture(page, 'adapted')
 
   await click(page, 'save')
-  await page.until("/^Saved/.test(document.getElementById('train-note').textContent)")
+  await says(page, 'train-note', /^Saved/)
   const adapted = await hits(page)
   await click(page, 'forget')
-  await page.until("/as it was loaded/.test(document.getElementById('train-note').textContent)")
-  await page.until(
-    `JSON.stringify([...document.querySelectorAll('#hits li')].map(item => item.childNodes[1].textContent)) === ${JSON.stringify(JSON.stringify(before))}`,
-  )
+  await says(page, 'train-note', /as it was loaded/)
+  await untilHits(page, before)
   await click(page, 'kept')
-  await page.until("/adapter is on/.test(document.getElementById('train-note').textContent)")
-  await page.until(
-    `JSON.stringify([...document.querySelectorAll('#hits li')].map(item => item.childNodes[1].textContent)) === ${JSON.stringify(JSON.stringify(adapted))}`,
-  )
+  await says(page, 'train-note', /adapter is on/)
+  await untilHits(page, adapted)
 
   // Nothing is served any more.
   await server.close()
@@ -127,12 +89,11 @@ declared('loads the model beside it, embeds, searches as one types, adapts, save
 declared(
   'without isolation of its server threads still come, by the service worker; where it may not, one thread, said',
   async () => {
-    const { server, page } = await opened({ folders: withModel, isolated: false })
+    const { server, page } = await opened({ isolated: false })
     await page.until('crossOriginIsolated')
-    await page.until("/threads/.test(document.getElementById('status').textContent)")
+    await says(page, 'status', /threads/)
     await server.close()
-    const other = await serveFiles({ folders: withModel, isolated: false })
-    servers.push(other)
+    const other = await served({ isolated: false })
     const bare = await chromium!.newPage()
     await bare.send('Page.addScriptToEvaluateOnNewDocument', { source: 'delete Navigator.prototype.serviceWorker' })
     await bare.goto(`${other.address}/`)
@@ -161,7 +122,7 @@ declared(
 
 declared('a worker that a content security policy keeps from starting is said', async () => {
   const { server, page } = await opened({
-    folders: withModel,
+    folders,
     headers: { 'content-security-policy': "worker-src 'none'" },
   })
   await page.until("document.getElementById('status').classList.contains('bad')")
@@ -169,13 +130,13 @@ declared('a worker that a content security policy keeps from starting is said', 
   await server.close()
   // Its threads alone: the model runs on one.
   const headers = { 'content-security-policy': "worker-src 'self'" }
-  const half = await opened({ folders: withModel, headers })
+  const half = await opened({ folders, headers })
   assert.match(await text(half.page, 'status'), /1 thread \(.*content security policy/)
   await half.server.close()
 })
 
 declared('every control has a name and is reached by the keyboard; the page fits a phone', async () => {
-  const { server, page } = await opened({ folders: withModel })
+  const { server, page } = await opened()
   await picture(page, 'start')
   const { nodes } = (await page.send('Accessibility.getFullAXTree')) as {
     nodes: { role?: { value: string }; name?: { value: string }; ignored: boolean }[]
@@ -219,8 +180,5 @@ declared('every control has a name and is reached by the keyboard; the page fits
   await server.close()
 })
 
-test.after(async () => {
-  await chromium?.close()
-  for (const server of servers) await server.close()
-})
+test.after(closeAll)
 test.run()

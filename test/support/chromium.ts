@@ -20,6 +20,8 @@ export interface Page {
 
 export interface Chromium {
   newPage(): Promise<Page>
+  /** Ends the process that drives the GPU: every page loses its devices. */
+  crashGpu(): Promise<void>
   close(): Promise<void>
 }
 
@@ -92,6 +94,9 @@ export function startChromium(path: string, { gpu = true } = {}): Chromium {
         (method, parameters = {}) => send(method, parameters, sessionId as string),
         (method, call) => void listeners.push({ session: sessionId as string, method, call }),
       )
+    },
+    async crashGpu() {
+      await send('Browser.crashGpuProcess', {})
     },
     async close() {
       if (child.exitCode === null && child.signalCode === null)
