@@ -25,13 +25,18 @@ const packed = source =>
     (_, text) => `'${gzipSync(Buffer.from(text, 'base64'), { level: 9 }).toString('base64')}'`,
   )
 
-// Comments and indentation, line by line: the numbers in error messages stay.
+// Comments, indentation and blanks beside punctuation, line by line: the numbers in error messages stay.
 const withoutComments = source =>
   source.replace(/"(?:[^"\\]|\\.)*"/g, literal =>
     JSON.stringify(
       JSON.parse(literal)
         .split('\n')
-        .map(line => line.replace(/\/\/.*/, '').trim())
+        .map(line =>
+          line
+            .replace(/\/\/.*/, '')
+            .trim()
+            .replace(/ *([,;(){}:]) */g, '$1'),
+        )
         .join('\n'),
     ),
   )

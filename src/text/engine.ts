@@ -12,7 +12,7 @@ import {
   type Wanted,
 } from './blocks.js'
 import { cutsAtSpaces as bpeCutsAtSpaces, bytesBeforeSpaces, lookedUp, putBpe } from './bpe.js'
-import { type Crew, startCrew } from './crew.js'
+import type { Crew } from './crew.js'
 import { allTokens, checkAdded, type Definition } from './definition.js'
 import { type BytesOf, bytesOfTokens, type Host, META, writeToken } from './host.js'
 import { growthOf, putNormalizers } from './normalizers.js'
@@ -75,6 +75,9 @@ export async function startEngine(definition: Definition, source: string): Promi
     encode: (texts, limit, special) => encode(texts, { limit, special }),
     async setThreads(size) {
       crew?.close()
+      crew = undefined
+      // Loaded when asked for: a page that embeds a query has no use for it.
+      const { startCrew } = await import('./crew.js')
       crew = await startCrew(engine, compiled, size, here)
     },
   }
