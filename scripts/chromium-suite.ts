@@ -40,7 +40,7 @@ export async function inChromium(
           `crossOriginIsolated is ${found} on a page that is served ${isolated ? 'with' : 'without'} isolation`,
         )
       await page.evaluate(`start(${JSON.stringify({ ...settings, parts })})`)
-      await page.until("reports.at(-1) === 'done'", 400)
+      await page.until("reports.at(-1) === 'done'", 600)
       const lines = await page.evaluate<(Report | 'done')[]>('reports')
       const suffix = isolated ? '' : ' without isolation'
       for (const line of lines)

@@ -1,9 +1,11 @@
-// npm run test:runtimes [name …]: the suite of test/runtimes in Node, Deno, Bun and Chromium (or those named), what each computes compared with Node's, and
-// the command line from the packed tarball in the first three. Ends with a line for each.
+// npm run test:runtimes [-- name … --node path]: the suite of test/runtimes in Node (this one, or another by its path), Deno, Bun and Chromium (or those
+// named), what each computes compared with Node's, and the command line from the packed tarball in the first three. Ends with a line for each.
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { availableParallelism } from 'node:os'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import { build } from 'esbuild'
 import type { Outcome, Part, Report, SuiteSettings } from '../test/runtimes/suite.js'
 import { smallModel } from '../test/support/library.js'
@@ -44,16 +46,17 @@ const emptyResult = (): RuntimeResult => ({ passed: 0, failures: [], notes: [], 
 async function makeBundles(): Promise<SuiteSettings['model']> {
   rmSync(BUILT, { recursive: true, force: true })
   const common = { bundle: true, format: 'esm', splitting: true, logLevel: 'warning' } as const
-  await build({
+  const node = build({
     ...common,
     ...{ platform: 'node', target: 'node20', external: ['webgpu'], outdir: join(BUILT, 'node') },
     entryPoints: { run: join(folder, 'run.ts') },
   })
-  await build({
+  const browser = build({
     ...{ ...common, ...forBrowsers, outdir: join(BUILT, 'browser') },
     entryPoints: { worker: join(folder, 'worker.ts') },
   })
-  const files = Object.entries(await smallModel())
+  const [model] = await Promise.all([smallModel(), node, browser])
+  const files = Object.entries(model)
   return Object.fromEntries(files.map(([name, bytes]) => [name, Buffer.from(bytes).toString('base64')]))
 }
 
@@ -73,11 +76,15 @@ function installRuntimes(): string | undefined {
   return status === 0 ? undefined : `npm ci in test/runtimes failed: ${stderr.trim().split('\n').at(-1)}`
 }
 
-function inProcess(command: readonly string[], settings: SuiteSettings, result: RuntimeResult): Promise<void> {
-  const file = join(BUILT, 'settings.json')
-  writeFileSync(file, JSON.stringify(settings))
+/** For a runtime's whole suite; others run beside it. */
+const SECONDS = 600
+const SETTINGS = join(BUILT, 'settings.json')
+
+function inProcess(command: readonly string[], result: RuntimeResult): Promise<void> {
   const [program, ...words] = command
-  const child = spawn(program!, [...words, join(BUILT, 'node', 'run.js'), file], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(program!, [...words, join(BUILT, 'node', 'run.js'), SETTINGS], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let [text, complaints] = ['', '']
   child.stderr.on('data', chunk => {
     complaints = `${complaints}${chunk}`.slice(-3000)
@@ -87,7 +94,7 @@ function inProcess(command: readonly string[], settings: SuiteSettings, result: 
     text = lines.pop()!
     for (const line of lines) if (line.startsWith('{')) collect(result, JSON.parse(line) as Report)
   })
-  const timer = setTimeout(() => child.kill('SIGKILL'), 400_000)
+  const timer = setTimeout(() => child.kill('SIGKILL'), SECONDS * 1000)
   return new Promise(resolve => {
     child.on('error', error => result.failures.push(`${program} does not start: ${error.message}`))
     child.on('close', (code, signal) => {
@@ -129,38 +136,55 @@ function compareOutcomes(results: ReadonlyMap<string, RuntimeResult>): void {
     }
 }
 
-async function main(): Promise<void> {
-  const names = process.argv.slice(2).map(name => name.toLowerCase())
-  const wanted = (name: string) => names.length === 0 || names.includes(name.toLowerCase())
-  const adapter = await ensureAdapter()
-  if (!adapter.available) console.log(`no WebGPU adapter: ${adapter.reason}`)
-  const [model, refusal] = [await makeBundles(), installRuntimes()]
+/** Side by side, in this order: a suite often waits for its device or another thread. */
+async function together(works: readonly (() => Promise<void>)[]): Promise<void> {
+  const waiting = [...works]
+  const lane = async () => {
+    for (let work = waiting.shift(); work; work = waiting.shift()) await work()
+  }
+  await Promise.all(Array.from({ length: Math.max(2, availableParallelism()) }, lane))
+}
+
+async function runAll(wanted: (name: string) => boolean, node: string): Promise<Map<string, RuntimeResult>> {
   const bin = join(folder, 'node_modules', '.bin')
-  const programs = {
-    Node: [process.execPath],
-    Deno: [join(bin, 'deno'), 'run', '-A', '--quiet'],
-    Bun: [join(bin, 'bun')],
-  }
+  const [model, refusal] = [await makeBundles(), installRuntimes()]
+  const settings: SuiteSettings = { model, parts: PARTS }
+  writeFileSync(SETTINGS, JSON.stringify(settings))
+  const programs = { Node: [node], Deno: [join(bin, 'deno'), 'run', '-A', '--quiet'], Bun: [join(bin, 'bun')] }
   const results = new Map<string, RuntimeResult>()
-  for (const [name, command] of Object.entries(programs)) {
-    if (!wanted(name) && name !== 'Node') continue
-    const result = emptyResult()
-    results.set(name, result)
-    if (refusal && name !== 'Node') result.failures.push(refusal)
-    else await inProcess(command, { model, parts: PARTS }, result)
-  }
-  if (wanted('chromium')) {
-    const result = emptyResult()
-    results.set('Chromium', result)
-    await inChromium(join(BUILT, 'browser'), { model, parts: PARTS }, result, report => collect(result, report))
-  }
-  compareOutcomes(results)
-  await checkPackage(bin, (name, error) => {
+  // Node's is what the others are compared with.
+  for (const name of [...Object.keys(programs), 'Chromium'])
+    if (name === 'Node' || wanted(name)) results.set(name, emptyResult())
+  const works = Object.entries(programs).flatMap(([name, command]) => {
+    const result = results.get(name)
+    if (!result) return []
+    if (!refusal || name === 'Node') return [() => inProcess(command, result)]
+    result.failures.push(refusal)
+    return []
+  })
+  const inTab = results.get('Chromium')
+  // The slowest first.
+  if (inTab) works.unshift(() => inChromium(join(BUILT, 'browser'), settings, inTab, line => collect(inTab, line)))
+  const fromTarball = (name: string, error?: string) => {
     const result = results.get(name)
     if (!result) return
     if (error === undefined) result.passed++
     else result.failures.push(`command line from the tarball: ${error}`)
-  })
+  }
+  await together([...works, () => checkPackage(bin, node, fromTarball)])
+  compareOutcomes(results)
+  return results
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({ options: { node: { type: 'string' } }, allowPositionals: true })
+  const node = values.node === undefined ? process.execPath : resolve(values.node)
+  if (values.node !== undefined)
+    console.log(`Node: ${spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout?.trim() || 'does not start'}`)
+  const adapter = await ensureAdapter()
+  if (!adapter.available) console.log(`no WebGPU adapter: ${adapter.reason}`)
+  const names = positionals.map(name => name.toLowerCase())
+  const results = await runAll(name => names.length === 0 || names.includes(name.toLowerCase()), node)
   for (const [name, { failures, notes }] of results) {
     for (const note of new Set(notes)) console.log(`${name}: ${note}`)
     for (const failure of failures) console.log(`${name}: ${failure}`)
