@@ -65,6 +65,23 @@ declared('a lost GPU: model and adapter go on with wasm', async () => {
   assert.match(await text(page, 'search-note'), /^6 results/)
 })
 
+declared('a GPU lost while an adapter is trained: said, nothing of it is kept, the next trains on wasm', async () => {
+  const own = browser()
+  const { page } = await opened({}, own)
+  await embed(page)
+  await addPair(page, question, documents['bread-0']!)
+  await loadOnGpu(page)
+  // No search waits, which would be the first to hear of the loss.
+  await train(page, 1000)
+  await own.crashGpu()
+  await says(page, 'train-note', /the GPU was lost on the way, and nothing of this is kept: begin again/, SLOW)
+  assert.match(await text(page, 'status'), /^The GPU was lost: the model was loaded again, on wasm/)
+  await click(page, 'save')
+  await says(page, 'train-note', /nothing has been adapted yet/)
+  await train(page, 2)
+  await says(page, 'train-note', /^Adapted in/)
+})
+
 const quota = (page: Page, origin: string, quotaSize?: number) =>
   page.send('Storage.overrideQuotaForOrigin', { origin, ...(quotaSize !== undefined && { quotaSize }) })
 
