@@ -73,7 +73,10 @@ onGpu(
   async () => {
     const wrong = {
       ...shaders,
-      matmul_subgroup: shaders.matmul_subgroup!.replace('k < rolled(TILE_K)', 'k < rolled(TILE_K - 16u)'),
+      'common/matmul_subgroup': shaders['common/matmul_subgroup']!.replace(
+        'k < rolled(TILE_K)',
+        'k < rolled(TILE_K - 16u)',
+      ),
     }
     const options = { adapter: present!.adapterInfo.name, variants: 'all', choose: () => chosen, mixed: true } as const
     const opened = await createWebGpuBackend({ ...options, shaders: wrong }).catch((error: Error) => error)
