@@ -12,7 +12,12 @@ import { dryRun } from '../../../src/run/dry/run.js'
 import { folderWith } from '../../support/temporary.js'
 
 const recipes = new URL('../../../recipes/', import.meta.url).pathname
-const named = (name: string) => loadRecipe(`${recipes}${name}`, ['backend="wasm"'])
+/** On the processor, which computes in f32 alone. */
+const named = (name: string) =>
+  loadRecipe(`${recipes}${name}`, [
+    'backend="wasm"',
+    ...(/^precision = "mixed"/m.test(readFileSync(`${recipes}${name}`, 'utf8')) ? ['train.precision="f32"'] : []),
+  ])
 
 /** Qwen1.5-0.5B's sizes. */
 const qwen = {
