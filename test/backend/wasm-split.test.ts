@@ -1,7 +1,6 @@
 // Every wasm kernel gives the same bits in one piece [0, n) and in two, [0, a) and [a, n), and the values of the f64 reference.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { EPILOGUES } from '../../src/backend/epilogue-kernels.js'
 import {
   type CommonKernelName,
   FLOAT_FORMAT,
@@ -18,14 +17,8 @@ import { instantiateKernels } from '../../src/backend/wasm/module.js'
 import { runReference } from '../reference/reference.js'
 import type { ReferenceArray } from '../reference/types.js'
 import { halves, quantizedFactor } from '../support/cases/matmul.js'
+import { type Case, type Data, epilogues, int8Products, matmuls } from '../support/cases/wasm-products.js'
 import { offsetsOf, seededValues } from '../support/values.js'
-
-type Data = Float32Array | Int32Array | Uint32Array
-interface Case {
-  readonly params: Params
-  /** Those that are not normally distributed numbers of the size that the parameters tell; undefined is absent. */
-  readonly tensors?: Readonly<Record<string, Data | undefined>>
-}
 
 const random = seededValues(7)
 const dropping = dropoutParams(0.3, 1, 2, 3)
@@ -40,52 +33,6 @@ const inF64 = (tensors: Record<string, Data | undefined>): Record<string, Refere
       data instanceof Float32Array ? Float64Array.from(data) : data?.slice(),
     ]),
   )
-
-const matmuls = [0, 1].flatMap(transposeA =>
-  [0, 1].flatMap(transposeB =>
-    [
-      [23, 19, 37],
-      [70, 393, 401],
-      [5, 8, 64],
-      [3, 50, 30],
-      [1, 33, 100],
-      [2, 3, 0],
-    ].map(([M, N, K], i): Case => {
-      const params = {
-        M: M!,
-        N: N!,
-        K: K!,
-        transposeA,
-        transposeB,
-        accumulate: i % 2,
-        hasBias: 1 - (i % 2),
-        alpha: 0.7,
-      }
-      return { params, tensors: i % 2 ? { bias: undefined } : {} }
-    }),
-  ),
-)
-
-/** Each epilogue on whole rows and on columns. */
-const epilogues = matmuls
-  .filter(({ params }) => !params.transposeA && params.K! > 0)
-  .flatMap(({ params, tensors }, i) =>
-    EPILOGUES.map((_, epilogue): Case => {
-      const more = { epilogue, kind: (i + epilogue) % ACTIVATIONS.length, hasBeside: i % 2, rank: 5, factor: 0.5 }
-      return { params: { ...params, ...more }, ...(tensors && { tensors }) }
-    }),
-  )
-
-const int8Products = [
-  [23, 19, 37],
-  [70, 390, 400],
-  [401, 7, 1600],
-  [3, 50, 30],
-].map(([M, N, K], i): Case => {
-  const bytes = (rows: number) => random.words(rows * int8Words(K!)).map(word => word & 0x7f7f7f7f)
-  const tensors = { a: bytes(M!), b: bytes(N!), ...(i % 2 && { bias: undefined }) }
-  return { params: { M: M!, N: N!, K: K!, hasBias: 1 - (i % 2) }, tensors }
-})
 
 /** Tiles of `tileRows` rows over sequences of these lengths, of which the last key of every second one is hidden. */
 function attentionCase(
