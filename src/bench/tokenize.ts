@@ -40,9 +40,9 @@ export async function benchTokenize(
   const { model, data = [], rounds, seconds, folder } = options
   const own = await textsOf(data.length > 0 ? data : [await packagedCollection()])
   const texts = data.length > 0 ? own : repeated(own, ENOUGH)
-  const tokenizer = model
-    ? await loadTokenizer(model)
-    : await createWordPieceTokenizer({ vocabulary: makeVocabulary(own, { size: 8000 }) })
+  const makeTokenizer = async () =>
+    model ? loadTokenizer(model) : createWordPieceTokenizer({ vocabulary: makeVocabulary(own, { size: 8000 }) })
+  const tokenizer = await makeTokenizer()
   const wrong = wrongTexts(tokenizer, own)
   const encode = async () => void tokenizer.encode(texts)
   const packed = tokenizer.encode(texts)
@@ -61,7 +61,7 @@ export async function benchTokenize(
     note: `${model ?? 'a vocabulary'} on ${data.length > 0 ? data.join(', ') : 'the passages of the package, repeated'}`,
   }
   report({ ...row, milliseconds: time, ...ratesOf(work, time) })
-  await timeThreads(tokenizer, texts, packed, rounds, row, report)
+  await timeThreads(tokenizer, makeTokenizer, texts, packed, rounds, row, report)
   if (!folder) return
   const files = await temporaryFolder()
   await writeRequest(files, tokenizer, texts)
@@ -73,9 +73,16 @@ export async function benchTokenize(
   })
 }
 
-/** Two threads beside one, in turns: the same ids, and how much sooner. */
+/** Seconds that a turn lasts at most. */
+const TURN = 2
+
+/**
+ * Two threads beside one, in turns, each with a tokenizer of its own that has seen the texts: the same ids, and how much sooner. A turn is
+ * the median of some calls, since threads that have slept are slower for a while.
+ */
 async function timeThreads(
   tokenizer: Tokenizer,
+  makeTokenizer: () => Promise<Tokenizer>,
   texts: readonly string[],
   { ids, offsets }: PackedIds,
   rounds: number,
@@ -83,17 +90,15 @@ async function timeThreads(
   report: Report,
 ): Promise<void> {
   if (whyNotShared()) return
-  const encode = async () => void tokenizer.encode(texts)
-  const on = async (threads: number) => {
-    await tokenizer.setThreads(threads)
-    await encode()
-    return milliseconds(encode)
-  }
-  await tokenizer.setThreads(2)
-  const together = tokenizer.encode(texts)
+  const threaded = await makeTokenizer()
+  await threaded.setThreads(2)
+  const together = threaded.encode(texts)
   const differs = (a: Int32Array, b: Int32Array) => a.length !== b.length || a.some((value, i) => value !== b[i])
   const wrong = differs(together.ids, ids) || differs(together.offsets, offsets)
-  const { medians } = await takeTurns([() => on(2), () => on(1)], rounds)
+  const turn = (which: Tokenizer) => () =>
+    timeCalls(async () => void which.encode(texts), { seconds: TURN, atMost: 10 })
+  const { medians } = await takeTurns([turn(threaded), turn(tokenizer)], rounds)
+  await threaded.setThreads(1)
   const [two, one] = [medians[0]!, medians[1]!]
   report({
     ...row,

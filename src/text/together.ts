@@ -52,7 +52,7 @@ interface Stretch {
   last: number
   /** In order. */
   readonly jobs: Job[]
-  /** Ids of the texts from `first` on, in their part of `ids` as long as that suffices. Ends of texts in `offsets` count from the beginning of these. */
+  /** Ids of the texts from `first` on. Ends of texts in `offsets` count from the beginning of these. */
   readonly to: Collected
 }
 
@@ -65,8 +65,9 @@ interface Work {
   readonly stretches: Stretch[]
   /** Characters before each text. (texts + 1) */
   readonly before: Float64Array
-  readonly ids: Int32Array
   readonly offsets: Int32Array
+  /** For ids that wait for those before them. */
+  readonly spare: Collected[]
   truncated: number
 }
 
@@ -75,18 +76,21 @@ const [OWN_CHUNK, LEAST_CHUNK] = [1 << 15, 1 << 12]
 /** A chunk has at most this part of what is left of its stretch. */
 const PART = 4
 
-/** Has the texts encoded by the members and the calling thread. Members that have ended are left out from then on. */
+/**
+ * Has the texts encoded by the members and the calling thread. Members that have ended are left out from then on. `spare`: memory that is used again from
+ * call to call; what is written for the first time costs more than the ids in it.
+ */
 export function encodeTogether(
   members: Member[],
   texts: readonly string[],
   wanted: Wanted,
   here: EncodeHere,
+  spare: Collected[],
 ): PackedIds {
   const before = new Float64Array(texts.length + 1)
   for (let i = 0; i < texts.length; i++) before[i + 1] = before[i]! + texts[i]!.length
   const offsets = new Int32Array(texts.length + 1)
-  const ids = new Int32Array(roomForIds(before[texts.length]!, texts.length))
-  const work: Work = { texts, wanted, here, members, stretches: [], before, ids, offsets, truncated: 0 }
+  const work: Work = { texts, wanted, here, members, stretches: [], before, offsets, spare, truncated: 0 }
   divide(work)
   for (;;) {
     for (const member of members) for (const box of member.boxes) feed(work, member, box)
@@ -104,7 +108,7 @@ export function encodeTogether(
 const charactersLeft = ({ before }: Work, { next, last }: Stretch): number => before[last]! - before[next]!
 
 /** The first text from `low` to `high` before which there are at least so many characters. */
-function textAt({ before }: Work, characters: number, low: number, high: number): number {
+function textAt(before: Float64Array, characters: number, low: number, high: number): number {
   while (low < high) {
     const middle = (low + high) >> 1
     if (before[middle]! < characters) low = middle + 1
@@ -113,32 +117,28 @@ function textAt({ before }: Work, characters: number, low: number, high: number)
   return low
 }
 
-function divide(work: Work): void {
-  const { texts, stretches, before, ids } = work
-  const owners = [undefined, ...work.members]
+/** Ids of the first stretch are in the result from the beginning, those of the others are appended when all are there. */
+function divide({ texts, stretches, before, members, spare }: Work): void {
+  const owners = [undefined, ...members]
   for (const [i, owner] of owners.entries()) {
     const first = stretches.at(-1)?.last ?? 0
     const end = (before[texts.length]! * (i + 1)) / owners.length
-    const last = i + 1 === owners.length ? texts.length : textAt(work, end, first, texts.length)
-    const to = { ids: ids.subarray(placeOf(work, first), placeOf(work, last)), length: 0 }
+    const last = i + 1 === owners.length ? texts.length : textAt(before, end, first, texts.length)
+    const to = i > 0 ? spareIds(spare) : roomFor(before[texts.length]!, texts.length)
     stretches.push({ owner, first, next: first, last, jobs: [], to })
   }
 }
 
-/** Where the ids of a text and those behind it are put, until all are there. */
-const placeOf = ({ before, ids }: Work, text: number): number =>
-  text + 1 === before.length ? ids.length : Math.min(roomForIds(before[text]!, text), ids.length)
+const roomFor = (characters: number, texts: number): Collected => ({
+  ids: new Int32Array(roomForIds(characters, texts)),
+  length: 0,
+})
 
-const isIn = (ids: Int32Array, { to }: Stretch): boolean => to.ids.buffer === ids.buffer
+const spareIds = (spare: Collected[]): Collected => spare.pop() ?? { ids: new Int32Array(OWN_CHUNK), length: 0 }
 
 /** Gives the texts of a stretch from `at` on to another thread. */
-function handOver(work: Work, from: Stretch, at: number, owner: Member | undefined): Stretch {
-  const { stretches, ids } = work
-  const [place, room] = [placeOf(work, at), placeOf(work, at) - placeOf(work, from.first)]
-  const inWay = isIn(ids, from) && from.to.length > room
-  if (isIn(ids, from) && !inWay) from.to.ids = from.to.ids.subarray(0, room)
-  const to = { ids: inWay ? new Int32Array(64) : ids.subarray(place, placeOf(work, from.last)), length: 0 }
-  const part = { owner, first: at, next: at, last: from.last, jobs: [], to }
+function handOver({ stretches, spare }: Work, from: Stretch, at: number, owner: Member | undefined): Stretch {
+  const part = { owner, first: at, next: at, last: from.last, jobs: [], to: spareIds(spare) }
   from.last = at
   stretches.splice(stretches.indexOf(from) + 1, 0, part)
   return part
@@ -157,14 +157,14 @@ function stretchFor(work: Work, owner: Member | undefined): Stretch | undefined 
   const left = charactersLeft(work, longest)
   // Little is not worth dividing: a worker leaves it to its owner, and the calling thread, which has nothing else to do, takes it as it is.
   if (left < 2 * LEAST_CHUNK) return owner ? undefined : handOver(work, longest, next, owner)
-  return handOver(work, longest, Math.min(textAt(work, before[next]! + left / 2, next, last), last - 1), owner)
+  return handOver(work, longest, Math.min(textAt(before, before[next]! + left / 2, next, last), last - 1), owner)
 }
 
 /** Where the next chunk of a stretch ends; it has one text at least. */
 function chunkEnd(work: Work, stretch: Stretch, most: number): number {
   const { next, last } = stretch
   const size = Math.min(Math.max(charactersLeft(work, stretch) / PART, LEAST_CHUNK), most)
-  return Math.max(next + 1, textAt(work, work.before[next]! + size + 1, next, last + 1) - 1)
+  return Math.max(next + 1, textAt(work.before, work.before[next]! + size + 1, next, last + 1) - 1)
 }
 
 /** Fills a mailbox of a worker if it is free and there is something to do. */
@@ -243,13 +243,13 @@ function sleep(header: Int32Array): void {
   }
 }
 
-function joined({ stretches, ids, offsets, truncated }: Work): PackedIds {
-  const all = stretches.reduce((sum, { to }) => sum + to.length, 0)
-  // Where each has had room enough in its part they move together; a part that is in the way of one before it must not be written over.
-  const to = { ids: stretches.every(each => isIn(ids, each)) ? ids : new Int32Array(all), length: 0 }
-  for (const { first, last, to: some } of stretches) {
-    if (to.length > 0) for (let text = first; text < last; text++) offsets[text + 1]! += to.length
+function joined({ stretches: [first, ...others], offsets, spare, truncated }: Work): PackedIds {
+  const { to } = first!
+  for (const { first, last, to: some } of others) {
+    for (let text = first; text < last; text++) offsets[text + 1]! += to.length
     appendIds(to, some.ids.subarray(0, some.length))
+    some.length = 0
+    spare.push(some)
   }
   return packed(to, offsets, truncated)
 }

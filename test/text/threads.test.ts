@@ -100,7 +100,8 @@ test('a worker that ends in the middle of its work: what it leaves is done by th
     appendIds(to, made.ids)
     return made.truncated
   }
-  const { ids, offsets } = encodeTogether(members, texts, { limit: Number.POSITIVE_INFINITY, special: true }, here)
+  const wanted = { limit: Number.POSITIVE_INFINITY, special: true }
+  const { ids, offsets } = encodeTogether(members, texts, wanted, here, [])
   assert.is(members.length, 0, 'no longer asked')
   assert.equal([...offsets], [...expected.offsets])
   assert.is(Buffer.compare(Buffer.from(ids.slice().buffer), Buffer.from(expected.ids.slice().buffer)), 0)
