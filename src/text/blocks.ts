@@ -74,6 +74,7 @@ export interface Instance {
   readonly before: number
   /** Where a long text may be cut: at any white space, before a space between two ASCII letters, or nowhere. */
   readonly cuts: 'blanks' | 'letters' | 'never'
+  readonly density: Density
 }
 
 const BLOCK_BYTES = 1 << 18
@@ -119,11 +120,30 @@ export function appendIds(to: Collected, ids: Int32Array): void {
   to.length = needed
 }
 
-/** Room for the ids of so many texts of so many characters together, nearly always enough: memory that is never written to costs little. */
-export const roomForIds = (characters: number, texts: number): number =>
-  Math.min(Math.ceil(0.4 * characters) + 8 * texts + 64, MOST_ROOM)
+/** Of the texts of a tokenizer so far, the most ids a character in a call; at first more than most have. */
+export interface Density {
+  idsPerCharacter: number
+  known: boolean
+}
+
+export const unknownDensity = (): Density => ({ idsPerCharacter: 0.4, known: false })
+
+/** Room for the ids of so many texts of so many characters together, nearly always enough, and little more: unused, it still makes garbage collections. */
+export const roomForIds = ({ idsPerCharacter }: Density, characters: number, texts: number): Collected => ({
+  ids: new Int32Array(Math.min(Math.ceil(1.02 * idsPerCharacter * characters) + 8 * texts + 64, MOST_ROOM)),
+  length: 0,
+})
+
+/** After a call. */
+export function learnDensity(density: Density, { length }: Collected, characters: number): void {
+  if (characters < ENOUGH_TO_LEARN) return
+  const seen = length / characters
+  density.idsPerCharacter = density.known ? Math.max(density.idsPerCharacter, seen) : seen
+  density.known = true
+}
 
 const MOST_ROOM = 1 << 26
+const ENOUGH_TO_LEARN = 1 << 20
 /** Ids that are copied rather than kept together with the room that they do not need. */
 const FEW_IDS = 1 << 16
 
@@ -142,8 +162,9 @@ export interface Wanted {
 export function encodeTexts(engine: Instance, texts: readonly string[], wanted: Wanted): PackedIds {
   const offsets = new Int32Array(texts.length + 1)
   const characters = texts.reduce((sum, text) => sum + text.length, 0)
-  const to = { ids: new Int32Array(roomForIds(characters, texts.length)), length: 0 }
+  const to = roomForIds(engine.density, characters, texts.length)
   const truncated = encodeSome(engine, texts, 0, texts.length, wanted, to, offsets)
+  learnDensity(engine.density, to, characters)
   return packed(to, offsets, truncated)
 }
 

@@ -1,7 +1,7 @@
 // Worker threads that tokenize beside the calling one: each has a copy of the tokenizer, and shares two mailboxes with it.
 import { textThreadSource } from '../../build/text-thread.js'
 import { startWorker, whyNotShared } from '../runtime/workers.js'
-import type { Collected, Instance, PackedIds, Wanted } from './blocks.js'
+import type { Instance, PackedIds, Wanted } from './blocks.js'
 import { createMailboxes, mailboxesIn } from './mailbox.js'
 import type { TextThreadSetup } from './thread.js'
 import { type EncodeHere, encodeTogether, type Member } from './together.js'
@@ -39,9 +39,9 @@ export async function startCrew(
     return { worker, ...mailboxesIn(mailboxes) }
   }
   const members = await Promise.all(Array.from({ length: size - 1 }, start))
-  const spare: Collected[] = []
+  const memory = { spare: [], density: instance.density }
   return {
-    encode: (texts, wanted) => encodeTogether(members, texts, wanted, here, spare),
+    encode: (texts, wanted) => encodeTogether(members, texts, wanted, here, memory),
     close() {
       for (const { worker } of members.splice(0)) worker.terminate()
     },

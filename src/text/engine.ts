@@ -8,6 +8,7 @@ import {
   noMemory,
   type PackedIds,
   type TextModule,
+  unknownDensity,
   utf8Length,
   type Wanted,
 } from './blocks.js'
@@ -63,7 +64,8 @@ export async function startEngine(definition: Definition, source: string): Promi
         throw new Error(`${source}: ${ids.length} special tokens on one side of a text, at most 16 are supported`)
     }
   }
-  const engine: Instance = { module, memory, before: before.length, cuts: cutsOf(definition, stages) }
+  const cuts = cutsOf(definition, stages)
+  const engine: Instance = { module, memory, before: before.length, cuts, density: unknownDensity() }
   const here: EncodeHere = (...part) => encodeSome(engine, ...part)
   let crew: Crew | undefined
   const encode = (texts: readonly string[], wanted: Wanted) =>

@@ -3,7 +3,17 @@
 // all end together. Ids are put together in order: the result is that of one thread. What a worker cannot do, or leaves undone because it has ended, the
 // calling thread does.
 import type { RunningWorker } from '../runtime/workers.js'
-import { appendIds, type Collected, type PackedIds, packed, roomForIds, UNLIMITED, type Wanted } from './blocks.js'
+import {
+  appendIds,
+  type Collected,
+  type Density,
+  learnDensity,
+  type PackedIds,
+  packed,
+  roomForIds,
+  UNLIMITED,
+  type Wanted,
+} from './blocks.js'
 import {
   BYTES,
   CUT,
@@ -56,6 +66,12 @@ interface Stretch {
   readonly to: Collected
 }
 
+export interface CrewMemory {
+  /** For ids that wait for those before them, used again from call to call: what is written for the first time costs more than the ids in it. */
+  readonly spare: Collected[]
+  readonly density: Density
+}
+
 interface Work {
   readonly texts: readonly string[]
   readonly wanted: Wanted
@@ -66,8 +82,7 @@ interface Work {
   /** Characters before each text. (texts + 1) */
   readonly before: Float64Array
   readonly offsets: Int32Array
-  /** For ids that wait for those before them. */
-  readonly spare: Collected[]
+  readonly memory: CrewMemory
   truncated: number
 }
 
@@ -76,21 +91,18 @@ const [OWN_CHUNK, LEAST_CHUNK] = [1 << 15, 1 << 12]
 /** A chunk has at most this part of what is left of its stretch. */
 const PART = 4
 
-/**
- * Has the texts encoded by the members and the calling thread. Members that have ended are left out from then on. `spare`: memory that is used again from
- * call to call; what is written for the first time costs more than the ids in it.
- */
+/** Has the texts encoded by the members and the calling thread. Members that have ended are left out from then on. */
 export function encodeTogether(
   members: Member[],
   texts: readonly string[],
   wanted: Wanted,
   here: EncodeHere,
-  spare: Collected[],
+  memory: CrewMemory,
 ): PackedIds {
   const before = new Float64Array(texts.length + 1)
   for (let i = 0; i < texts.length; i++) before[i + 1] = before[i]! + texts[i]!.length
   const offsets = new Int32Array(texts.length + 1)
-  const work: Work = { texts, wanted, here, members, stretches: [], before, offsets, spare, truncated: 0 }
+  const work: Work = { texts, wanted, here, members, stretches: [], before, offsets, memory, truncated: 0 }
   divide(work)
   for (;;) {
     for (const member of members) for (const box of member.boxes) feed(work, member, box)
@@ -118,27 +130,22 @@ function textAt(before: Float64Array, characters: number, low: number, high: num
 }
 
 /** Ids of the first stretch are in the result from the beginning, those of the others are appended when all are there. */
-function divide({ texts, stretches, before, members, spare }: Work): void {
+function divide({ texts, stretches, before, members, memory }: Work): void {
   const owners = [undefined, ...members]
   for (const [i, owner] of owners.entries()) {
     const first = stretches.at(-1)?.last ?? 0
     const end = (before[texts.length]! * (i + 1)) / owners.length
     const last = i + 1 === owners.length ? texts.length : textAt(before, end, first, texts.length)
-    const to = i > 0 ? spareIds(spare) : roomFor(before[texts.length]!, texts.length)
+    const to = i > 0 ? spareIds(memory) : roomForIds(memory.density, before[texts.length]!, texts.length)
     stretches.push({ owner, first, next: first, last, jobs: [], to })
   }
 }
 
-const roomFor = (characters: number, texts: number): Collected => ({
-  ids: new Int32Array(roomForIds(characters, texts)),
-  length: 0,
-})
-
-const spareIds = (spare: Collected[]): Collected => spare.pop() ?? { ids: new Int32Array(OWN_CHUNK), length: 0 }
+const spareIds = ({ spare }: CrewMemory): Collected => spare.pop() ?? { ids: new Int32Array(OWN_CHUNK), length: 0 }
 
 /** Gives the texts of a stretch from `at` on to another thread. */
-function handOver({ stretches, spare }: Work, from: Stretch, at: number, owner: Member | undefined): Stretch {
-  const part = { owner, first: at, next: at, last: from.last, jobs: [], to: spareIds(spare) }
+function handOver({ stretches, memory }: Work, from: Stretch, at: number, owner: Member | undefined): Stretch {
+  const part = { owner, first: at, next: at, last: from.last, jobs: [], to: spareIds(memory) }
   from.last = at
   stretches.splice(stretches.indexOf(from) + 1, 0, part)
   return part
@@ -243,13 +250,16 @@ function sleep(header: Int32Array): void {
   }
 }
 
-function joined({ stretches: [first, ...others], offsets, spare, truncated }: Work): PackedIds {
+function joined(work: Work): PackedIds {
+  const { stretches, offsets, texts, before, memory, truncated } = work
+  const [first, ...others] = stretches
   const { to } = first!
   for (const { first, last, to: some } of others) {
     for (let text = first; text < last; text++) offsets[text + 1]! += to.length
     appendIds(to, some.ids.subarray(0, some.length))
     some.length = 0
-    spare.push(some)
+    memory.spare.push(some)
   }
+  learnDensity(memory.density, to, before[texts.length]!)
   return packed(to, offsets, truncated)
 }
