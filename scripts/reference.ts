@@ -43,7 +43,8 @@ function entryOf(name: string, file: string): Entry {
       .replace(/^\s*\* ?/gm, ' ')
       .replace(/\s+/g, ' ')
       .trim(),
-    code: code.trim(),
+    // Of a constant its type says all.
+    code: code.trim().replace(/^(export const \w+: [^=]+?) = .*/s, '$1'),
   }
 }
 

@@ -14,6 +14,8 @@ const TOLERANCE = 1e-5
 export interface KernelBenchOptions extends ComparisonOptions {
   /** A part of the names of the cases to run; all where absent. */
   readonly match?: string | undefined
+  /** Aborting rejects with its reason, between two kernels. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export async function benchKernels(
@@ -25,7 +27,12 @@ export async function benchKernels(
   const cases = kernelCases(isSoftware(backend) ? 256 : 4096).filter(({ name }) => name.includes(options.match ?? ''))
   const seconds = isSoftware(backend) ? options.seconds / 5 : options.seconds
   const limits = await measureLimits(backend, seconds, report)
-  for (const one of cases) await benchKernel(backend, one, seconds, row => report(withLimit(row, limits)))
+  for (const one of cases) {
+    // What would stop it is heard.
+    await new Promise(resolve => setTimeout(resolve, 0))
+    options.signal?.throwIfAborted()
+    await benchKernel(backend, one, seconds, row => report(withLimit(row, limits)))
+  }
   if (options.folder) await compareProducts(backend, cases, options, report, say)
 }
 

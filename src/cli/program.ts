@@ -33,7 +33,8 @@ const commands = [
   infoCommand,
 ]
 
-function createProgram(): Command {
+/** With all its commands. */
+export function createProgram(): Command {
   const program = new Command('wgpu-retrieve')
     .description('Train, adapt, search with and evaluate dense text retrievers, on WebGPU or WebAssembly.')
     .version(`${version} (${commit})`)

@@ -9,7 +9,7 @@ import { openBackend } from '../run/backend.js'
 import { openModelUnhashed, packTexts, placeModel, promptFor, type UnhashedSource } from '../run/model.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import { type Closing, closing } from './disposal.js'
-import { folderOf } from './hub.js'
+import { basesOf, folderOf } from './hub.js'
 import { type FetchProgress, type Location, locate } from './location.js'
 
 export interface LoadOptions {
@@ -84,20 +84,20 @@ const BLOCK = 4096
 export async function loadEncoder(model: Location, options: LoadOptions = {}): Promise<Encoder> {
   const { signal, onFetch, precision, maxLength, dimensions } = options
   signal?.throwIfAborted()
-  const located = locate(typeof model === 'string' ? await folderOf(model, { onFetch, signal }) : model, {
-    onFetch,
-    signal,
-  })
+  const fetching = { onFetch, signal }
+  const { folder, base } = await folderOf(model, fetching)
+  const located = locate(folder, fetching)
   const undo: (() => void | Promise<void>)[] = [located.close]
   const close = async () => {
     for (const each of undo.splice(0).reverse()) await each()
   }
   try {
-    const opened = await openModelUnhashed(located.path)
+    const opened = await openModelUnhashed(located.path, basesOf(fetching))
     undo.push(opened.close)
     const adapter = options.adapter ? await adapterFrom(options.adapter, opened, options) : opened.adapter
     const settings = { ...opened.settings, ...(maxLength !== undefined && { maxLength }) }
-    const source = { ...opened, settings, tokenizer: opened.tokenizer!, ...(adapter && { adapter }) }
+    const named = base && !opened.adapter && { base }
+    const source = { ...opened, ...named, settings, tokenizer: opened.tokenizer!, ...(adapter && { adapter }) }
     const { backend, reason } = await backendFor(options)
     if (backend !== options.backend) undo.push(() => backend.close())
     signal?.throwIfAborted()

@@ -69,7 +69,9 @@ export async function createTextIndex(
   // Distances are no products: their vectors pass through the backend in each search.
   const product = similarity === 'cosine' || similarity === 'dot'
   const index = product ? createIndex(backend, vectors, dimensions) : undefined
+  let closed = false
   const searchAll = async (queries: readonly string[], { k = 10, signal }: SearchSettings = {}): Promise<Hit[][]> => {
+    if (closed) throw new Error('the index is closed: make it again with createTextIndex()')
     if (!Number.isInteger(k) || k < 1 || k > MOST_RESULTS)
       throw new Error(`k is ${k}, expected a whole number from 1 to ${MOST_RESULTS}`)
     const asked = comparable(await encoder.encode(queries, { kind: 'query', signal }))
@@ -86,7 +88,10 @@ export async function createTextIndex(
       })),
     )
   }
-  const close = () => index?.release()
+  const close = () => {
+    closed = true
+    index?.release()
+  }
   const hits: TextHits = {
     size: texts.length,
     vectors,

@@ -1,23 +1,19 @@
 // The page: what its buttons do. All work is the worker's.
+import { counted } from '../data/counted.js'
 import type { FilesByName, Pair } from '../index.js'
 import { drawLosses } from './chart.js'
 import { type Call, type Client, STOPPED, startClient } from './client.js'
-import type { Action, LoadedModel, Place } from './messages.js'
+import type { Action, LoadedModel } from './messages.js'
+import { addRow, at, clearRows, say, showHits, showPairs, showPlaces, tell, value } from './show.js'
 import { packTar, unpackTar } from './tar.js'
 import { textsIn } from './texts.js'
-
-const at = <T extends Element = HTMLElement>(id: string): T => document.getElementById(id) as unknown as T
-const value = (id: string): string => at<HTMLInputElement>(id).value
-
-function say(id: string, text: string, bad = false): void {
-  const place = at(id)
-  place.textContent = text
-  place.classList.toggle('bad', bad)
-}
 
 const message = (error: unknown): string => (error as Error).message
 const pairs: Pair[] = []
 let client: Client
+
+/** A button that works keeps the focus that it has: it is not disabled, but said to be. */
+const OFF = 'aria-disabled'
 
 /** Shows what a call is about while it lasts: its button off, a stop button and a bar where they exist, and its error. */
 async function busy<A extends Action>(
@@ -27,8 +23,8 @@ async function busy<A extends Action>(
   stop?: string,
   bar?: string,
 ): Promise<void> {
-  const [pressed, stopper] = [at<HTMLButtonElement>(button), stop ? at<HTMLButtonElement>(stop) : undefined]
-  pressed.disabled = true
+  const [pressed, stopper] = [at(button), stop ? at<HTMLButtonElement>(stop) : undefined]
+  pressed.setAttribute(OFF, 'true')
   if (stopper) [stopper.hidden, stopper.onclick] = [false, () => call.abort()]
   if (bar) at(bar).hidden = false
   try {
@@ -36,8 +32,11 @@ async function busy<A extends Action>(
   } catch (error) {
     say(note, message(error) === STOPPED ? 'Stopped.' : message(error), message(error) !== STOPPED)
   } finally {
-    pressed.disabled = false
-    if (stopper) stopper.hidden = true
+    pressed.removeAttribute(OFF)
+    if (stopper) {
+      if (document.activeElement === stopper) pressed.focus()
+      stopper.hidden = true
+    }
     if (bar) at(bar).hidden = true
   }
 }
@@ -46,6 +45,8 @@ const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`
 
 let loaded: LoadedModel | undefined
 let roomForOffline = true
+/** Whether the texts in the box are in the index. */
+let embedded = false
 
 function showModel(model: LoadedModel): void {
   const { description, dimensions, maxLength } = model
@@ -56,30 +57,34 @@ function showModel(model: LoadedModel): void {
 }
 
 async function load(location: string | FilesByName): Promise<void> {
-  say('model-note', 'Loading …')
+  tell('model-note', 'Loading …')
   ;[loaded, roomForOffline] = [undefined, true]
   const backend = value('backend') as 'auto'
   const call = client.call('load', { location, backend }, ({ file, bytes, total }) => {
     at<HTMLProgressElement>('load-progress').value = bytes / total
-    say('model-note', `${file}: ${megabytes(bytes)} of ${megabytes(total)}`)
+    tell('model-note', `${file}: ${megabytes(bytes)} of ${megabytes(total)}`)
   })
-  void call.result.then(showModel, () => undefined).then(searchNow)
+  const shown = call.result.then(showModel, error => {
+    // What was loaded before is gone, its texts too. That nothing runs at all is said there already.
+    embedded = false
+    if (at('status').textContent !== message(error)) say('status', 'No model is loaded.')
+  })
   await busy(call, 'model-note', 'load', 'stop-load', 'load-progress')
+  await shown
+  if (loaded && !embedded && value('texts').trim()) await embed()
+  else await searchNow()
 }
 
 /** Files of a folder by their names in it. */
-async function filesOf(list: FileList): Promise<FilesByName> {
-  const named = Array.from(
-    list,
-    file => [file.webkitRelativePath.split('/').slice(1).join('/') || file.name, file] as const,
-  )
+function filesOf(list: readonly File[]): FilesByName {
+  const named = list.map(file => [file.webkitRelativePath.split('/').slice(1).join('/') || file.name, file] as const)
   return Object.fromEntries(named)
 }
 
-async function addFiles(list: FileList | null): Promise<void> {
+async function addFiles(list: readonly File[]): Promise<void> {
   const found: string[] = []
   try {
-    for (const file of list ?? []) found.push(...textsIn(file.name, await file.text()))
+    for (const file of list) found.push(...textsIn(file.name, await file.text()))
   } catch (error) {
     return say('index-note', message(error), true)
   }
@@ -90,21 +95,24 @@ async function addFiles(list: FileList | null): Promise<void> {
 
 async function embed(): Promise<void> {
   const texts = textsIn('', value('texts'))
+  embedded = false
   const started = performance.now()
   const call = client.call('index', { texts }, ({ texts: done, total, tokens }) => {
     at<HTMLProgressElement>('index-progress').value = done / total
-    say(
-      'index-note',
-      `${done} of ${total} texts, ${Math.round(tokens / ((performance.now() - started) / 1000))} tokens a second`,
-    )
+    const rate = Math.round(tokens / ((performance.now() - started) / 1000))
+    tell('index-note', `${done} of ${total} texts, ${rate} tokens a second`)
   })
-  const show = ({ texts: count, tokens, seconds }: { texts: number; tokens: number; seconds: number }) =>
-    say(
-      'index-note',
-      `${count} texts, ${tokens} tokens in ${seconds.toFixed(2)} s: ${Math.round(tokens / seconds)} tokens a second.`,
-    )
-  void call.result.then(show, () => undefined).then(searchNow)
+  const shown = call.result.then(
+    ({ texts: count, tokens, seconds }) => {
+      embedded = true
+      const rate = `${tokens} tokens in ${seconds.toFixed(2)} s: ${Math.round(tokens / seconds)} tokens a second.`
+      say('index-note', count > 0 ? `${counted(count, 'text')}, ${rate}` : 'No texts.')
+      void searchNow()
+    },
+    () => undefined,
+  )
   await busy(call, 'index-note', 'index', 'stop-index', 'index-progress')
+  await shown
 }
 
 let searching: Call<'search'> | undefined
@@ -122,21 +130,12 @@ async function searchNow(): Promise<void> {
   try {
     const { hits, milliseconds } = await call.result
     if (searching !== call) return
-    const items = hits.map(({ text, score }) => {
-      const item = document.createElement('li')
-      const [points, use] = [document.createElement('span'), document.createElement('button')]
-      points.className = 'score'
-      points.textContent = score.toFixed(3)
-      use.textContent = 'this answers it'
-      use.type = 'button'
-      use.onclick = () => addPair(query, text)
-      item.append(points, text, use)
-      return item
-    })
-    at('hits').replaceChildren(...items)
+    showHits(hits, text => addPair(query, text))
     say(
       'search-note',
-      hits.length > 0 ? `${hits.length} results in ${milliseconds.toFixed(1)} ms` : 'No texts yet: add some above.',
+      hits.length > 0
+        ? `${counted(hits.length, 'result')} in ${milliseconds.toFixed(1)} ms`
+        : 'No texts yet: add some above.',
     )
   } catch (error) {
     if (message(error) !== STOPPED) say('search-note', message(error), true)
@@ -149,52 +148,22 @@ function addPair(query: string, answer: string): void {
     return
   }
   pairs.push({ query: query.trim(), positives: [answer.trim()] })
-  showPairs()
-  say('train-note', `${pairs.length} pair${pairs.length > 1 ? 's' : ''}.`)
+  listPairs()
 }
 
-function showPairs(): void {
-  const items = pairs.map(({ query, positives }, i) => {
-    const [item, text, remove] = [
-      document.createElement('li'),
-      document.createElement('span'),
-      document.createElement('button'),
-    ]
-    text.textContent = `${query} → ${positives[0]}`
-    remove.textContent = 'Remove'
-    remove.type = 'button'
-    remove.setAttribute('aria-label', `Remove the pair ${query}`)
-    remove.onclick = () => {
-      pairs.splice(i, 1)
-      showPairs()
-    }
-    item.append(text, remove)
-    return item
+function listPairs(): void {
+  showPairs(pairs, i => {
+    pairs.splice(i, 1)
+    listPairs()
+    // The button that had the focus is gone.
+    at('query').focus()
   })
-  at('pairs').replaceChildren(...items)
-}
-
-function row(cells: readonly string[], numbers: readonly number[] = []): HTMLTableRowElement {
-  const made = document.createElement('tr')
-  for (const [i, text] of cells.entries()) {
-    const cell = made.insertCell()
-    cell.textContent = text
-    if (numbers.includes(i)) cell.className = 'number'
-  }
-  return made
-}
-
-function showPlaces(places: readonly Place[]): void {
-  const stand = ({ rank, first }: Place['before']) =>
-    rank === 0 ? 'not among the texts' : rank === 1 ? 'first' : `place ${rank}; first is “${first.slice(0, 120)}”`
-  at('places')
-    .querySelector('tbody')!
-    .replaceChildren(...places.map(({ query, before, after }) => row([query, stand(before), stand(after)])))
-  at('places').hidden = places.length === 0
+  say('train-note', `${counted(pairs.length, 'pair')}.`)
 }
 
 async function train(): Promise<void> {
   if (pairs.length === 0) return say('train-note', 'Add a pair first.', true)
+  if (!['steps', 'rate'].every(id => at<HTMLInputElement>(id).reportValidity())) return
   const losses: number[] = []
   const call = client.call(
     'train',
@@ -203,7 +172,7 @@ async function train(): Promise<void> {
       losses.push(loss)
       at('curve').hidden = false
       drawLosses(at('loss'), losses, steps)
-      say('train-note', `Step ${step + 1} of ${steps}, loss ${loss.toFixed(3)}`)
+      tell('train-note', `Step ${step + 1} of ${steps}, loss ${loss.toFixed(3)}`)
     },
   )
   void call.result.then(
@@ -238,12 +207,12 @@ async function save(): Promise<void> {
   await busy(call, 'train-note', 'save')
 }
 
-async function restore(list?: FileList | null): Promise<void> {
+async function restore(list?: readonly File[]): Promise<void> {
   let files: FilesByName | undefined
   try {
-    const tar = Array.from(list ?? []).find(({ name }) => name.endsWith('.tar'))
+    const tar = list?.find(({ name }) => name.endsWith('.tar'))
     if (tar) files = unpackTar(new Uint8Array(await tar.arrayBuffer()))
-    else if (list) files = await filesOf(list)
+    else if (list) files = filesOf(list)
   } catch (error) {
     return say('train-note', message(error), true)
   }
@@ -262,55 +231,70 @@ async function useModel(call: Call<'restore' | 'forget'>, done: string, button: 
 }
 
 async function bench(): Promise<void> {
-  const body = at('rows').querySelector('tbody')!
-  body.replaceChildren()
+  clearRows()
   say('bench-note', 'Measuring …')
-  const call = client.call('bench', {}, ({ name, shape, milliseconds, rate, verified }) => {
-    at('rows').hidden = false
-    body.append(row([name, shape, `${milliseconds.toFixed(3)} ms`, rate, verified ? 'yes' : 'NO'], [2, 3]))
-  })
+  const call = client.call('bench', {}, addRow)
   void call.result.then(
     ({ rows, verified }) => say('bench-note', `${verified} of ${rows} kernels are right.`, verified < rows),
     () => undefined,
   )
-  await busy(call, 'bench-note', 'bench')
+  await busy(call, 'bench-note', 'bench', 'stop-bench')
+}
+
+/** What was chosen; choosing the same again is a change again. */
+function chosen(id: string): readonly File[] {
+  const input = at<HTMLInputElement>(id)
+  const list = [...input.files!]
+  input.value = ''
+  return list
 }
 
 function wire(): void {
   const on = (id: string, type: string, act: (event: Event) => unknown) =>
     at(id).addEventListener(type, event => void act(event))
+  const onPress = (id: string, act: () => unknown) => on(id, 'click', () => at(id).hasAttribute(OFF) || act())
   const onSubmit = (id: string, act: () => unknown) =>
     on(id, 'submit', event => {
       event.preventDefault()
       act()
     })
-  onSubmit('model-form', () =>
-    value('address').trim()
-      ? load(value('address').trim())
-      : say('model-note', 'Give an address, or choose a folder.', true),
-  )
+  onSubmit('model-form', () => {
+    if (at('load').hasAttribute(OFF)) return
+    const address = value('address').trim()
+    return address ? load(address) : say('model-note', 'Give an address, or choose a folder.', true)
+  })
   onSubmit('pair-form', () => {
     addPair(value('query'), value('answer'))
     at<HTMLFormElement>('pair-form').reset()
     at('query').focus()
   })
-  const chosen = (id: string) => at<HTMLInputElement>(id).files!
-  on('folder', 'change', async () => load(await filesOf(chosen('folder'))))
+  on('folder', 'change', () => load(filesOf(chosen('folder'))))
   on('files', 'change', () => addFiles(chosen('files')))
   on('adapter', 'change', () => restore(chosen('adapter')))
-  on('index', 'click', embed)
+  onPress('index', embed)
   on('search', 'input', searchNow)
-  on('train', 'click', train)
-  on('save', 'click', save)
-  on('kept', 'click', () => restore())
-  on('forget', 'click', () => useModel(client.call('forget', {}), 'The model is as it was loaded.', 'forget'))
-  on('bench', 'click', bench)
-  const box = at('texts')
-  for (const type of ['dragenter', 'dragover', 'dragleave', 'drop'])
-    box.addEventListener(type, event => {
+  onPress('train', train)
+  onPress('save', save)
+  onPress('kept', () => restore())
+  onPress('forget', () => useModel(client.call('forget', {}), 'The model is as it was loaded.', 'forget'))
+  onPress('bench', bench)
+  on('texts', 'input', event => {
+    embedded = false
+    // What was pasted is there to be searched; what is typed, when its writer says so.
+    if ((event as InputEvent).inputType === 'insertFromPaste' && loaded) void embed()
+  })
+  takeDrops()
+}
+
+/** Files may be dropped anywhere: beside the box a browser would leave the page to show them. */
+function takeDrops(): void {
+  for (const type of ['dragover', 'dragleave', 'drop'])
+    document.addEventListener(type, event => {
+      const { dataTransfer } = event as DragEvent
+      if (!dataTransfer?.types.includes('Files')) return
       event.preventDefault()
-      box.classList.toggle('dropping', type === 'dragenter' || type === 'dragover')
-      if (type === 'drop') void addFiles((event as DragEvent).dataTransfer?.files ?? null)
+      at('texts').classList.toggle('dropping', type === 'dragover')
+      if (type === 'drop') void addFiles([...dataTransfer.files])
     })
 }
 

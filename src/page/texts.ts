@@ -2,6 +2,8 @@
 
 /** One a line; of JSON Lines the "text" (after the "title"), of plain text with blank lines a paragraph each. */
 export function textsIn(name: string, content: string): string[] {
+  if (content.includes('\0') || content.startsWith('%PDF'))
+    throw new Error(`${name} is not plain text: expected .txt, .md, .csv or .jsonl with "text"`)
   const lines = content.split(/\r?\n/).map(line => line.trim())
   if (/\.jsonl?$/.test(name)) return lines.filter(Boolean).map((line, i) => textOfJson(line, `${name}:${i + 1}`))
   const paragraphs = content.split(/\r?\n\s*\r?\n/).map(each => each.replace(/\s+/g, ' ').trim())

@@ -11,6 +11,7 @@ import {
   trainEncoder,
 } from '../index.js'
 import { linearLayers } from '../model/tensors.js'
+import { exists } from '../runtime/files.js'
 import { opfsVolume } from '../runtime/opfs.js'
 import { mountVolume } from '../runtime/volumes.js'
 import type {
@@ -162,6 +163,8 @@ const train: Handler<'train'> = async ({ pairs, steps, learningRate }, tell, sig
   const hard = Math.min(3, now.texts.length)
   const given = withNegatives(pairs, now.texts, hard)
   const negatives = Math.min(...given.map(pair => pair.negatives?.length ?? 0))
+  if (pairs.length === 1 && negatives === 0)
+    throw new Error('one pair alone teaches nothing: add another, or texts above that do not answer it')
   const before = await placesOf(now, pairs)
   const { config } = current(now).parts.source.weights
   const targets = [...new Set(linearLayers(config).map(({ name }) => name.split('.').at(-1)!))]
@@ -212,10 +215,16 @@ const save: Handler<'save'> = async () => {
   return { files }
 }
 
+async function keptAdapter(): Promise<string> {
+  const folder = `${await store()}/adapter`
+  if (await exists(`${folder}/adapter_config.json`)) return folder
+  throw new Error('no adapter is kept in this browser yet: train one and save it')
+}
+
 const restore: Handler<'restore'> = async ({ files }, _, signal) => {
   const now = need()
   const { backend } = now.base.parts
-  const adapter = files ?? `${await store()}/adapter`
+  const adapter = files ?? (await keptAdapter())
   const adapted = await loadEncoder(now.location, { backend, adapter, signal })
   await wear(now, adapted, adapter, signal)
   return { ...describe(adapted), description: now.base.description }
@@ -227,7 +236,7 @@ const forget: Handler<'forget'> = async (_argument, _tell, signal) => {
   return describe(now.base)
 }
 
-const bench: Handler<'bench'> = async (_, tell) => {
+const bench: Handler<'bench'> = async (_, tell, signal) => {
   const { backend } = need().base.parts
   let [rows, verified] = [0, 0]
   const report = (row: Parameters<Parameters<typeof benchKernels>[2]>[0]) => {
@@ -236,7 +245,7 @@ const bench: Handler<'bench'> = async (_, tell) => {
     const rate = row.gflops ? `${row.gflops.toFixed(1)} GFLOP/s` : row.gbps ? `${row.gbps.toFixed(1)} GB/s` : ''
     tell({ name: row.name, shape: row.shape, verified: row.verified, milliseconds: row.milliseconds, rate })
   }
-  await benchKernels(backend, { seconds: 0.1, rounds: 1 }, report, () => undefined)
+  await benchKernels(backend, { seconds: 0.1, rounds: 1, signal }, report, () => undefined)
   return { rows, verified }
 }
 

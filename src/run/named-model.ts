@@ -27,12 +27,19 @@ interface OpenOptions extends FetchOptions {
   readonly tokenizer?: boolean | 'optional'
 }
 
+/** The folder of an adapter's base on the Hub; undefined where it has no name of there. */
+export async function findHubBase(
+  base: string,
+  revision: string | undefined,
+  options: FetchOptions,
+): Promise<string | undefined> {
+  const hub = parseHubName(base)
+  return hub && fetchModel({ ...hub, ...(revision !== undefined && { revision }) }, options)
+}
+
 const basesOf = (options: OpenOptions) => ({
   ...(options.tokenizer !== undefined && { tokenizer: options.tokenizer }),
-  findBase: async (base: string, revision?: string) => {
-    const hub = parseHubName(base)
-    return hub && fetchModel({ ...hub, ...(revision !== undefined && { revision }) }, options)
-  },
+  findBase: (base: string, revision?: string) => findHubBase(base, revision, options),
 })
 
 export async function openNamedModel(name: string, options: OpenOptions = {}): Promise<ModelSource> {
@@ -43,9 +50,14 @@ export async function openNamedModelUnhashed(name: string, options: OpenOptions 
   return named(name, await openModelUnhashed(await modelFolder(name, options), basesOf(options)))
 }
 
-/** Under its name. An adapter that is trained over a model of the Hub names that, at its commit. */
-async function named<S extends UnhashedSource | ModelSource>(name: string, source: S): Promise<S> {
+/** What an adapter names that is trained over the model in `folder`: a model of the Hub, at its commit. */
+export async function hubBase(name: string, folder: string): Promise<UnhashedSource['base']> {
   const hub = await hubNameOf(name)
-  if (!hub || source.adapter) return { ...source, name }
-  return { ...source, name, base: { name: hub.repo, revision: baseName(source.folder!) } }
+  return hub && { name: hub.repo, revision: baseName(folder) }
+}
+
+/** Under its name. */
+async function named<S extends UnhashedSource | ModelSource>(name: string, source: S): Promise<S> {
+  const base = source.adapter ? undefined : await hubBase(name, source.folder!)
+  return { ...source, name, ...(base && { base }) }
 }

@@ -5,7 +5,21 @@ import * as assert from 'uvu/assert'
 import { attempt, contents, main } from '../support/cli.js'
 import { temporaryFolder } from '../support/temporary.js'
 
-const commands = ['', 'run', 'tdro', 'train', 'eval', 'search', 'mine', 'report', 'encode', 'tokenize', 'bench', 'info']
+const commands = [
+  '',
+  'run',
+  'tdro',
+  'train',
+  'eval',
+  'search',
+  'mine',
+  'report',
+  'encode',
+  'tokenize',
+  'export',
+  'bench',
+  'info',
+]
 
 /** The lines after `$`, those that end in a backslash with the next one. */
 async function examplesOf(command: string): Promise<string[]> {
@@ -64,11 +78,13 @@ test('every example works', async () => {
       'law.jsonl',
       'law.safetensors',
       'law.trec',
+      'merged',
       'norms.html',
       'query.ids.txt',
       'query.safetensors',
       'runs.csv',
       'runs.html',
+      'small',
     ],
   )
 })

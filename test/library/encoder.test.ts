@@ -1,13 +1,16 @@
+import { readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { loadEncoder } from '../../src/index.js'
+import { loadEncoder, saveEncoder, trainEncoder } from '../../src/index.js'
 import { asyncDisposeKey, disposeKey } from '../../src/library/disposal.js'
-import { documents, smallModel } from '../support/library.js'
+import { COMMIT, cachedModel } from '../support/hub.js'
+import { documents, pairs, smallModel } from '../support/library.js'
 import { backendsPresent } from '../support/present.js'
 import { needs } from '../support/shared.js'
-import { failure, folderWith } from '../support/temporary.js'
+import { failure, folderWith, temporaryFolder } from '../support/temporary.js'
 
 const files = await smallModel()
 const texts = Object.values(documents)
@@ -60,6 +63,27 @@ test('a folder, an address and the files themselves give the same vectors, on ev
       },
     )
     await fromFiles.close()
+  }
+})
+
+test('a name of the Hub, from its cache; adapters name it, and find it', async () => {
+  const before = { ...process.env }
+  Object.assign(process.env, cachedModel('org/name', files))
+  try {
+    for (const name of ['org/name', 'hub:org/name@main']) {
+      await using encoder = await loadEncoder(name, { backend: wasm! })
+      await using trained = await trainEncoder(encoder, pairs, { steps: 1, batch_size: 3 })
+      const folder = join(temporaryFolder(), 'adapter')
+      await saveEncoder(trained, folder)
+      const config = JSON.parse(readFileSync(join(folder, 'adapter_config.json'), 'utf8'))
+      assert.equal([config.base_model_name_or_path, config.revision], ['org/name', COMMIT])
+      await using again = await loadEncoder(folder, { backend: wasm! })
+      assert.equal(await again.encode(texts), await trained.encode(texts))
+    }
+    assert.match(await failure(loadEncoder('hub:org', { backend: wasm! })), 'expected hub:org/name')
+    assert.match(await failure(loadEncoder('org/other', { backend: wasm! })), 'org/other@main is not in the cache')
+  } finally {
+    process.env = before
   }
 })
 

@@ -135,50 +135,5 @@ declared('a worker that a content security policy keeps from starting is said', 
   await half.server.close()
 })
 
-declared('every control has a name and is reached by the keyboard; the page fits a phone', async () => {
-  const { server, page } = await opened()
-  await picture(page, 'start')
-  const { nodes } = (await page.send('Accessibility.getFullAXTree')) as {
-    nodes: { role?: { value: string }; name?: { value: string }; ignored: boolean }[]
-  }
-  const controls = nodes.filter(
-    ({ role, ignored }) =>
-      !ignored &&
-      ['textbox', 'searchbox', 'button', 'combobox', 'spinbutton', 'progressbar'].includes(role?.value ?? ''),
-  )
-  assert.ok(controls.length > 15, `${controls.length} controls`)
-  assert.equal(
-    controls.filter(({ name }) => !name?.value).map(({ role }) => role?.value),
-    [],
-  )
-  const reached = new Set<string>()
-  for (let i = 0; i < 40; i++) {
-    for (const type of ['keyDown', 'keyUp'])
-      await page.send('Input.dispatchKeyEvent', { type, key: 'Tab', code: 'Tab', windowsVirtualKeyCode: 9 })
-    reached.add(await page.evaluate<string>('document.activeElement.id'))
-  }
-  for (const id of [
-    'address',
-    'backend',
-    'load',
-    'folder',
-    'texts',
-    'index',
-    'files',
-    'search',
-    'query',
-    'answer',
-    'train',
-    'save',
-    'adapter',
-    'bench',
-  ])
-    assert.ok(reached.has(id), `${id} is not reached by Tab`)
-  await page.send('Emulation.setDeviceMetricsOverride', { width: 360, height: 740, deviceScaleFactor: 1, mobile: true })
-  assert.ok(await page.evaluate('document.documentElement.scrollWidth <= 360'), 'wider than a phone')
-  await picture(page, 'phone')
-  await server.close()
-})
-
 test.after(closeAll)
 test.run()

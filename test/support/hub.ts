@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { folderWith } from './temporary.js'
 
 export interface HubServer {
   readonly endpoint: string
@@ -31,6 +32,19 @@ export const COMMIT = '0123456789abcdef0123456789abcdef01234567'
 /** From this size on a file is a large one: sha-256, and elsewhere. */
 const LARGE = 1000
 const PAGE = 4
+
+/** A cache of the Hub's with a model in it, all that there is: the environment that says so. */
+export function cachedModel(
+  repo: string,
+  files: Readonly<Record<string, Uint8Array | string>>,
+): Record<string, string> {
+  const root = `models--${repo.replace('/', '--')}`
+  const snapshot = Object.entries(files).map(([path, content]) => [`${root}/snapshots/${COMMIT}/${path}`, content])
+  return {
+    HF_HUB_CACHE: folderWith({ [`${root}/refs/main`]: COMMIT, ...Object.fromEntries(snapshot) }),
+    HF_HUB_OFFLINE: '1',
+  }
+}
 
 export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 export const gitHash = (bytes: Uint8Array): string =>

@@ -86,6 +86,34 @@ export async function addPair(page: Page, query: string, answer: string): Promis
   await submit(page, 'pair-form')
 }
 
+const KEYS = {
+  Tab: { key: 'Tab', code: 'Tab', windowsVirtualKeyCode: 9 },
+  Enter: { key: 'Enter', code: 'Enter', windowsVirtualKeyCode: 13, text: '\r' },
+  Space: { key: ' ', code: 'Space', windowsVirtualKeyCode: 32, text: ' ' },
+}
+
+export async function press(page: Page, key: keyof typeof KEYS): Promise<void> {
+  for (const type of ['keyDown', 'keyUp']) await page.send('Input.dispatchKeyEvent', { type, ...KEYS[key] })
+}
+
+/** What has the focus: its id, or its name where it has none. */
+export const focused = (page: Page) =>
+  page.evaluate<string>("document.activeElement.id || document.activeElement.ariaLabel || ''")
+
+/** Presses Tab until the focus is there; what it came by. */
+export async function tabTo(page: Page, there: RegExp): Promise<string[]> {
+  const passed: string[] = []
+  do {
+    await press(page, 'Tab')
+    passed.push(await focused(page))
+    if (passed.length > 80) throw new Error(`Tab does not come to ${there}: ${passed.join(', ')}`)
+  } while (!there.test(passed.at(-1)!))
+  return passed
+}
+
+/** Types where the focus is. */
+export const type = (page: Page, words: string) => page.send('Input.insertText', { text: words })
+
 /** Where WGPU_RETRIEVE_SCREENSHOTS names a folder, what the page looks like is left there. */
 export async function picture(page: Page, name: string): Promise<void> {
   const folder = process.env.WGPU_RETRIEVE_SCREENSHOTS
