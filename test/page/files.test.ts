@@ -79,9 +79,8 @@ declared('pasted lines are embedded; texts that were there before the model, whe
   const bare = await opened({ folders: { '/': built } })
   await drop(bare.page, '#texts', { 'lines.csv': 'the tides\nthe moon\n' })
   await says(bare.page, 'index-note', /^no model is loaded yet/)
-  const folder = folderWith(await smallModel())
-  const names = ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json', 'vocab.txt']
-  await choose(bare.page, 'folder', names.map(name => join(folder, name)).filter(existsSync))
+  await choose(bare.page, 'folder', [folderWith(await smallModel())])
+  await says(bare.page, 'model-note', /^Loaded/, 20)
   await says(bare.page, 'index-note', /^2 texts/)
   await fill(bare.page, 'address', `${bare.server.address}/nothing`)
   await submit(bare.page, 'model-form')
@@ -121,7 +120,7 @@ declared('without a network from the start: adapts, saves, and loads what it sav
 
   // What any other program of PEFT's reads; here the library.
   const adapter = unpackTar(new Uint8Array(readFileSync(tar)))
-  assert.equal(Object.keys(adapter).sort().slice(0, 2), ['README.md', 'adapter_config.json'])
+  for (const name of ['adapter_config.json', 'adapter_model.safetensors']) assert.ok(name in adapter, name)
   const encoder = await loadEncoder(await smallModel(), { adapter, backend: 'wasm', threads: 1 })
   const [query, first] = [await encoder.encode([question]), await encoder.encode([adapted[0]!])]
   const score = query.reduce((sum, each, i) => sum + each * first[i]!, 0)
