@@ -1,6 +1,6 @@
 // down_i (rows, rank_i) = (x · mask_i · scale) A_iᵀ for up to three products of one x. A workgroup has 16 rows and takes CHANNELS columns at a time: x is
 // read once, masked for each product in workgroup memory, and multiplied with A, 16 ranks at a time; an invocation has one row and one rank of each
-// product and block. More than RANKS ranks: more workgroups.
+// product and block. More than RANKS ranks: more workgroups. Joined, the results lie side by side in down0.
 
 struct Params {
   rows: u32,
@@ -8,6 +8,7 @@ struct Params {
   rank0: u32,
   rank1: u32,
   rank2: u32,
+  joined: u32,
   threshold: u32,
   scale: f32,
   key0: u32,
@@ -23,7 +24,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> a0: array<f32>; // (rank0, columns)
 @group(0) @binding(3) var<storage, read> a1: array<f32>; // (rank1, columns), optional
 @group(0) @binding(4) var<storage, read> a2: array<f32>; // (rank2, columns), optional
-@group(0) @binding(5) var<storage, read_write> down0: array<f32>; // (rows, rank0), =
+@group(0) @binding(5) var<storage, read_write> down0: array<f32>; // (rows, rank0), or joined (rows, Σ ranks), =
 @group(0) @binding(6) var<storage, read_write> down1: array<f32>; // (rows, rank1), =, optional
 @group(0) @binding(7) var<storage, read_write> down2: array<f32>; // (rows, rank2), =, optional
 @group(0) @binding(8) var<uniform> params: Params;
@@ -112,10 +113,20 @@ fn main(
   if (row >= params.rows) {
     return;
   }
+  let width0 = params.rank0 + select(0u, params.rank1 + params.rank2, params.joined == 1u);
   for (var block = 0u; block < BLOCKS; block++) {
     let rank = first_rank + BLOCK * block + local % 16u;
     if (rank < params.rank0) {
-      down0[row * params.rank0 + rank] = sums[block];
+      down0[row * width0 + rank] = sums[block];
+    }
+    if (params.joined == 1u) {
+      if (rank < params.rank1) {
+        down0[row * width0 + params.rank0 + rank] = sums[BLOCKS + block];
+      }
+      if (rank < params.rank2) {
+        down0[row * width0 + params.rank0 + params.rank1 + rank] = sums[2u * BLOCKS + block];
+      }
+      continue;
     }
     if (rank < params.rank1) {
       down1[row * params.rank1 + rank] = sums[BLOCKS + block];

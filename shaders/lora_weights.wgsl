@@ -7,6 +7,8 @@ struct Params {
   columns: u32,
   outputs: u32,
   rank: u32,
+  down_columns: u32,
+  down_first: u32,
   alpha: f32,
   threshold: u32,
   scale: f32,
@@ -15,7 +17,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>; // (rows, outputs)
-@group(0) @binding(1) var<storage, read> down: array<f32>; // (rows, rank)
+@group(0) @binding(1) var<storage, read> down: array<f32>; // (rows, down_columns), its columns from down_first on
 @group(0) @binding(2) var<storage, read> ddown: array<f32>; // (rows, rank)
 @group(0) @binding(3) var<storage, read> x: array<f32>; // (rows, columns)
 @group(0) @binding(4) var<storage, read> keys: array<u32>; // (rows), optional
@@ -95,10 +97,12 @@ fn main(
   for (var row = part * span + local / LANES; row < end; row += LANES) {
     let values = values_at(row, column, of_a);
     for (var r = 0u; r < RANKS; r++) {
-      let at = row * params.rank + min(first_rank + r, params.rank - 1u);
-      var other = down[at];
+      let rank = min(first_rank + r, params.rank - 1u);
+      var other = 0.0;
       if (of_a) {
-        other = ddown[at];
+        other = ddown[row * params.rank + rank];
+      } else {
+        other = down[row * params.down_columns + params.down_first + rank];
       }
       sums[r] += values * other;
     }

@@ -5,6 +5,8 @@ struct Params {
   columns: u32,
   outputs: u32,
   rank: u32,
+  down_columns: u32,
+  down_first: u32,
   alpha: f32,
   threshold: u32,
   scale: f32,

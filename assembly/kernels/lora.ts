@@ -12,20 +12,23 @@ const UNIT_COLUMNS: u32 = 16
 
 export function lora_down(
   x: usize, keys: usize, a0: usize, a1: usize, a2: usize, down0: usize, down1: usize, down2: usize,
-  allRows: u32, columns: u32, rank0: u32, rank1: u32, rank2: u32,
+  allRows: u32, columns: u32, rank0: u32, rank1: u32, rank2: u32, joined: u32,
   threshold: u32, scale: f32, key0: u32, key1: u32, key2: u32, key3: u32, key4: u32, key5: u32,
   begin: u32, end: u32,
 ): void {
+  const all = rank0 + rank1 + rank2
+  const second = joined ? at(down0, rank0) : down1
+  const third = joined ? at(down0, rank0 + rank1) : down2
   for (let row = begin; row < end; row += ROWS) {
     const rows = min(ROWS, end - row)
-    down(x, keys, a0, down0, row, rows, columns, rank0, threshold, scale, key0, key1)
-    if (rank1) down(x, keys, a1, down1, row, rows, columns, rank1, threshold, scale, key2, key3)
-    if (rank2) down(x, keys, a2, down2, row, rows, columns, rank2, threshold, scale, key4, key5)
+    down(x, keys, a0, down0, joined ? all : rank0, row, rows, columns, rank0, threshold, scale, key0, key1)
+    if (rank1) down(x, keys, a1, second, joined ? all : rank1, row, rows, columns, rank1, threshold, scale, key2, key3)
+    if (rank2) down(x, keys, a2, third, joined ? all : rank2, row, rows, columns, rank2, threshold, scale, key4, key5)
   }
 }
 
 function down(
-  x: usize, keys: usize, a: usize, to: usize, row: u32, rows: u32, columns: u32, rank: u32, threshold: u32, scale: f32, key0: u32, key1: u32,
+  x: usize, keys: usize, a: usize, to: usize, width: u32, row: u32, rows: u32, columns: u32, rank: u32, threshold: u32, scale: f32, key0: u32, key1: u32,
 ): void {
   for (let column: u32 = 0; column < columns; column += COLUMNS) {
     const some = min(COLUMNS, columns - column)
@@ -35,7 +38,7 @@ function down(
       from = dropTile(x, keys, row, rows, column, some, columns, threshold, scale, key0, key1)
       stride = some
     }
-    blocks(from, stride, at(a, column), columns, 0, 0, rowAt(to, row, rank), rank, some, 0, 1, column > 0, 0, 1, F32, 0, rows, 0, rank)
+    blocks(from, stride, at(a, column), columns, 0, 0, rowAt(to, row, width), width, some, 0, 1, column > 0, 0, 1, F32, 0, rows, 0, rank)
   }
 }
 
@@ -89,7 +92,7 @@ function up(
 /** Units are UNIT_COLUMNS columns of x each, then UNIT_COLUMNS columns of dy each. */
 export function lora_weights(
   dy: usize, down: usize, ddown: usize, x: usize, keys: usize, dA: usize, dB: usize,
-  rows: u32, columns: u32, outputs: u32, rank: u32, alpha: f32, threshold: u32, scale: f32, key0: u32, key1: u32,
+  rows: u32, columns: u32, outputs: u32, rank: u32, downColumns: u32, downFirst: u32, alpha: f32, threshold: u32, scale: f32, key0: u32, key1: u32,
   begin: u32, end: u32,
 ): void {
   const unitsOfA = (columns + UNIT_COLUMNS - 1) / UNIT_COLUMNS
@@ -101,7 +104,7 @@ export function lora_weights(
   if (end <= unitsOfA) return
   const first = (max(begin, unitsOfA) - unitsOfA) * UNIT_COLUMNS
   const last = min(outputs, (end - unitsOfA) * UNIT_COLUMNS)
-  blocks(dy, outputs, down, rank, 0, 0, dB, rank, rows, 1, 0, 1, 0, alpha, F32, first, last, 0, rank)
+  blocks(dy, outputs, at(down, downFirst), downColumns, 0, 0, dB, rank, rows, 1, 0, 1, 0, alpha, F32, first, last, 0, rank)
 }
 
 function gradientOfA(

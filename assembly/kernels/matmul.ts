@@ -32,6 +32,15 @@ export function matmul(
   const lastRow = byRows ? end : M
   const column: u32 = byRows ? 0 : begin * UNIT_COLUMNS
   const lastColumn = byRows ? N : min(N, end * UNIT_COLUMNS)
+  part(a, b, bias, c, M, N, K, transposeA, transposeB, accumulate, hasBias, alpha, row, lastRow, column, lastColumn)
+}
+
+/** Rows `row` … `lastRow`, columns `column` … `lastColumn` of c. */
+export function part(
+  a: usize, b: usize, bias: usize, c: usize,
+  M: u32, N: u32, K: u32, transposeA: u32, transposeB: u32, accumulate: u32, hasBias: u32, alpha: f32,
+  row: u32, lastRow: u32, column: u32, lastColumn: u32,
+): void {
   if (!transposeA && transposeB && M <= FEW_ROWS) {
     dots(a, b, bias, c, N, K, accumulate != 0, hasBias != 0, alpha, row, lastRow, column, lastColumn)
     return
@@ -72,6 +81,15 @@ function widened(
   const lastRow = byRows ? end : M
   const column: u32 = byRows ? 0 : begin * UNIT_COLUMNS
   const lastColumn = byRows ? N : min(N, end * UNIT_COLUMNS)
+  widenedPart(a, b, groups, bias, c, M, N, K, transposeA, transposeB, accumulate, hasBias, alpha, format, row, lastRow, column, lastColumn)
+}
+
+/** As `part`. */
+export function widenedPart(
+  a: usize, b: usize, groups: usize, bias: usize, c: usize,
+  M: u32, N: u32, K: u32, transposeA: u32, transposeB: u32, accumulate: u32, hasBias: u32, alpha: f32, format: u32,
+  row: u32, lastRow: u32, column: u32, lastColumn: u32,
+): void {
   if (transposeA || !transposeB || M > FEW_ROWS || K > DOTS_COLUMNS) {
     blocks(a, transposeA ? M : K, b, transposeB ? K : N, groups, bias, c, N, K, transposeA, transposeB, accumulate, hasBias, alpha, format, row, lastRow, column, lastColumn)
     return

@@ -1,8 +1,8 @@
-// Products of matrices: c (M, N) = [c +] alpha · op(a) · op(b) [+ bias]; op(a) is (M, K), stored (K, M) with transpose_a; op(b) is (K, N),
-// stored (N, K) with transpose_b. A workgroup computes a TILE_M × TILE_N tile of c, TILE_K columns of op(a) at a time
+// Products of matrices. A workgroup computes a TILE_M × TILE_N tile of c, TILE_K columns of op(a) at a time
 // through workgroup memory; an invocation computes THREAD_M × THREAD_N elements of it, in blocks of 4 × 4. Accumulates
 // in f32. Header: TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N, all multiples of 4; TileElement, f32 or f16: what factors are narrowed to.
-// A kernel declares params, a, b, bias and c, and `element_b(at)`.
+// What is multiplied, and where it goes, is for product.wgsl and product_scalar.wgsl to say, or for a group of products: turned_a, turned_b, columns,
+// terms, has_column, row_b, element_a, store. A kernel declares params and `element_b(at)`.
 
 const LANES_M = TILE_M / THREAD_M;
 const LANES_N = TILE_N / THREAD_N;
@@ -24,22 +24,19 @@ fn bound(count: u32) -> u32 {
 // Whole vectors are stored: writing one component may touch its neighbours. Neighbouring invocations read neighbouring
 // addresses in either storage order.
 fn load_a(first_m: u32, first_k: u32, local: u32) {
-  let stride_m = select(params.K, 1u, params.transpose_a == 1u);
-  let stride_k = select(1u, params.M, params.transpose_a == 1u);
   for (var e = local; e < bound(TILE_M / 4u * TILE_K); e += LANES) {
     var vector = e / TILE_K;
     var k = e % TILE_K;
-    if (params.transpose_a == 1u) {
+    if (turned_a()) {
       vector = e % (TILE_M / 4u);
       k = e / (TILE_M / 4u);
     }
     var values = vec4(0.0);
-    if (first_k + k < params.K) {
+    if (first_k + k < terms()) {
       let m = first_m + 4u * vector;
-      let at = m * stride_m + (first_k + k) * stride_k;
       for (var i = 0u; i < 4u; i++) {
         if (m + i < params.M) {
-          values[i] = a[at + i * stride_m];
+          values[i] = element_a(m + i, first_k + k);
         }
       }
     }
@@ -48,22 +45,19 @@ fn load_a(first_m: u32, first_k: u32, local: u32) {
 }
 
 fn load_b(first_n: u32, first_k: u32, local: u32) {
-  let stride_n = select(1u, params.K, params.transpose_b == 1u);
-  let stride_k = select(params.N, 1u, params.transpose_b == 1u);
   for (var e = local; e < bound(TILE_N / 4u * TILE_K); e += LANES) {
     var vector = e % (TILE_N / 4u);
     var k = e / (TILE_N / 4u);
-    if (params.transpose_b == 1u) {
+    if (turned_b()) {
       vector = e / TILE_K;
       k = e % TILE_K;
     }
     var values = vec4(0.0);
-    if (first_k + k < params.K) {
+    if (first_k + k < terms()) {
       let n = first_n + 4u * vector;
-      let at = n * stride_n + (first_k + k) * stride_k;
       for (var j = 0u; j < 4u; j++) {
-        if (n + j < params.N) {
-          values[j] = element_b(at + j * stride_n);
+        if (has_column(n + j)) {
+          values[j] = element_b(place_b(n + j, first_k + k));
         }
       }
     }
@@ -71,8 +65,16 @@ fn load_b(first_n: u32, first_k: u32, local: u32) {
   }
 }
 
+// Of an element of op(b) in its buffer.
+fn place_b(n: u32, k: u32) -> u32 {
+  if (turned_b()) {
+    return row_b(n) + k;
+  }
+  return row_b(k) + n;
+}
+
 fn multiply(tile: u32, local: u32) {
-  let tiles_n = (params.N + TILE_N - 1u) / TILE_N;
+  let tiles_n = (columns() + TILE_N - 1u) / TILE_N;
   let first_m = (tile / tiles_n) * TILE_M;
   let first_n = (tile % tiles_n) * TILE_N;
   if (first_m >= params.M) {
@@ -81,7 +83,7 @@ fn multiply(tile: u32, local: u32) {
   let lane_m = local / LANES_N;
   let lane_n = local % LANES_N;
   var sums: array<array<vec4<f32>, VECTORS_N>, THREAD_M>;
-  for (var first_k = 0u; first_k < params.K; first_k += TILE_K) {
+  for (var first_k = 0u; first_k < terms(); first_k += TILE_K) {
     load_a(first_m, first_k, local);
     load_b(first_n, first_k, local);
     workgroupBarrier();
@@ -109,18 +111,4 @@ fn multiply(tile: u32, local: u32) {
       store(m, n, sums[i][j / 4u][j % 4u]);
     }
   }
-}
-
-fn store(m: u32, n: u32, sum: f32) {
-  if (m >= params.M || n >= params.N) {
-    return;
-  }
-  var value = params.alpha * sum;
-  if (params.has_bias == 1u) {
-    value += bias[n];
-  }
-  if (params.accumulate == 1u) {
-    value += c[m * params.N + n];
-  }
-  c[m * params.N + n] = value;
 }

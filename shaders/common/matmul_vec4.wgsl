@@ -2,7 +2,8 @@
 // registers where they lie along k, and stored in workgroup memory with neighbours along m or n side by side; the next tile's are read while this
 // one's are multiplied. With SPLITS > 1 several workgroups share the terms of one tile. Accumulates in f32.
 // Header: TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N, multiples of 4; SPLITS.
-// A kernel declares params, a and b, and `store(m, n, part, sum)`.
+// What is multiplied is for product.wgsl and product_vector.wgsl to say, or for a group of products. A kernel declares params and
+// `store(m, n, part, sum)`.
 
 const LANES_M = TILE_M / THREAD_M;
 const LANES_N = TILE_N / THREAD_N;
@@ -28,17 +29,17 @@ fn bound(count: u32) -> u32 {
 // Four vectors, for k, k + 1, k + 2 and k + 3, of four neighbours along m; zeros beyond the matrix and from term `end` on.
 fn read_a(m: u32, k: u32, end: u32) -> mat4x4<f32> {
   var rows: mat4x4<f32>;
-  if (params.transpose_a == 1u) {
+  if (turned_a()) {
     for (var i = 0u; i < 4u; i++) {
       if (k + i < end && m < params.M) {
-        rows[i] = a[((k + i) * params.M + m) / 4u];
+        rows[i] = vector_a(k + i, m);
       }
     }
     return rows;
   }
   for (var i = 0u; i < 4u; i++) {
     if (m + i < params.M && k < end) {
-      rows[i] = a[((m + i) * params.K + k) / 4u];
+      rows[i] = vector_a(m + i, k);
     }
   }
   return transpose(rows);
@@ -46,17 +47,22 @@ fn read_a(m: u32, k: u32, end: u32) -> mat4x4<f32> {
 
 fn read_b(n: u32, k: u32, end: u32) -> mat4x4<f32> {
   var rows: mat4x4<f32>;
-  if (params.transpose_b == 0u) {
+  if (!has_column(n)) {
+    return rows;
+  }
+  if (!turned_b()) {
     for (var i = 0u; i < 4u; i++) {
-      if (k + i < end && n < params.N) {
-        rows[i] = b[((k + i) * params.N + n) / 4u];
+      if (k + i < end) {
+        rows[i] = vector_b(row_b(k + i) + n);
       }
     }
     return rows;
   }
-  for (var i = 0u; i < 4u; i++) {
-    if (n + i < params.N && k < end) {
-      rows[i] = b[((n + i) * params.K + k) / 4u];
+  if (k < end) {
+    // Of one matrix, all four
+    let first = row_b(n) + k;
+    for (var i = 0u; i < 4u; i++) {
+      rows[i] = vector_b(first + i * stride_b());
     }
   }
   return transpose(rows);
@@ -95,7 +101,7 @@ fn store_block(block: u32, half: u32, values: mat4x4<f32>) {
 
 // Part index % SPLITS of tile index / SPLITS.
 fn multiply(index: u32, local: u32) {
-  let tiles_n = (params.N + TILE_N - 1u) / TILE_N;
+  let tiles_n = (columns() + TILE_N - 1u) / TILE_N;
   let tile = index / SPLITS;
   let part = index % SPLITS;
   let first_m = (tile / tiles_n) * TILE_M;
@@ -104,9 +110,9 @@ fn multiply(index: u32, local: u32) {
     return;
   }
   // Whole tiles of terms for each part.
-  let span = (params.K + SPLITS * TILE_K - 1u) / (SPLITS * TILE_K) * TILE_K;
-  let begin = min(part * span, params.K);
-  let end = min(begin + span, params.K);
+  let span = (terms() + SPLITS * TILE_K - 1u) / (SPLITS * TILE_K) * TILE_K;
+  let begin = min(part * span, terms());
+  let end = min(begin + span, terms());
   let lane_m = local / LANES_N;
   let lane_n = local % LANES_N;
 

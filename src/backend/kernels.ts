@@ -10,6 +10,7 @@
 // default limit of storage buffers a stage.
 
 import { epilogueKernels } from './epilogue-kernels.js'
+import { groupedKernels } from './grouped-kernels.js'
 import {
   at,
   dropout,
@@ -217,6 +218,7 @@ export const kernels = {
   attention_backward_q_f16: { ...attentionQueries, needs: 'shader-f16' },
   attention_backward_kv_f16: { ...attentionKeys, needs: 'shader-f16' },
   ...epilogueKernels,
+  ...groupedKernels,
   ...layerKernels,
   ...loraKernels,
   ...lossKernels,

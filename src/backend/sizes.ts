@@ -2,6 +2,7 @@
 // tensor that is too small corrupts its neighbour in silence, so every call is checked before it runs; tensors whose length only the
 // data tell (gathered tables, pooled rows) are left out.
 import { EPILOGUES } from './epilogue-kernels.js'
+import { rankSum } from './grouped-kernels.js'
 import {
   FLOAT_FORMAT,
   int8Words,
@@ -18,6 +19,10 @@ type Sizes = {
   readonly [K in KernelName]: (p: ParamsOf<K>) => Partial<Record<keyof (typeof kernels)[K]['tensors'], number>>
 }
 type ParamsOf<K extends KernelName> = Readonly<Record<keyof (typeof kernels)[K]['params'], number>>
+
+const GROUP = [0, 1, 2] as const
+/** Of numbers in a factor's format. */
+const wordsOf = (format: number, count: number) => Math.ceil(count / (format === FLOAT_FORMAT ? 1 : 2))
 
 const matrix = (p: { readonly rows: number; readonly columns: number }) => p.rows * p.columns
 /** Of an attention call: its tiles, a tensor of query rows, one of key rows, and the statistics with the bias behind them. */
@@ -76,13 +81,35 @@ const sizes: Sizes = {
   },
   matmul_f16: p => ({
     a: p.M * p.K,
-    b: Math.ceil((p.K * p.N) / (p.format === FLOAT_FORMAT ? 1 : 2)),
+    b: wordsOf(p.format, p.K * p.N),
     bias: p.hasBias ? p.N : 0,
     c: p.M * p.N,
   }),
   matmul_epilogue: p => withEpilogue(p, p.K * p.N),
   matmul_half_epilogue: p => withEpilogue(p, Math.ceil((p.K * p.N) / 2)),
-  matmul_f16_epilogue: p => withEpilogue(p, Math.ceil((p.K * p.N) / (p.format === FLOAT_FORMAT ? 1 : 2))),
+  matmul_f16_epilogue: p => withEpilogue(p, wordsOf(p.format, p.K * p.N)),
+  matmul_grouped: p => {
+    const ranks = rankSum(p)
+    // The end of the last of those that begin at these places
+    const end = (place: 'b' | 'bias' | 'up', size: (i: 0 | 1 | 2) => number) =>
+      Math.max(...GROUP.map(i => (size(i) > 0 ? p[`${place}${i}`] + size(i) : 0)))
+    const [c0, c1, c2] = GROUP.map(i => p.M * p[`N${i}`])
+    return {
+      a: p.M * p.K,
+      b: wordsOf(
+        p.format,
+        end('b', i => p[`N${i}`] * p.K),
+      ),
+      bias: p.hasBias ? end('bias', i => p[`N${i}`]) : 0,
+      down: p.M * ranks,
+      up: end('up', i => p[`N${i}`] * p[`rank${i}`]),
+      ...{ c0: c0!, c1: p.gated && !p.hasBeside ? 0 : c1!, c2: p.gated ? c0! : c2! },
+    }
+  },
+  matmul_grouped_sum: p => ({
+    ...{ a0: p.M * p.K0, a1: p.M * p.K1, a2: p.M * p.K2, c: p.M * p.N },
+    b: wordsOf(p.format, Math.max(...GROUP.map(i => (p[`K${i}`] > 0 ? p[`b${i}`] + p[`K${i}`] * p.N : 0)))),
+  }),
   quantize_rows: p => ({ x: matrix(p), values: p.rows * int8Words(p.columns), scales: p.rows }),
   matmul_int8: p => ({
     a: p.M * int8Words(p.K),
@@ -158,7 +185,9 @@ const sizes: Sizes = {
   lora_down: p => ({
     ...{ x: matrix(p), keys: p.threshold ? p.rows : 0 },
     ...{ a0: p.rank0 * p.columns, a1: p.rank1 * p.columns, a2: p.rank2 * p.columns },
-    ...{ down0: p.rows * p.rank0, down1: p.rows * p.rank1, down2: p.rows * p.rank2 },
+    ...(p.joined
+      ? { down0: p.rows * rankSum(p) }
+      : { down0: p.rows * p.rank0, down1: p.rows * p.rank1, down2: p.rows * p.rank2 }),
   }),
   lora_input: p => ({
     ...{ keys: p.threshold ? p.rows : 0, dx: matrix(p) },
@@ -166,7 +195,7 @@ const sizes: Sizes = {
     ...{ a0: p.rank0 * p.columns, a1: p.rank1 * p.columns, a2: p.rank2 * p.columns },
   }),
   lora_weights: p => ({
-    ...{ dy: p.rows * p.outputs, down: p.rows * p.rank, ddown: p.rows * p.rank, x: matrix(p) },
+    ...{ dy: p.rows * p.outputs, down: p.rows * p.downColumns, ddown: p.rows * p.rank, x: matrix(p) },
     ...{ keys: p.threshold ? p.rows : 0, dA: p.rank * p.columns, dB: p.outputs * p.rank },
   }),
   mask_duplicates: p => ({ targets: 3 * p.rows, labels: p.columns, scores: matrix(p) }),

@@ -19,9 +19,17 @@ export function loraCases(rows: number, width: number, rank: number, keys: () =>
     const shape = `${rows}×${width}, ranks ${rank}, ${rank}`
     const tensors = () => ({ ...absent, keys: rate > 0 ? keys() : undefined })
     const params = { rows, columns: width, ...ranks, ...masks }
+    const apart = { downColumns: rank, downFirst: 0 }
     const outputs = width
     return [
-      { name: name('lora_down', rate), shape, kernel: 'lora_down', params, tensors, check: checkDown },
+      {
+        name: name('lora_down', rate),
+        shape,
+        kernel: 'lora_down',
+        params: { ...params, joined: 0 },
+        tensors,
+        check: checkDown,
+      },
       {
         ...{ name: name('lora_input', rate), shape, kernel: 'lora_input', tensors, check: checkInput },
         params: { ...params, accumulate: 1 },
@@ -29,7 +37,7 @@ export function loraCases(rows: number, width: number, rank: number, keys: () =>
       {
         ...{ name: name('lora_weights', rate), shape: `${rows}×${width}×${outputs}, rank ${rank}`, tensors },
         ...{ kernel: 'lora_weights', check: checkWeights },
-        params: { rows, columns: width, outputs, rank, alpha: 2, ...one },
+        params: { rows, columns: width, outputs, rank, ...apart, alpha: 2, ...one },
       },
     ] satisfies KernelCase[]
   })

@@ -20,6 +20,7 @@ import { type Adapter, type AdapterTarget, adaptedTensor, isAdapted, loraScale }
 import { halfTypes, type MemoryPlan, planMemory } from './placement.js'
 import { checkPrecision, type Precision, quantizedNames, quantizedTensor } from './quantize.js'
 import { type PoolingMode, type SentenceSettings, vectorWidth } from './sentence-transformers.js'
+import { sideBySide } from './side-by-side.js'
 import { readValues, type StoredTensor, writeStored } from './stream.js'
 import { type ExpectedTensor, expectedTensors, linearLayers } from './tensors.js'
 
@@ -222,6 +223,7 @@ export async function loadEncoder(
       const quantized = await quantizedTensor(backend, tensor)
       for (const each of [quantized, quantized.scales!]) tensors.set(each.name, each)
     }
+    const besides = sideBySide(backend, plan)
     for (const { name, shape, place } of plan.tensors) {
       const decay = options.decayBiasAndNorm || decays(name)
       if (place === 'trained') trained.push({ name, shape, decay, narrow: narrow.has(name) })
@@ -234,10 +236,11 @@ export async function loadEncoder(
         for (const each of [grouped, grouped.groups!]) tensors.set(each.name, each)
       } else if (place === 'host') words = await readHostTable(adapted, name, shape)
       else {
+        const view = besides(name)
         const tensor =
           place === 'half'
-            ? frozenHalf(backend, name, shape, halfTypes[adapted.stored!(name)!.dtype]!)
-            : frozenTensor(backend, name, shape)
+            ? frozenHalf(backend, name, shape, halfTypes[adapted.stored!(name)!.dtype]!, undefined, view)
+            : frozenTensor(backend, name, shape, undefined, view)
         tensors.set(name, narrow.has(name) ? { ...tensor, narrow: true } : tensor)
         await writeStored(backend, tensor, adapted)
       }

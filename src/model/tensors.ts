@@ -13,6 +13,8 @@ export interface ExpectedTensor {
   readonly shape: readonly number[]
   /** The weight of a linear layer, which a low-rank update may stand beside. */
   readonly linear?: true
+  /** Of layers that read one x in one product: alike for all of them. */
+  readonly group?: string
 }
 
 export interface LinearLayer {
@@ -66,6 +68,12 @@ const parts: readonly ({ readonly linear: LinearRole } | { readonly norm: NormRo
   { norm: 'feedForwardSum' },
 ]
 
+/** Which of them read one x. */
+const groups: Readonly<Partial<Record<LinearRole, string>>> = {
+  ...{ query: 'attention', key: 'attention', value: 'attention' },
+  ...{ gate: 'feedForward', up: 'feedForward' },
+}
+
 /** The name of what a layer reads first, or undefined where that is not normalised. */
 export const inputNorm = ({ norms, layer, firstInputPlain }: TransformerForm, i: number): string | undefined =>
   norms.attentionInput && !(i === 0 && firstInputPlain) ? `${layer}.${i}.${norms.attentionInput}` : undefined
@@ -77,18 +85,20 @@ export function expectedTensors(config: ModelConfig): ExpectedTensor[] {
     { name: `${name}.weight`, shape: [width] },
     ...(form.norm.beta ? [{ name: `${name}.bias`, shape: [width] }] : []),
   ]
-  const linear = (name: string, role: LinearRole, bias: boolean): ExpectedTensor[] => {
+  const linear = (i: number, role: LinearRole, { name, bias }: { name: string; bias: boolean }): ExpectedTensor[] => {
     const shape = linearShape(config, role)
+    const full = `${form.layer}.${i}.${name}`
+    const group = groups[role] && { group: `${i}.${groups[role]}` }
     return [
-      { name: `${name}.weight`, shape, linear: true },
-      ...(bias ? [{ name: `${name}.bias`, shape: [shape[0]] }] : []),
+      { name: `${full}.weight`, shape, linear: true, ...group },
+      ...(bias ? [{ name: `${full}.bias`, shape: [shape[0]], ...group }] : []),
     ]
   }
   const layer = (i: number): ExpectedTensor[] =>
     parts.flatMap(part => {
       if ('linear' in part) {
         const found = form.linears[part.linear]
-        return found ? linear(`${form.layer}.${i}.${found.name}`, part.linear, found.bias) : []
+        return found ? linear(i, part.linear, found) : []
       }
       const name = part.norm === 'attentionInput' ? inputNorm(form, i) : undefined
       const found = form.norms[part.norm]

@@ -4,6 +4,7 @@ import { ACTIVATIONS } from '../backend/layer-kernels.js'
 import { columnsOf, type Tensor } from '../tensor/tensor.js'
 import { call, gradientOf, gradientTarget, shareGradient, type Trace, temporary } from '../tensor/trace.js'
 import { elementCount } from './activation.js'
+import { sumGroup } from './grouped.js'
 import type { Activated, LinearWeights } from './linear.js'
 import { lowRankGradients, type Updated } from './low-rank.js'
 import { canFinish, type Finish, multiply, plainProduct } from './product.js'
@@ -43,7 +44,7 @@ export function gradients(
     slopeGradients(trace, x, reached, groups, from)
     return
   }
-  if (x.needsGradient)
+  if (x.needsGradient && !sumGroup(trace, reached, () => gradientTarget(trace, x)))
     for (const { dy, weight } of reached) {
       const { target, accumulate } = gradientTarget(trace, x)
       multiply(trace, { a: dy, b: weight, bias: undefined, c: target }, inputParams(x, dy, accumulate))

@@ -8,8 +8,9 @@ import { ACTIVATIONS } from '../backend/layer-kernels.js'
 import { columnsOf, expectShape, type Tensor } from '../tensor/tensor.js'
 import { call, type Trace, temporary } from '../tensor/trace.js'
 import { type Activation, elementCount } from './activation.js'
+import { fitsEpilogue, groupOf, multiplyGroup } from './grouped.js'
 import { activationGradient, gradients } from './linear-gradients.js'
-import { groupsOf, type LowRank, lowRankDown, multiplyDown, type Updated } from './low-rank.js'
+import { groupsOf, type LowRank, multiplyDown, type Updated, updatesOf } from './low-rank.js'
 import { canFinish, type Finish, multiply, plainProduct } from './product.js'
 
 export type { LowRank } from './low-rank.js'
@@ -75,26 +76,24 @@ function record(
   after?: { readonly activation: Activation; readonly name: string },
   from?: Activated,
 ): Made[] {
-  const made: Made[] = []
-  for (const [i, layer] of layers.entries()) {
-    const y = resultOf(x, layer)
-    const low = layer.update && { y, update: layer.update, down: lowRankDown(y, x, layer.update) }
-    const gate = made[0]?.y
-    if (gate && after) expectShape(y, gate.shape, `gated activation ${after.name}`)
-    const activated =
-      after && i === layers.length - 1
-        ? {
-            y: temporary(after.name, y.shape, [y, gate]),
-            input: y,
-            activation: after.activation,
-            ...(gate && { gate }),
-          }
-        : undefined
-    made.push({ ...layer, y, low, activated })
-  }
+  const group = groupOf(trace, layers)
+  const results = layers.map(layer => ({ ...layer, y: resultOf(x, layer) }))
+  const updates = updatesOf(x, results, group !== undefined)
+  const made = results.map((layer, i): Made => {
+    const last = after && i === layers.length - 1
+    return { ...layer, low: updates[i], ...(last && { activated: activatedOf(results, after) }) }
+  })
   const groups = groupsOf(made.flatMap(({ low }) => low ?? []))
-  for (const group of groups) multiplyDown(trace, x, group)
-  for (const each of made) product(trace, x, each)
+  for (const each of groups) multiplyDown(trace, x, each)
+  if (group)
+    multiplyGroup(
+      trace,
+      x,
+      made,
+      group,
+      made.some(({ activated }) => activated && isKept(trace, activated)),
+    )
+  else for (const each of made) product(trace, x, each)
   // One closure for all of them, before any that reads a result: by the time that it runs all their gradients are whole.
   if (trace.training && made.some(({ y, activated }) => y.needsGradient || activated?.y.needsGradient))
     trace.tape.push(() => {
@@ -104,6 +103,20 @@ function record(
   return made
 }
 
+function activatedOf(
+  results: readonly { readonly y: Tensor }[],
+  { activation, name }: { readonly activation: Activation; readonly name: string },
+): Activated {
+  const input = results.at(-1)!.y
+  const gate = results.length > 1 ? results[0]!.y : undefined
+  if (gate) expectShape(input, gate.shape, `gated activation ${name}`)
+  return { y: temporary(name, input.shape, [input, gate]), input, activation, ...(gate && { gate }) }
+}
+
+/** Whether the backward pass reads what an activation was given. */
+const isKept = (trace: Trace, { input, gate }: Activated): boolean =>
+  trace.training && (input.needsGradient || (gate?.needsGradient ?? false))
+
 function resultOf(x: Tensor, { name, weights, update }: LinearLayer): Tensor {
   const { weight, bias } = weights
   const inputs = columnsOf(x)
@@ -111,9 +124,6 @@ function resultOf(x: Tensor, { name, weights, update }: LinearLayer): Tensor {
   else expectShape(weight, [undefined, inputs], `linear ${name}`)
   return temporary(name, [x.shape[0]!, weight.shape[0] as number], [x, weight, bias, update?.A, update?.B])
 }
-
-/** The ranks that a product's epilogue adds: beyond them a product of their own reads less. */
-const fitsEpilogue = (rank: number): boolean => rank % 4 === 0 && rank <= 32
 
 /** x Wᵀ + bias, its low-rank update, its activation: as few calls as there are kernels for. */
 function product(trace: Trace, x: Tensor, { name, weights, update, y, low, activated }: Made): void {
@@ -156,8 +166,9 @@ function product(trace: Trace, x: Tensor, { name, weights, update, y, low, activ
 }
 
 /** The epilogue that makes an activation's result, and keeps what its backward pass reads. */
-function activationOf(trace: Trace, { input, gate, activation }: Activated): Finish {
-  const beside = trace.training && (input.needsGradient || gate?.needsGradient) ? input : undefined
+function activationOf(trace: Trace, activated: Activated): Finish {
+  const { input, gate, activation } = activated
+  const beside = isKept(trace, activated) ? input : undefined
   const kind = ACTIVATIONS.indexOf(activation)
   return gate ? { epilogue: 'gate', kind, with0: gate, beside } : { epilogue: 'activation', kind, beside }
 }

@@ -14,18 +14,31 @@ export interface LowRank {
   readonly dropout?: Dropout
 }
 
-/** A layer with a low-rank update, and dropout(x) Aᵀ (T, r). */
+/** A layer with a low-rank update, and dropout(x) Aᵀ (T, r): the columns of `down` from `first` on. */
 export interface Updated {
   readonly y: Tensor
   readonly update: LowRank
   readonly down: Tensor
+  readonly first: number
 }
 
-export function lowRankDown(y: Tensor, x: Tensor, { A, B }: LowRank): Tensor {
-  const rank = columnsOf(B)
-  expectShape(A, [rank, columnsOf(x)], `low-rank update of ${y.name}`)
-  expectShape(B, [columnsOf(y), rank], `low-rank update of ${y.name}`)
-  return temporary(`${y.name}.down`, [x.shape[0]!, rank])
+/** With `down` of their own, or with one for all, side by side. */
+export function updatesOf(
+  x: Tensor,
+  layers: readonly { readonly y: Tensor; readonly update?: LowRank | undefined }[],
+  joined: boolean,
+): (Updated | undefined)[] {
+  const ranks = layers.map(({ update }) => (update ? columnsOf(update.B) : 0))
+  const before = (i: number) => ranks.slice(0, i).reduce((sum, rank) => sum + rank, 0)
+  const named = layers.find(({ update }) => update)?.y.name
+  const all = joined && named ? temporary(`${named}.down`, [x.shape[0]!, before(ranks.length)]) : undefined
+  return layers.map(({ y, update }, i) => {
+    if (!update) return undefined
+    expectShape(update.A, [ranks[i], columnsOf(x)], `low-rank update of ${y.name}`)
+    expectShape(update.B, [columnsOf(y), ranks[i]], `low-rank update of ${y.name}`)
+    const down = all ?? temporary(`${y.name}.down`, [x.shape[0]!, ranks[i]!])
+    return { y, update, down, first: all ? before(i) : 0 }
+  })
 }
 
 /** As many as one kernel call takes, of one rate of dropout. */
@@ -43,9 +56,10 @@ export function groupsOf(updated: readonly Updated[]): Updated[][] {
 /** down = dropout(x) Aᵀ, of each. */
 export function multiplyDown(trace: Trace, x: Tensor, group: readonly Updated[]): void {
   const [a0, a1, a2] = group.map(({ update }) => update.A)
-  const [down0, down1, down2] = group.map(({ down }) => down)
+  const joined = group.length > 1 && group.every(({ down }) => down === group[0]!.down)
+  const [down0, down1, down2] = joined ? [group[0]!.down] : group.map(({ down }) => down)
   const tensors = { x, keys: group[0]!.update.dropout?.keys, a0: a0!, a1, a2, down0: down0!, down1, down2 }
-  call(trace, 'lora_down', tensors, loraParams(x, group))
+  call(trace, 'lora_down', tensors, { ...loraParams(x, group), joined: joined ? 1 : 0 })
 }
 
 /** Of A and B of each, and x's part of it, added to `into` or x's gradient; whether there is any. */
@@ -70,10 +84,10 @@ export function lowRankGradients(
 }
 
 /** Of A and B; returns ddown = scale · dy B (T, r). The dropped input is made again from its counters, not kept. */
-function factorGradients(trace: Trace, dy: Tensor, x: Tensor, { y, down, update }: Updated): Tensor {
+function factorGradients(trace: Trace, dy: Tensor, x: Tensor, { y, down, first, update }: Updated): Tensor {
   const { A, B, scale, dropout } = update
   const [rows, columns, outputs, rank] = [x.shape[0]!, columnsOf(x), columnsOf(dy), columnsOf(B)]
-  const ddown = temporary(`d${down.name}`, down.shape)
+  const ddown = temporary(`d${y.name}.down`, [rows, rank])
   const params = { ...plainProduct, M: rows, N: rank, K: outputs, alpha: scale }
   call(trace, 'matmul', { a: dy, b: B, bias: undefined, c: ddown }, params)
   if (A.needsGradient !== B.needsGradient)
@@ -82,7 +96,8 @@ function factorGradients(trace: Trace, dy: Tensor, x: Tensor, { y, down, update 
     )
   if (!A.needsGradient) return ddown
   const [dA, dB] = [A, B].map(each => gradientTarget(trace, each).target)
-  const gradients = { rows, columns, outputs, rank, alpha: scale, ...maskParams(dropout) }
+  const places = { downColumns: columnsOf(down), downFirst: first }
+  const gradients = { rows, columns, outputs, rank, ...places, alpha: scale, ...maskParams(dropout) }
   call(trace, 'lora_weights', { dy, down, ddown, x, keys: dropout?.keys, dA: dA!, dB: dB! }, gradients)
   groupGradients(trace, dy, down, B, scale)
   if (trace.rowGroups.has(A)) groupGradients(trace, ddown, dropout ? applyMask(trace, x, dropout) : x, A, 1)

@@ -46,8 +46,14 @@ const external = (name: string, shape: readonly number[], view: View, gradient?:
   ...(gradient && { gradient }),
 })
 
-/** A weight that is not trained; without `data`, zeros that whoever places it writes over. */
-export function frozenTensor(backend: Backend, name: string, shape: readonly number[], data?: Float32Array): Tensor {
+/** A weight that is not trained, in memory of its own or at `place`; without `data`, zeros that whoever places it writes over. */
+export function frozenTensor(
+  backend: Backend,
+  name: string,
+  shape: readonly number[],
+  data?: Float32Array,
+  place?: View,
+): Tensor {
   const elements = productOf(shape)
   if (data && data.length !== elements)
     throw new Error(`${name}: ${data.length} values for shape (${shape.join(', ')}), expected ${elements}`)
@@ -55,8 +61,7 @@ export function frozenTensor(backend: Backend, name: string, shape: readonly num
     throw new Error(
       `${name} (${shape.join(', ')}) takes ${elements * 4} bytes; this backend binds at most ${backend.limits.binding}`,
     )
-  const memory = backend.allocate(Math.max(elements * 4, 256), name)
-  const view = wholeView(memory)
+  const view = place ?? wholeView(backend.allocate(Math.max(elements * 4, 256), name))
   if (data) backend.write(view, data)
   return external(name, shape, view)
 }
@@ -71,12 +76,13 @@ export function frozenHalf(
   shape: readonly number[],
   dtype: HalfType,
   words?: Uint32Array,
+  place?: View,
 ): Tensor {
   const expected = Math.ceil(productOf(shape) / 2)
   if (words && words.length !== expected)
     throw new Error(`${name}: ${words.length} words for shape (${shape.join(', ')}) in ${dtype}, expected ${expected}`)
   const bits = words && new Float32Array(words.buffer, words.byteOffset, words.length)
-  return { ...frozenTensor(backend, name, [expected], bits), shape, dtype }
+  return { ...frozenTensor(backend, name, [expected], bits, place), shape, dtype }
 }
 
 /** Zeroed memory that outlives runs, as a tensor. */

@@ -15,17 +15,19 @@ const factorOf = (p: Masks, product: number, key: number, channel: number): numb
 }
 
 export const lora_down: Reference<'lora_down'> = ({ x, keys, a0, a1, a2, down0, down1, down2 }, p) => {
-  for (const [product, a, down, rank] of [
-    [0, a0, down0, p.rank0],
-    [1, a1, down1, p.rank1],
-    [2, a2, down2, p.rank2],
+  const all = p.rank0 + p.rank1 + p.rank2
+  for (const [product, a, down, rank, before] of [
+    [0, a0, down0, p.rank0, 0],
+    [1, a1, down1, p.rank1, p.rank0],
+    [2, a2, down2, p.rank2, p.rank0 + p.rank1],
   ] as const)
     for (let row = 0; row < p.rows; row++)
       for (let r = 0; r < rank; r++) {
         let sum = 0
         for (let c = 0; c < p.columns; c++)
           sum += x[row * p.columns + c]! * factorOf(p, product, keys?.[row] ?? 0, c) * a![r * p.columns + c]!
-        down![row * rank + r] = sum
+        if (p.joined) down0[row * all + before + r] = sum
+        else down![row * rank + r] = sum
       }
 }
 
@@ -54,6 +56,6 @@ export const lora_weights: Reference<'lora_weights'> = ({ dy, down, ddown, x, ke
         dA[r * p.columns + c]! +=
           ddown[row * p.rank + r]! * x[row * p.columns + c]! * factorOf(masks, 0, keys?.[row] ?? 0, c)
       for (let o = 0; o < p.outputs; o++)
-        dB[o * p.rank + r]! += p.alpha * dy[row * p.outputs + o]! * down[row * p.rank + r]!
+        dB[o * p.rank + r]! += p.alpha * dy[row * p.outputs + o]! * down[row * p.downColumns + p.downFirst + r]!
     }
 }

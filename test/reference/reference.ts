@@ -3,6 +3,7 @@ import type { KernelName, Params } from '../../src/backend/kernels.js'
 import * as activations from './activations.js'
 import * as attention from './attention.js'
 import * as epilogues from './epilogues.js'
+import * as grouped from './grouped.js'
 import * as int8 from './int8.js'
 import * as layers from './layers.js'
 import * as lora from './lora.js'
@@ -28,6 +29,7 @@ export const reference: { readonly [K in KernelName]: Reference<K> } = {
   attention_backward_kv_f16: attention.attention_backward_kv,
   ...activationKernels,
   ...epilogues,
+  ...grouped,
   ...lora,
   ...pooling,
   ...training,

@@ -1,5 +1,6 @@
 // Products of matrices, rows that are gathered, scattered, copied and summed, columns that are moved and turned.
-import { CHAINS, FLOAT_FORMAT, HALF_FORMATS, QUANTIZED_GROUP } from '../../src/backend/kernels.js'
+import { CHAINS, QUANTIZED_GROUP } from '../../src/backend/kernels.js'
+import { factorOf, halfOf, widened } from './factors.js'
 import type { Reference } from './types.js'
 
 export const matmul: Reference<'matmul'> = ({ a, b, bias, c }, p) => {
@@ -29,20 +30,6 @@ export const gather_rows: Reference<'gather_rows'> = ({ table, index, out }, { r
   }
 }
 
-/** Number i of a tensor of 16 bits a number, by the definition of its format. */
-function halfOf(words: Uint32Array, i: number, format: number): number {
-  const half = i % 2 ? words[i >> 1]! >>> 16 : words[i >> 1]! & 0xffff
-  const [fraction, bias, top] = HALF_FORMATS[format] === 'bf16' ? [7, 127, 255] : [10, 15, 31]
-  const sign = half >> 15 ? -1 : 1
-  const exponent = (half & 0x7fff) >> fraction
-  const mantissa = (half & (2 ** fraction - 1)) / 2 ** fraction
-  if (exponent === top) return mantissa ? Number.NaN : sign * Infinity
-  return sign * (exponent ? (1 + mantissa) * 2 ** (exponent - bias) : mantissa * 2 ** (1 - bias))
-}
-
-const widened = (words: Uint32Array, format: number) =>
-  Float64Array.from({ length: 2 * words.length }, (_, i) => halfOf(words, i, format))
-
 export const matmul_half: Reference<'matmul_half'> = ({ b, ...tensors }, { format, ...p }) =>
   matmul({ ...tensors, b: widened(b, format) }, p)
 
@@ -62,8 +49,7 @@ export const matmul_quantized: Reference<'matmul_quantized'> = ({ b, groups, ...
 
 /** Of the factors as they are: what narrowing them loses is the kernel's error. */
 export const matmul_f16: Reference<'matmul_f16'> = ({ b, ...tensors }, { format, ...p }) => {
-  const whole = new Float32Array(b.buffer, b.byteOffset, b.length)
-  matmul({ ...tensors, b: format === FLOAT_FORMAT ? Float64Array.from(whole) : widened(b, format) }, p)
+  matmul({ ...tensors, b: factorOf(b, format) }, p)
 }
 
 export const gather_rows_half: Reference<'gather_rows_half'> = ({ table, ...tensors }, { format, ...p }) =>

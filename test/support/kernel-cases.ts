@@ -5,6 +5,7 @@ import * as activations from './cases/activations.js'
 import * as attention from './cases/attention.js'
 import type { KernelCase } from './cases/case.js'
 import { matmulEpilogueCases, matmulF16EpilogueCases, matmulHalfEpilogueCases } from './cases/epilogues.js'
+import { matmulGroupedCases, matmulGroupedSumCases } from './cases/grouped.js'
 import { matmulInt8Cases, quantizeRowsCases } from './cases/int8.js'
 import * as layers from './cases/layers.js'
 import * as lora from './cases/lora.js'
@@ -25,6 +26,8 @@ export const kernelCases: Readonly<Record<KernelName, () => KernelCase[]>> = {
   matmul_epilogue: matmulEpilogueCases,
   matmul_half_epilogue: matmulHalfEpilogueCases,
   matmul_f16_epilogue: matmulF16EpilogueCases,
+  matmul_grouped: matmulGroupedCases,
+  matmul_grouped_sum: matmulGroupedSumCases,
   quantize_rows: quantizeRowsCases,
   matmul_int8: matmulInt8Cases,
   column_sum: rows.columnSumCases,

@@ -1,5 +1,6 @@
 // How the calls of a run are shared among threads: which are too small to share, how many units a thread takes at a time, and where all must wait
 // for one another. Results do not depend on any of it.
+import { groupedColumns } from '../grouped-kernels.js'
 import { type KernelName, kernelSpec, type Params } from '../kernels.js'
 import { type CheckedCall, CONFLICT_WINDOW, type PreparedCall } from './calls.js'
 import type { TeamCall } from './team.js'
@@ -17,6 +18,7 @@ const PRODUCT_UNITS = 24
 /** Products that copy a whole factor for each share. */
 const BLOCKED: ReadonlySet<KernelName> = new Set<KernelName>([
   ...(['matmul', 'matmul_half', 'matmul_epilogue', 'matmul_half_epilogue'] as const),
+  ...(['matmul_grouped', 'matmul_grouped_sum'] as const),
 ])
 
 /** What a call takes on one thread, in nanoseconds, roughly. */
@@ -35,7 +37,7 @@ function shareOf(kernel: KernelName, params: Params, units: number, threads: num
   // Sums down columns walk every row for each share
   if (kernel === 'column_sum' || kernel === 'layer_norm_parameters') return roundUp(even, 16)
   if (!BLOCKED.has(kernel)) return roundUp(small, units > 1024 ? 64 : 1)
-  if (params.M! < params.N!)
+  if (params.M! < (params.N ?? groupedColumns(params)))
     return small < PRODUCT_UNITS ? Math.min(even, PRODUCT_UNITS) : roundUp(small, PRODUCT_UNITS)
   return roundUp(Math.min(even, Math.max(small, PRODUCT_ROWS)), even > 64 ? 32 : 4)
 }

@@ -40,7 +40,7 @@ export interface PreparedCalls extends Prepared {
 const UNIFORM = 0x40 // GPUBufferUsage.UNIFORM
 const COPY_DST = 0x08
 /** Bytes of a call's parameters, and of the word behind them, at most. */
-const SLOT = 16 * 4
+const SLOT = 32 * 4
 const roundUp = (x: number, multiple: number): number => Math.ceil(x / multiple) * multiple
 
 /** Binds calls that `checkCall` has passed. */

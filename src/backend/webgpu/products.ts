@@ -1,16 +1,21 @@
 // The variants of the products: see variants.ts.
-import type { KernelName, Params } from '../kernels.js'
+import { groupedColumns, groupedTerms } from '../grouped-kernels.js'
+import { FLOAT_FORMAT, type KernelName, type Params } from '../kernels.js'
 import { SCRATCH_BYTES, type Target, type Variant } from './variants.js'
 
 const at = (p: Params, name: string): number => p[name] ?? 0
 const tiles = (p: Params, tileM: number, tileN: number) => Math.ceil(at(p, 'M') / tileM) * Math.ceil(at(p, 'N') / tileN)
+
+/** What a product is of, in elements and in vectors of four. */
+const ELEMENTS = ['common/product', 'common/product_scalar', 'common/matmul']
+const VECTORS = ['common/product', 'common/product_vector', 'common/write_vector']
 
 /** A workgroup computes a tile of c, an invocation some rows and columns of it. */
 const matmul = (
   tile: readonly [number, number],
   thread: readonly [number, number],
   when?: Variant['when'],
-  files: readonly string[] = ['common/matmul', 'matmul'],
+  files: readonly string[] = [...ELEMENTS, 'matmul'],
   f16?: true,
 ): Variant => ({
   name: `${files.at(-1)}_${tile[0]}x${tile[1]}`,
@@ -43,7 +48,7 @@ function matmulVec4(
   const name = `matmul_vec4_${TILE_M}x${TILE_N}${split ? '_split' : ''}`
   return {
     name,
-    files: ['common/write_vector', 'common/matmul_vec4', 'matmul_vec4'],
+    files: [...VECTORS, 'common/matmul_vec4', 'matmul_vec4'],
     header: { TILE_M, TILE_N, TILE_K, THREAD_M: thread[0], THREAD_N: thread[1], SPLITS: splits },
     can: p => inVectors(p) && (!split || 4 * SPLITS * at(p, 'M') * at(p, 'N') <= SCRATCH_BYTES),
     ...(when && { when }),
@@ -102,14 +107,14 @@ const plainProducts = {
     matmulVec4([128, 64, 8], [8, 8], false, p => many(p, 128, 64)),
     matmulVec4([64, 64, 16], [8, 4], false, p => many(p, 64, 64)),
     matmulVec4([32, 64, 16], [4, 4], false, undefined),
-    ...tiled(['common/matmul', 'matmul']),
+    ...tiled([...ELEMENTS, 'matmul']),
   ],
-  matmul_half: tiled(['common/half', 'common/matmul', 'matmul_half']),
-  matmul_quantized: tiled(['common/matmul', 'matmul_quantized']),
+  matmul_half: tiled(['common/half', ...ELEMENTS, 'matmul_half']),
+  matmul_quantized: tiled([...ELEMENTS, 'matmul_quantized']),
   matmul_f16: [
     subgroupMatmul(128, (p, target) => target.matrices && many(p, 128, 128)),
     subgroupMatmul(64, (p, target) => target.matrices && at(p, 'M') > 16 && at(p, 'N') > 16),
-    ...tiled(['common/half', 'common/matmul', 'matmul_f16'], true),
+    ...tiled(['common/half', ...ELEMENTS, 'matmul_f16'], true),
   ],
 }
 
@@ -130,8 +135,45 @@ const withEpilogue = (list: readonly Variant[]): Variant[] =>
       }
     })
 
+/** A group of products as one: its columns side by side, or its terms one after the other. */
+const asGroup = (p: Params): Params => ({ ...p, N: groupedColumns(p), transposeA: 0, transposeB: 1 })
+const asSum = (p: Params): Params => ({ ...p, K: groupedTerms(p), transposeA: 0, transposeB: 0 })
+
+/** Every number of `names` is a multiple of four. */
+const fours = (p: Params, names: readonly string[]): boolean => names.every(name => at(p, name) % 4 === 0)
+
+/** Of a group of products in the same tiles and under the same names as one; in vectors where b is f32. */
+const grouped = (
+  list: readonly Variant[],
+  top: 'matmul_grouped' | 'matmul_grouped_sum',
+  as: (p: Params) => Params,
+): Variant[] =>
+  list
+    .filter(({ second }) => !second)
+    .map(variant => {
+      const vectors = variant.files.includes('common/write_vector')
+      const cells = vectors ? 'vector' : 'scalar'
+      const { when, header } = variant
+      const [tileM, tileN] = [header!.TILE_M as number, header!.TILE_N as number]
+      const sum = top === 'matmul_grouped_sum'
+      const finishing = sum ? [] : [`common/${cells}`, 'common/activation', `common/activation_${cells}`]
+      const own = sum ? 'common/grouped_sum' : 'common/grouped'
+      const core = vectors ? ['common/matmul_vec4', `${top}_vec4`] : ['common/half', 'common/matmul', top]
+      return {
+        ...variant,
+        files: [...finishing, own, ...core],
+        ...(vectors && { can: p => at(p, 'format') === FLOAT_FORMAT && fours(p, MULTIPLES) }),
+        ...(when && { when: (p, target) => when(as(p), target) }),
+        // Of a gated group a tile has half its columns from each product.
+        workgroups: p => Math.ceil(at(p, 'M') / tileM) * Math.ceil(at(as(p), 'N') / (p.gated ? tileN / 2 : tileN)),
+      }
+    })
+const MULTIPLES = ['K', 'N', 'K0', 'K1', 'K2', 'N0', 'N1', 'N2', 'rank0', 'rank1', 'rank2']
+
 export const products = {
   ...plainProducts,
+  matmul_grouped: grouped(plainProducts.matmul, 'matmul_grouped', asGroup),
+  matmul_grouped_sum: grouped(plainProducts.matmul, 'matmul_grouped_sum', asSum),
   matmul_epilogue: withEpilogue(plainProducts.matmul),
   matmul_half_epilogue: withEpilogue(plainProducts.matmul_half),
   matmul_f16_epilogue: withEpilogue(plainProducts.matmul_f16),

@@ -2,6 +2,7 @@
 // being drawn. A piece is the same call on some of its rows, tiles or terms, bound at offsets. Products by rows and attention by tiles keep their bits;
 // products by terms (gradients of weights) are summed in another order, which is why the rate that decides is kept with the choice of variants.
 import { LOW_RANK_EPILOGUE } from '../epilogue-kernels.js'
+import { rankSum } from '../grouped-kernels.js'
 import { type KernelName, kernelSpec, type Params, TILE_STRIDE } from '../kernels.js'
 
 export interface Piece {
@@ -42,6 +43,9 @@ export function piecesOf(kernel: KernelName, params: Params, most: number, workg
     case 'matmul_half_epilogue':
     case 'matmul_f16_epilogue':
       return params.transposeA ? whole(params) : epilogueByRows(kernel, params, most)
+    case 'matmul_grouped':
+    case 'matmul_grouped_sum':
+      return groupByRows(kernel, params, most)
     case 'attention_forward':
     case 'attention_forward_f16':
       return byTiles(params, 4, most)
@@ -95,6 +99,19 @@ const epilogueByRows = (kernel: KernelName, params: Params, most: number): reado
     return { ...piece, offsets: { ...piece.offsets, with0, with1: low ? 0 : c, beside: c } }
   })
 
+/** A group of products by rows of a and of each c, or of each a and of c. */
+function groupByRows(kernel: KernelName, params: Params, most: number): readonly Piece[] {
+  const { K, N0, N1, N2, N, K0, K1, K2 } = params
+  const strides =
+    kernel === 'matmul_grouped'
+      ? { a: K, c0: N0, c1: N1, c2: params.gated ? N0 : N2, down: rankSum(params) }
+      : { a0: K0, a1: K1, a2: K2, c: N }
+  return ranges(params.M!, partsOf(kernel, params, most), GRAIN).map(([first, M]) => ({
+    params: { ...params, M },
+    offsets: Object.fromEntries(Object.entries(strides).map(([name, stride = 0]) => [name, 4 * first * stride])),
+  }))
+}
+
 /** c (M, N) = aᵀ b by rows of a (K, M) and b (K, N): the first piece as asked, the others are added to it. */
 function byTerms(params: Params, parts: number): readonly Piece[] {
   if (params.transposeB) return whole(params)
@@ -116,10 +133,17 @@ function byTiles(params: Params, flopsOfPair: number, most: number): readonly Pi
 
 /** Low-rank updates by rows of x and what belongs to them; gradients, which always add, by these as terms. */
 function lowRank(kernel: KernelName, params: Params, most: number): readonly Piece[] {
-  const { rows, columns, outputs, rank, rank0, rank1, rank2 } = params
+  const { rows, columns, outputs, rank, rank0, rank1, rank2, downColumns, joined } = params
   const strides = {
-    ...{ x: columns, dx: columns, dy: outputs, keys: 1, down: rank, ddown: rank },
-    ...{ down0: rank0, down1: rank1, down2: rank2, ddown0: rank0, ddown1: rank1, ddown2: rank2 },
+    ...{ x: columns, dx: columns, dy: outputs, keys: 1, down: downColumns, ddown: rank },
+    ...{
+      down0: joined ? rankSum(params) : rank0,
+      down1: rank1,
+      down2: rank2,
+      ddown0: rank0,
+      ddown1: rank1,
+      ddown2: rank2,
+    },
   }
   const parts = Math.ceil((SLOWER.skinny * kernelSpec(kernel).flops!(params)) / most)
   return ranges(rows!, parts, GRAIN).map(([first, count]) => ({

@@ -3,6 +3,7 @@
 import { readCached, writeCached } from '../../runtime/cache.js'
 import { version } from '../../version.js'
 import { type Backend, wholeView } from '../backend.js'
+import { groupedColumns, groupedTerms } from '../grouped-kernels.js'
 import { FLOAT_FORMAT, type KernelName, type Params } from '../kernels.js'
 import type { Choice } from './pipelines.js'
 import { type Variant, variants } from './variants.js'
@@ -36,6 +37,10 @@ const ENOUGH = { milliseconds: 8, runs: 3 }
 
 /** Calls for which one choice serves: products by their transposes and their sizes, each to the nearest power of 4, whatever is made of them. */
 export function shapeClass(called: KernelName, p: Params): string | undefined {
+  if (called === 'matmul_grouped')
+    return shapeClass('matmul', { M: p.M!, N: groupedColumns(p), K: p.K!, transposeA: 0, transposeB: 1 })
+  if (called === 'matmul_grouped_sum')
+    return shapeClass('matmul', { M: p.M!, N: p.N!, K: groupedTerms(p), transposeA: 0, transposeB: 0 })
   const kernel = called.replace('_epilogue', '')
   if (kernel !== 'matmul' && kernel !== 'matmul_f16') return undefined
   const size = (name: string) => Math.min(Math.max(Math.round(Math.log2(Math.max(p[name] ?? 1, 1)) / 2), 1), 7)

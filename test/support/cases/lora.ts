@@ -35,16 +35,20 @@ const nameOf = (rows: number, columns: number, ranks: readonly number[], rate: n
   `${rows} rows of ${columns}, ranks ${ranks}, rate ${rate}`
 
 export function loraDownCases(): KernelCase[] {
-  return shapes.map(([rows, columns, ranks, rate]) => {
+  return shapes.map(([rows, columns, ranks, rate], i) => {
     const [rank0, rank1, rank2] = ranks
+    const joined = i & 1
     const a = ranks.map(rank => (rank ? random.normal(rank * columns) : undefined))
-    const down = ranks.map(rank => (rank ? some(rows * rank) : undefined))
+    const apart = ranks.map(rank => (rank ? some(rows * rank) : undefined))
+    const down = joined ? [some(rows * (rank0 + rank1 + rank2))] : apart
     const tensors = {
       ...{ x: random.normal(some(rows * columns)), keys: keysOf(rows, rate), a0: a[0], a1: a[1], a2: a[2] },
       ...{ down0: down[0], down1: down[1], down2: down[2] },
     }
-    const params = { rows, columns, rank0, rank1, rank2, ...masksOf(rate) }
-    return caseOf('lora_down', nameOf(rows, columns, ranks, rate), params, tensors, { terms: columns })
+    const params = { rows, columns, rank0, rank1, rank2, joined, ...masksOf(rate) }
+    return caseOf('lora_down', `${nameOf(rows, columns, ranks, rate)}, joined ${joined}`, params, tensors, {
+      terms: columns,
+    })
   })
 }
 
@@ -69,12 +73,13 @@ export function loraWeightsCases(): KernelCase[] {
   return shapes.map(([rows, columns, ranks, rate], i) => {
     const rank = Math.max(...ranks)
     const outputs = [1, 37, 384, 48][i % 4]!
+    const [downColumns, downFirst] = i & 1 ? [rank + 7, 3] : [rank, 0]
     const tensors = {
-      ...{ dy: random.normal(some(rows * outputs)), down: random.normal(some(rows * rank)) },
+      ...{ dy: random.normal(some(rows * outputs)), down: random.normal(some(rows * downColumns)) },
       ...{ ddown: random.normal(some(rows * rank)), x: random.normal(some(rows * columns)), keys: keysOf(rows, rate) },
       ...{ dA: random.normal(rank * columns), dB: random.normal(outputs * rank) },
     }
-    const params = { rows, columns, outputs, rank, alpha: 2, ...dropoutParams(rate, 5, 1, i) }
+    const params = { rows, columns, outputs, rank, downColumns, downFirst, alpha: 2, ...dropoutParams(rate, 5, 1, i) }
     const name = `${nameOf(rows, columns, [rank], rate)}, ${outputs} outputs`
     return caseOf('lora_weights', name, params, tensors, { terms: rows })
   })
