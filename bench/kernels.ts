@@ -49,7 +49,7 @@ function attention(kernel: KernelName, T: number, length: number, drop: object):
       tiles.push(s * length + row, s * length, (s + 1) * length, (s + 1) * length, tokenKey(s, 0), 0, 0, 0)
   const size = sequences * length * width
   const rows = size / headSize
-  const stats = new Float32Array(2 * rows).map((_, i) => (i % 2 ? 0 : Math.log(length) + 0.5))
+  const stats = new Float32Array(2 * rows).fill(Math.log(length) + 0.5, 0, rows)
   const names = ['q', 'k', 'v', 'out', 'dout', 'dq', 'dk', 'dv']
   const params = {
     ...{ rows: rows / heads, tiles: tiles.length / TILE_STRIDE, tileRows: 32, heads, keyValueHeads: heads, headSize },

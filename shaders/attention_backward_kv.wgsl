@@ -6,7 +6,7 @@
 @group(0) @binding(1) var<storage, read> k: array<f32>; // (T, keyValueHeads · headSize)
 @group(0) @binding(2) var<storage, read> v: array<f32>; // (T, keyValueHeads · headSize)
 @group(0) @binding(3) var<storage, read> dout: array<f32>; // (T, heads · headSize)
-@group(0) @binding(4) var<storage, read> stats: array<f32>; // (T, heads, 2) = (lse, delta), then the bias (biasRows, heads)
+@group(0) @binding(4) var<storage, read> stats: array<f32>; // lse, delta (T, heads) each, then the bias (biasRows, heads)
 @group(0) @binding(5) var<storage, read> tiles: array<i32>; // (tiles, TILE_STRIDE)
 @group(0) @binding(6) var<storage, read_write> dk: array<f32>; // (T, keyValueHeads · headSize), =
 @group(0) @binding(7) var<storage, read_write> dv: array<f32>; // (T, keyValueHeads · headSize), =
@@ -61,10 +61,10 @@ fn differentiate(tile: Tile, keys: Place, key_head: u32, first_row: u32) {
         var p = vec4(0.0);
         var delta = 0.0;
         if (query + i < end) {
-          let at = 2u * ((query + i) * params.heads + head);
+          let at = (query + i) * params.heads + head;
           let score = params.softmax_scale * scores[i] + score_bias(apart + i32(i), head);
           p = select(vec4(0.0), exp(score - stats[at]), seen(apart + i32(i)));
-          delta = stats[at + 1u];
+          delta = stats[params.rows * params.heads + at];
         }
         scores[i] = mask[i] * p;
         dp[i] = p * (mask[i] * dp[i] - delta);

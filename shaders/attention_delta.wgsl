@@ -1,5 +1,5 @@
-// stats (T, heads, 2) = (lse, delta), delta = Σ_d dout · out: the term that the softmax's backward subtracts
-// (FlashAttention, Dao et al. 2022, appendix B). One (row, head) an invocation.
+// delta = Σ_d dout · out: the term that the softmax's backward subtracts (FlashAttention, Dao et al. 2022, appendix B), behind lse in stats. One (row,
+// head) an invocation.
 
 struct Params {
   rows: u32,
@@ -9,9 +9,8 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read> out: array<f32>; // (rows, heads · headSize)
 @group(0) @binding(1) var<storage, read> dout: array<f32>; // (rows, heads · headSize)
-@group(0) @binding(2) var<storage, read> lse: array<f32>; // (rows, heads)
-@group(0) @binding(3) var<storage, read_write> stats: array<f32>; // (rows, heads, 2), =
-@group(0) @binding(4) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read_write> stats: array<f32>; // lse and delta (rows, heads) each; delta =
+@group(0) @binding(3) var<uniform> params: Params;
 
 override WORKGROUP_SIZE: u32 = 64;
 
@@ -30,6 +29,5 @@ fn main(
     let at = i * params.head_size + d;
     delta += dout[at] * out[at];
   }
-  stats[2u * i] = lse[i];
-  stats[2u * i + 1u] = delta;
+  stats[params.rows * params.heads + i] = delta;
 }

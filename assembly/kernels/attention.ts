@@ -105,12 +105,16 @@ function correctSums(rows: u32, headSize: u32): void {
   }
 }
 
-export function attention_delta(out: usize, dout: usize, lse: usize, stats: usize, rows: u32, heads: u32, headSize: u32, begin: u32, end: u32): void {
+/** Behind the rows of lse in stats. */
+export function attention_delta(out: usize, dout: usize, stats: usize, rows: u32, heads: u32, headSize: u32, begin: u32, end: u32): void {
   for (let row = begin; row < end; row++) {
     for (let head: u32 = 0; head < heads; head++) {
-      const to = rowAt(stats, row * heads + head, 2)
-      store<f32>(to, load<f32>(at(rowAt(lse, row, heads), head)))
-      store<f32>(to, <f32>dotOfRows(headAt(out, row, head, heads, headSize), headAt(dout, row, head, heads, headSize), headSize), 4)
+      store<f32>(at(rowAt(stats, rows + row, heads), head), deltaOf(out, dout, row, head, heads, headSize))
     }
   }
+}
+
+@inline
+export function deltaOf(out: usize, dout: usize, row: u32, head: u32, heads: u32, headSize: u32): f32 {
+  return <f32>dotOfRows(headAt(out, row, head, heads, headSize), headAt(dout, row, head, heads, headSize), headSize)
 }

@@ -3,6 +3,7 @@
 //   backward_q   lanes are queries: dq_i = softmaxScale · Σ_j ds_ij k_j
 //   backward_kv  lanes are keys:    dv_j = Σ_i mask_ij · scale · p_ij dout_i,  dk_j = softmaxScale · Σ_i ds_ij q_i
 import { at, bytes, rowAt } from './memory'
+import { deltaOf } from './attention'
 import { exp4 } from './math'
 import { drop, word0, word1, words, wordsOfRow } from './random'
 import { BLOCK, GROUP, firstSeen, gather, headAt, lanesAt, packLanes, products, rowsAt, scaleRow, scoresAt, sumsAt } from './attention_tiles'
@@ -15,8 +16,27 @@ const LSE: u32 = 0
 const DELTA: u32 = 1
 
 export function attention_backward_q(
+  q: usize, k: usize, v: usize, out: usize, dout: usize, stats: usize, tiles: usize, dq: usize,
+  allRows: u32, tileCount: u32, tileRows: u32, heads: u32, keyValueHeads: u32, headSize: u32, softmaxScale: f32,
+  before: u32, after: u32, biasRows: u32, threshold: u32, scale: f32, key0: u32, key1: u32,
+  begin: u32, end: u32,
+): void {
+  ofQueries(q, k, v, out, dout, stats, tiles, dq, 0, allRows, tileRows, heads, keyValueHeads, headSize, softmaxScale, before, after, biasRows, threshold, scale, key0, key1, begin, end)
+}
+
+export function attention_backward_q_bias(
   q: usize, k: usize, v: usize, dout: usize, stats: usize, tiles: usize, dq: usize, dbias: usize,
   allRows: u32, tileCount: u32, tileRows: u32, heads: u32, keyValueHeads: u32, headSize: u32, softmaxScale: f32,
+  before: u32, after: u32, biasRows: u32, threshold: u32, scale: f32, key0: u32, key1: u32,
+  begin: u32, end: u32,
+): void {
+  ofQueries(q, k, v, 0, dout, stats, tiles, dq, dbias, allRows, tileRows, heads, keyValueHeads, headSize, softmaxScale, before, after, biasRows, threshold, scale, key0, key1, begin, end)
+}
+
+/** With `out`, deltas are computed; without, they are given. */
+function ofQueries(
+  q: usize, k: usize, v: usize, out: usize, dout: usize, stats: usize, tiles: usize, dq: usize, dbias: usize,
+  allRows: u32, tileRows: u32, heads: u32, keyValueHeads: u32, headSize: u32, softmaxScale: f32,
   before: u32, after: u32, biasRows: u32, threshold: u32, scale: f32, key0: u32, key1: u32,
   begin: u32, end: u32,
 ): void {
@@ -42,9 +62,10 @@ export function attention_backward_q(
       memory.fill(sumsAt(0), 0, bytes(GROUP * headSize))
       memory.fill(rowsAt(0), 0, bytes(2 * GROUP))
       for (let i: u32 = 0; i < rows; i++) {
-        const from = rowAt(stats, (row + i) * heads + head, 2)
-        store<f32>(at(rowsAt(LSE), i), load<f32>(from))
-        store<f32>(at(rowsAt(DELTA), i), load<f32>(from, 4))
+        const delta = at(rowAt(stats, allRows + row + i, heads), head)
+        if (out) store<f32>(delta, deltaOf(out, dout, row + i, head, heads, headSize))
+        store<f32>(at(rowsAt(LSE), i), load<f32>(at(rowAt(stats, row + i, heads), head)))
+        store<f32>(at(rowsAt(DELTA), i), load<f32>(delta))
       }
       const firstKey = firstSeen(position, before)
       const lastKey = min(keys, position + rows + after)
@@ -127,7 +148,7 @@ export function attention_backward_kv(
           limitScores(rows, count, row - i, after, before)
           const pair = (head << 15) + (position >> 1)
           for (let lane: u32 = 0; lane < rows; lane += 8) {
-            keyGradients8(lane, count, rowAt(stats, i * heads + head, 2), heads, load<u32>(tile, 16) + i - start, pair + (lane >> 1), threshold, scale, key0, key1)
+            keyGradients8(lane, count, at(rowAt(stats, i, heads), head), rowAt(0, allRows, heads), heads, load<u32>(tile, 16) + i - start, pair + (lane >> 1), threshold, scale, key0, key1)
           }
           gather(scoresAt(0), count, rows, gradients, width, headSize, sumsAt(0), add)
           gather(scoresAt(1), count, rows, queries, width, headSize, sumsAt(1), add)
@@ -152,12 +173,12 @@ function storeKeys(dk: usize, dv: usize, row: u32, from: u32, rows: u32, head: u
 }
 
 /** Eight lanes: scores become mask · scale · p, and dout · v becomes ds. */
-function keyGradients8(lane: u32, count: u32, stats: usize, heads: u32, counter: u32, pair: u32, threshold: u32, scale: f32, key0: u32, key1: u32): void {
+function keyGradients8(lane: u32, count: u32, stats: usize, toDelta: usize, heads: u32, counter: u32, pair: u32, threshold: u32, scale: f32, key0: u32, key1: u32): void {
   const thresholds = i32x4.splat(threshold)
   const scales = f32x4.splat(scale)
   for (let i: u32 = 0; i < count; i++) {
-    const lse = v128.load32_splat(rowAt(stats, i * heads, 2))
-    const delta = v128.load32_splat(rowAt(stats, i * heads, 2), 4)
+    const lse = v128.load32_splat(rowAt(stats, i, heads))
+    const delta = v128.load32_splat(rowAt(stats, i, heads) + toDelta)
     if (threshold) wordsOfRow(counter + i, pair, key0, key1)
     for (let half: u32 = 0; half < 2; half++) {
       const offset = at(rowAt(0, i, GROUP), lane + 4 * half)

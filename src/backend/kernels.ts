@@ -77,7 +77,12 @@ const attentionForward = {
   units: attentionUnits,
 } as const
 const attentionQueries = {
-  tensors: { q: read, k: read, v: read, dout: read, stats: read, tiles: readInt, dq: write, dbias: optional.write },
+  tensors: { q: read, k: read, v: read, out: read, dout: read, stats: update, tiles: readInt, dq: write },
+  params: attention,
+  units: attentionUnits,
+} as const
+const attentionQueriesBias = {
+  tensors: { q: read, k: read, v: read, dout: read, stats: read, tiles: readInt, dq: write, dbias: write },
   params: attention,
   units: attentionUnits,
 } as const
@@ -200,15 +205,17 @@ export const kernels = {
   // out = (dropout(p)) v; lse (T, heads) = log Σ exp; both 0 where it sees none. No length × length matrix is stored; bias (biasRows, heads).
   // Mask of (i, head, j), i and j positions in the sequence: word (j & 1) of threefry2x32((sequence key + i, (head << 15) + (j >> 1)), (key0, key1)).
   attention_forward: attentionForward,
-  // stats (T, heads, 2) = (lse, delta), delta = Σ_d dout · out
+  // `stats` of the backward kernels holds lse (T, heads), as attention_forward writes it, delta (T, heads) = Σ_d dout · out, and the bias (biasRows, heads).
   attention_delta: {
-    tensors: { out: read, dout: read, lse: read, stats: write },
+    tensors: { out: read, dout: read, stats: update },
     params: { rows: u32, heads: u32, headSize: u32 },
     units: units('rows'),
   },
-  // ds_ij = p_ij · (mask_ij · scale · (dout_i · v_j) − delta_i); dq_i = softmaxScale · Σ_j ds_ij k_j. Behind the statistics in `stats` lies the bias
-  // (biasRows, heads). With one, dbias (tiles, biasRows, heads) = Σ of ds_ij over the tile's rows i and the j with this difference.
+  // ds_ij = p_ij · (mask_ij · scale · (dout_i · v_j) − delta_i); dq_i = softmaxScale · Σ_j ds_ij k_j. Writes delta of the tiles' rows.
   attention_backward_q: attentionQueries,
+  // The same, delta given, of a bias whose gradient is wanted: dbias (tiles, biasRows, heads) = Σ of ds_ij over the tile's rows i and the j with this
+  // difference.
+  attention_backward_q_bias: attentionQueriesBias,
   // Tiles are key rows here: dv_j = Σ_i mask_ij · scale · p_ij · dout_i; dk_j = softmaxScale · Σ_i ds_ij q_i, over the query heads that read the key's;
   // zero for rows ≥ key end. The bias lies behind the statistics, as above.
   attention_backward_kv: attentionKeys,
@@ -216,6 +223,7 @@ export const kernels = {
   // matrix units multiply them.
   attention_forward_f16: { ...attentionForward, needs: 'shader-f16' },
   attention_backward_q_f16: { ...attentionQueries, needs: 'shader-f16' },
+  attention_backward_q_bias_f16: { ...attentionQueriesBias, needs: 'shader-f16' },
   attention_backward_kv_f16: { ...attentionKeys, needs: 'shader-f16' },
   ...epilogueKernels,
   ...groupedKernels,

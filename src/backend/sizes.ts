@@ -64,6 +64,10 @@ const attentionForward = (p: ParamsOf<'attention_forward'>) => {
 }
 const attentionQueries = (p: ParamsOf<'attention_backward_q'>) => {
   const { tiles, queries, keys, stats } = attention(p)
+  return { q: queries, k: keys, v: keys, out: queries, dout: queries, stats, tiles, dq: queries }
+}
+const attentionQueriesBias = (p: ParamsOf<'attention_backward_q_bias'>) => {
+  const { tiles, queries, keys, stats } = attention(p)
   const dbias = p.tiles * p.biasRows * p.heads
   return { q: queries, k: keys, v: keys, dout: queries, stats, tiles, dq: queries, dbias }
 }
@@ -168,10 +172,12 @@ const sizes: Sizes = {
   attention_forward_f16: attentionForward,
   attention_delta: p => {
     const values = p.rows * p.heads * p.headSize
-    return { out: values, dout: values, lse: p.rows * p.heads, stats: 2 * p.rows * p.heads }
+    return { out: values, dout: values, stats: 2 * p.rows * p.heads }
   },
   attention_backward_q: attentionQueries,
   attention_backward_q_f16: attentionQueries,
+  attention_backward_q_bias: attentionQueriesBias,
+  attention_backward_q_bias_f16: attentionQueriesBias,
   attention_backward_kv: attentionKeys,
   attention_backward_kv_f16: attentionKeys,
   pool_forward: p => ({

@@ -40,8 +40,8 @@ export function attentionCase(kernel: AttentionKernel, tokens: number, shape: Sh
     params,
     tensors: () => ({
       ...Object.fromEntries(names.map(values)),
-      // (rows, heads, 2): logarithms of sums as they are for scores near 0, and some delta
-      stats: uniformValues(2 * rows * heads, 99).map((x, i) => (i % 2 ? x / 10 : Math.log(length) + x / 2)),
+      // (2, rows, heads): logarithms of sums as they are for scores near 0, and some delta
+      stats: uniformValues(2 * rows * heads, 99).map((x, i) => (i < rows * heads ? Math.log(length) + x / 2 : x / 10)),
       lse: new Float32Array(rows * heads),
       tiles,
       bias: undefined,
@@ -69,10 +69,12 @@ function sequenceOf(before: HostTensors, p: Params, { length, heads, size }: Sha
   const score = (i: number, j: number) => scale * dot(before.q!, i, before.k!, j)
   const mask = (i: number, j: number) =>
     dropoutFactor(p, tokenKey(sequence, 0) + i, (head << 15) + (j >> 1), (j & 1) as 0 | 1)
-  const statsOf = (i: number) => ((sequence * length + i) * heads + head) * 2
+  const statsOf = (i: number) => (sequence * length + i) * heads + head
   const p_ij = (i: number, j: number) => Math.exp(score(i, j) - before.stats![statsOf(i)]!)
-  const ds = (i: number, j: number) =>
-    p_ij(i, j) * (mask(i, j) * dot(before.dout!, i, before.v!, j) - before.stats![statsOf(i) + 1]!)
+  // Given to the keys; the queries' kernel makes it of out.
+  const deltaOf = (i: number) =>
+    before.out ? dot(before.dout!, i, before.out, i) : before.stats![p.rows! * heads + statsOf(i)]!
+  const ds = (i: number, j: number) => p_ij(i, j) * (mask(i, j) * dot(before.dout!, i, before.v!, j) - deltaOf(i))
   return { place, scale, score, mask, p: p_ij, ds }
 }
 

@@ -18,7 +18,7 @@ export function sideBySide(
     if (!group || !isPlain(place)) continue
     const laid = groups.get(group) ?? { bytes: 0 }
     groups.set(group, laid)
-    places.set(name, { group, offset: laid.bytes, bytes: roundUp(bytes) })
+    places.set(name, { group, offset: laid.bytes, bytes: Math.max(4 * Math.ceil(bytes / 4), ALIGNMENT) })
     laid.bytes += roundUp(bytes)
   }
   const most = Math.min(backend.limits.binding, backend.limits.memory)

@@ -51,23 +51,27 @@ export function attention(
   expectShape(q, [rows, heads * headSize], `attention ${name}`)
   for (const each of [k, v]) expectShape(each, [rows, keyValueHeads * headSize], `attention ${name}`)
   const out = temporary(name, q.shape, [q, k, v, bias])
-  const lse = temporary(`${name}.lse`, [rows, heads])
+  // (lse, delta, bias), as the backward kernels read them
+  const stats = temporary(`${name}.stats`, [rowsWith(rows, bias ? biasRowsOf(bias) : 0), heads])
   const params = {
     ...{ rows, tiles: tiles.shape[0]!, tileRows: TILE_ROWS, heads, keyValueHeads, headSize },
     softmaxScale: scale,
     ...{ before: Math.min(before, NO_LIMIT), after: Math.min(after, NO_LIMIT), biasRows: bias ? biasRowsOf(bias) : 0 },
     ...maskParams(dropout),
   }
-  call(trace, `attention_forward${f16}` as const, { q, k, v, tiles, bias, out, lse }, params)
+  call(trace, `attention_forward${f16}` as const, { q, k, v, tiles, bias, out, lse: stats }, params)
   onBackward(trace, out, dout => {
-    const stats = statistics(trace, { out, dout, lse, bias }, { rows, heads, headSize }, name)
-    if (q.needsGradient || bias?.needsGradient) {
-      const dq = temporary(`d${q.name}`, q.shape)
-      const parts = bias?.needsGradient ? temporary(`d${bias.name}.parts`, [tiles.shape[0]!, ...bias.shape]) : undefined
-      call(trace, `attention_backward_q${f16}` as const, { q, k, v, dout, stats, tiles, dq, dbias: parts }, params)
-      shareGradient(trace, q, dq)
-      if (bias && parts) addParts(trace, bias, parts)
-    }
+    if (bias) placeBias(trace, bias, stats, rows)
+    const dq = temporary(`d${q.name}`, q.shape)
+    const ofBias = bias?.needsGradient ?? false
+    if (ofBias || !q.needsGradient) call(trace, 'attention_delta', { out, dout, stats }, { rows, heads, headSize })
+    if (bias && ofBias) {
+      const dbias = temporary(`d${bias.name}.parts`, [tiles.shape[0]!, ...bias.shape])
+      call(trace, `attention_backward_q_bias${f16}` as const, { q, k, v, dout, stats, tiles, dq, dbias }, params)
+      addParts(trace, bias, dbias)
+    } else if (q.needsGradient)
+      call(trace, `attention_backward_q${f16}` as const, { q, k, v, out, dout, stats, tiles, dq }, params)
+    if (ofBias || q.needsGradient) shareGradient(trace, q, dq)
     if (!k.needsGradient && !v.needsGradient) return
     const [dk, dv] = [temporary(`d${k.name}`, k.shape), temporary(`d${v.name}`, v.shape)]
     call(trace, `attention_backward_kv${f16}` as const, { q, k, v, dout, stats, tiles, dk, dv }, params)
@@ -99,25 +103,11 @@ function checkShape({ heads, keyValueHeads, headSize, before = 0, after = 0, bia
     )
 }
 
-/** (lse, delta) of every row and head, and the bias behind them: the backward kernels have no tensor left for it. */
-function statistics(
-  trace: Trace,
-  { bias, ...given }: { out: Tensor; dout: Tensor; lse: Tensor; bias: Tensor | undefined },
-  params: { rows: Dim; heads: number; headSize: number },
-  name: string,
-): Tensor {
-  const { rows, heads } = params
-  if (!bias) {
-    const stats = temporary(`${name}.stats`, [rows, heads, 2])
-    call(trace, 'attention_delta', { ...given, stats }, params)
-    return stats
-  }
-  const stats = temporary(`${name}.stats`, [rowsWith(rows, biasRowsOf(bias)), heads])
-  call(trace, 'attention_delta', { ...given, stats }, params)
+/** The bias behind the statistics: the backward kernels have no tensor left for it. */
+function placeBias(trace: Trace, bias: Tensor, stats: Tensor, rows: Dim): void {
   const to = (values: Values) => 2 * sizeOf(rows, values)
-  const copy = { rows: biasRowsOf(bias), columns: heads, from: 0, to, accumulate: 0 }
+  const copy = { rows: biasRowsOf(bias), columns: columnsOf(bias), from: 0, to, accumulate: 0 }
   call(trace, 'copy_rows', { x: bias, y: stats }, copy)
-  return stats
 }
 
 /** 2 · rows + extra */

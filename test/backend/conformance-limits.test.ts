@@ -9,13 +9,16 @@ const kernels: readonly KernelName[] = [
   ...([
     'matmul',
     'matmul_epilogue',
+    'matmul_grouped',
+    'matmul_grouped_sum',
     'lora_down',
     'lora_input',
     'lora_weights',
     'layer_norm_forward',
     'layer_norm_backward',
   ] as const),
-  ...(['attention_forward', 'attention_backward_q', 'attention_backward_kv', 'maxsim_forward', 'top_k'] as const),
+  ...(['attention_forward', 'attention_backward_q', 'attention_backward_q_bias'] as const),
+  ...(['attention_backward_kv', 'maxsim_forward', 'top_k'] as const),
 ]
 
 if (await webgpuBackend()) {

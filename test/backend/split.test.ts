@@ -34,7 +34,7 @@ test('rows of a product, terms of a gradient, tiles of attention: whole together
     ],
   )
   const attention = { tiles: 150, tileRows: 32, heads: 2, headSize: 4, biasRows: 3 }
-  const tiles = piecesOf('attention_backward_q', attention, 1, 1)
+  const tiles = piecesOf('attention_backward_q_bias', attention, 1, 1)
   assert.equal(
     tiles.map(({ params, offsets }) => [params.tiles, offsets.tiles, offsets.dbias]),
     [

@@ -16,8 +16,9 @@ import { tensorSizes } from '../../src/backend/sizes.js'
 import { instantiateKernels } from '../../src/backend/wasm/module.js'
 import { runReference } from '../reference/reference.js'
 import type { ReferenceArray } from '../reference/types.js'
+import { matmulGroupedCases, matmulGroupedSumCases } from '../support/cases/grouped.js'
 import { halves, quantizedFactor } from '../support/cases/matmul.js'
-import { type Case, type Data, epilogues, int8Products, matmuls } from '../support/cases/wasm-products.js'
+import { type Case, type Data, epilogues, filled, int8Products, matmuls } from '../support/cases/wasm-products.js'
 import { offsetsOf, seededValues } from '../support/values.js'
 
 const random = seededValues(7)
@@ -62,8 +63,7 @@ function attentionCase(
   const wide = inF64({ ...tensors })
   runReference('attention_forward', wide, params)
   // lse as the forward pass gives it, else probabilities would exceed 1; delta may be anything
-  const pairs = Float32Array.from({ length: 2 * rows * heads }, (_, i) => (i % 2 ? 0.1 : wide.lse![i >> 1]!))
-  const stats = Float32Array.of(...pairs, ...bias)
+  const stats = Float32Array.of(...wide.lse!, ...new Float32Array(rows * heads).fill(0.1), ...bias)
   const dbias = biasRows ? random.normal(tiles.length * biasRows * heads) : undefined
   return { params, tensors: { ...tensors, dout, stats, dq: q.slice(), dk: k.slice(), dv: k.slice(), dbias } }
 }
@@ -147,6 +147,8 @@ const cases: Readonly<Record<CommonKernelName | 'nearest' | 'maxsim_stored', rea
         ),
       },
     })),
+  matmul_grouped: filled(matmulGroupedCases()),
+  matmul_grouped_sum: filled(matmulGroupedSumCases()),
   gather_rows_half: [0, 1].map(format => ({
     params: { ...rowsOf, accumulate: format, format },
     tensors: { table: halves(60 * 45, format), index: random.integers(21, 60) },
@@ -178,10 +180,10 @@ const cases: Readonly<Record<CommonKernelName | 'nearest' | 'maxsim_stored', rea
     params: { ...rowsOf, xColumns: 51, yColumns: 48, from: 3, to: 2, accumulate },
   })),
   dropout: [dropping, keeping].map(drop => ({ params: { ...rowsOf, ...drop }, tensors: { keys: keys(21) } })),
-  lora_down: loraCases({}),
+  lora_down: [0, 1].flatMap(joined => loraCases({ joined })),
   lora_input: [0, 1].flatMap(accumulate => loraCases({ accumulate })),
   lora_weights: [dropping, keeping].map(drop => ({
-    params: { rows: 70, columns: 100, outputs: 37, rank: 5, alpha: 0.5, ...drop },
+    params: { rows: 70, columns: 100, outputs: 37, rank: 5, downColumns: 9, downFirst: 2, alpha: 0.5, ...drop },
     tensors: { keys: keys(70) },
   })),
   layer_norm_forward: [
@@ -232,6 +234,7 @@ const cases: Readonly<Record<CommonKernelName | 'nearest' | 'maxsim_stored', rea
   attention_forward: attention,
   attention_delta: [{ params: { rows: 21, heads: 3, headSize: 11 } }],
   attention_backward_q: attention,
+  attention_backward_q_bias: attention.filter(({ params }) => params.biasRows! > 0),
   attention_backward_kv: attention,
   pool_forward: modes.flatMap(mode =>
     [0, 1].map(hasStarts => ({ params: { sequences: 4, columns: 21, mode, hasStarts }, tensors: pooled })),

@@ -114,7 +114,9 @@ onGpu('attention with dropout gives the same bits whatever the tiles', async () 
   const offsets = offsetsOf([39, 1, 70])
   const values = seededValues(1)
   const [rows, heads, headSize] = [110, 2, 12]
-  const [q, k, v, dout] = ['q', 'k', 'v', 'dout'].map(label => filled(values.normal(rows * heads * headSize), label))
+  const [q, k, v, dout, given] = ['q', 'k', 'v', 'dout', 'given'].map(label =>
+    filled(values.normal(rows * heads * headSize), label),
+  )
   const stats = filled(values.uniform(rows * heads * 2, 2, 3), 'stats')
   const outputs = (label: string) => wholeView(backend.allocate(4 * rows * heads * headSize, label))
   const results: number[][] = []
@@ -124,7 +126,7 @@ onGpu('attention with dropout gives the same bits whatever the tiles', async () 
     const [out, lse, dq, dk, dv] = ['out', 'lse', 'dq', 'dk', 'dv'].map(outputs)
     const prepared = await backend.prepare([
       { kernel: 'attention_forward', views: [q, k, v, tiles, undefined, out, lse] },
-      { kernel: 'attention_backward_q', views: [q, k, v, dout, stats, tiles, dq, undefined] },
+      { kernel: 'attention_backward_q', views: [q, k, v, given, dout, stats, tiles, dq] },
       { kernel: 'attention_backward_kv', views: [q, k, v, dout, stats, tiles, dk, dv] },
     ])
     const dropout = dropoutParams(0.3, 1, 2, 3)

@@ -32,18 +32,23 @@ for (const [name, form] of Object.entries(forms)) {
     const [q, k, v, dout] = [normal(size), normal(keySize), normal(keySize), normal(size)]
     const bias = normal(biasRows * heads)
     const forward = () => {
-      const [out, lse] = [zeros(size).fill(Number.NaN), zeros(T * heads)]
-      reference.attention_forward({ q, k, v, tiles, bias, out, lse }, params)
-      return { out, lse, scalar: dot(out, dout) }
+      const [out, stats] = [zeros(size).fill(Number.NaN), zeros((T * 2 + biasRows) * heads)]
+      reference.attention_forward({ q, k, v, tiles, bias, out, lse: stats }, params)
+      stats.set(bias, T * 2 * heads)
+      return { out, stats, scalar: dot(out, dout) }
     }
-    const { out, lse } = forward()
-    const stats = zeros((T * 2 + biasRows) * heads)
-    reference.attention_delta({ out, dout, lse, stats }, { rows: T, heads, headSize })
-    stats.set(bias, T * 2 * heads)
+    const { out, stats } = forward()
     const nothing = (count: number) => zeros(count).fill(Number.NaN)
     const [dq, dk, dv] = [nothing(size), nothing(keySize), nothing(keySize)]
     const parts = nothing(params.tiles * biasRows * heads)
-    reference.attention_backward_q({ q, k, v, dout, stats, tiles, dq, dbias: parts }, params)
+    reference.attention_backward_q({ q, k, v, out, dout, stats, tiles, dq }, params)
+    if (biasRows > 0) {
+      const [given, same] = [dq.slice(), stats.slice()]
+      reference.attention_delta({ out, dout, stats: same }, { rows: T, heads, headSize })
+      assert.equal(same, stats)
+      reference.attention_backward_q_bias({ q, k, v, dout, stats, tiles, dq, dbias: parts }, params)
+      assert.equal(dq, given)
+    }
     reference.attention_backward_kv({ q, k, v, dout, stats, tiles, dk, dv }, params)
     const dbias = bias.map((_, i) => parts.reduce((sum, x, at) => sum + (at % bias.length === i ? x : 0), 0))
     for (const [tensor, gradient, x] of [

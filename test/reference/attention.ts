@@ -99,15 +99,15 @@ export const attention_forward: Reference<'attention_forward'> = ({ q, k, v, til
   }
 }
 
-export const attention_delta: Reference<'attention_delta'> = ({ out, dout, lse, stats }, { rows, heads, headSize }) => {
+export const attention_delta: Reference<'attention_delta'> = ({ out, dout, stats }, { rows, heads, headSize }) => {
   for (let i = 0; i < rows * heads; i++) {
     let delta = 0
     for (let d = 0; d < headSize; d++) delta += dout[i * headSize + d]! * out[i * headSize + d]!
-    stats.set([lse[i]!, delta], i * 2)
+    stats[rows * heads + i] = delta
   }
 }
 
-type BackwardInputs = Record<'q' | 'k' | 'v' | 'dout' | 'stats', Float64Array>
+type BackwardInputs = Readonly<Record<'q' | 'k' | 'v' | 'dout' | 'stats', Float64Array>>
 
 /** p_ij, mask_ij · scale and ds_ij of one query row i, key row j and head; 0 where the query does not see the key */
 function scoreGradient(
@@ -119,14 +119,34 @@ function scoreGradient(
   head: number,
 ) {
   if (!sees(p, tile, i, j)) return { probability: 0, mask: 0, ds: 0 }
-  const [logSum, delta] = [stats[(i * p.heads + head) * 2]!, stats[(i * p.heads + head) * 2 + 1]!]
+  const [logSum, delta] = [stats[i * p.heads + head]!, stats[(p.rows + i) * p.heads + head]!]
   const probability = Math.exp(score(p, q, k, stats, 2 * p.rows * p.heads, i, j, head) - logSum)
   const mask = factor(p, tile, i, head, j)
   return { probability, mask, ds: probability * (mask * dot(p, dout, v, i, j, head) - delta) }
 }
 
-export const attention_backward_q: Reference<'attention_backward_q'> = ({ tiles, dq, dbias, ...inputs }, p) => {
-  dbias?.fill(0, 0, p.tiles * p.biasRows * p.heads)
+export const attention_backward_q: Reference<'attention_backward_q'> = ({ out, ...tensors }, p) => {
+  const { dout, stats, tiles } = tensors
+  for (const { row } of tileRows(tiles, p))
+    for (let head = 0; head < p.heads; head++) {
+      const from = queryAt(p, row, head)
+      let delta = 0
+      for (let d = 0; d < p.headSize; d++) delta += dout[from + d]! * out[from + d]!
+      stats[(p.rows + row) * p.heads + head] = delta
+    }
+  queryGradients(tensors, p)
+}
+
+export const attention_backward_q_bias: Reference<'attention_backward_q_bias'> = ({ dbias, ...tensors }, p) => {
+  dbias.fill(0, 0, p.tiles * p.biasRows * p.heads)
+  queryGradients(tensors, p, dbias)
+}
+
+function queryGradients(
+  { tiles, dq, ...inputs }: BackwardInputs & { readonly tiles: Int32Array; readonly dq: Float64Array },
+  p: Attention,
+  dbias?: Float64Array,
+): void {
   for (const tile of tileRows(tiles, p)) {
     const i = tile.row
     for (let head = 0; head < p.heads; head++) {
@@ -134,7 +154,7 @@ export const attention_backward_q: Reference<'attention_backward_q'> = ({ tiles,
       for (let j = tile.start; j < tile.end; j++) {
         const { ds } = scoreGradient(inputs, p, tile, i, j, head)
         addTo(p, dq, queryAt(p, i, head), p.softmaxScale * ds, inputs.k, keyAt(p, j, head))
-        if (dbias && p.biasRows) dbias[(tile.index * p.biasRows + biasRow(p, i, j)) * p.heads + head]! += ds
+        if (dbias) dbias[(tile.index * p.biasRows + biasRow(p, i, j)) * p.heads + head]! += ds
       }
     }
   }

@@ -26,6 +26,7 @@ export const reference: { readonly [K in KernelName]: Reference<K> } = {
   ...attention,
   attention_forward_f16: attention.attention_forward,
   attention_backward_q_f16: attention.attention_backward_q,
+  attention_backward_q_bias_f16: attention.attention_backward_q_bias,
   attention_backward_kv_f16: attention.attention_backward_kv,
   ...activationKernels,
   ...epilogues,

@@ -55,6 +55,8 @@ export const kernelCases: Readonly<Record<KernelName, () => KernelCase[]>> = {
   attention_forward: attention.attentionForwardCases,
   attention_forward_f16: attention.attentionForwardCases,
   attention_backward_q_f16: attention.attentionBackwardQCases,
+  attention_backward_q_bias: attention.attentionBackwardQBiasCases,
+  attention_backward_q_bias_f16: attention.attentionBackwardQBiasCases,
   attention_backward_kv_f16: attention.attentionBackwardKvCases,
   attention_delta: attention.attentionDeltaCases,
   attention_backward_q: attention.attentionBackwardQCases,

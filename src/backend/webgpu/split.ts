@@ -51,6 +51,8 @@ export function piecesOf(kernel: KernelName, params: Params, most: number, workg
       return byTiles(params, 4, most)
     case 'attention_backward_q':
     case 'attention_backward_q_f16':
+    case 'attention_backward_q_bias':
+    case 'attention_backward_q_bias_f16':
       return byTiles(params, 6, most)
     case 'attention_backward_kv':
     case 'attention_backward_kv_f16':

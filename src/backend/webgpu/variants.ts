@@ -85,27 +85,35 @@ const rows = (shader: string, common: readonly string[] = ['reduce']): Variant[]
 
 /** Heads are padded to the next of these numbers of channels. */
 const CHANNELS = [32, 64, 96, 128, 256]
-const attention = (shader: string, heads = 'heads', products = ['common/attention_products']): Variant[] =>
+const attention = (
+  shader: string,
+  heads = 'heads',
+  common: readonly string[] = [],
+  products = ['common/attention_products'],
+): Variant[] =>
   CHANNELS.map(channels => ({
     name: `${shader}_${channels}`,
-    files: ['common/threefry', 'common/attention', ...products, shader],
+    files: ['common/threefry', 'common/attention', ...products, ...common, shader],
     header: { CHANNELS: channels },
     when: (p: Params) => at(p, 'headSize') <= channels,
     workgroups: (p: Params) => at(p, 'tiles') * at(p, heads),
   }))
 
+/** What both gradients of queries share. */
+const QUERIES = ['common/attention_queries']
+
 /** By matrix units where there are some; without them in f32, which is no slower than f16 there. */
-const attentionF16 = (shader: string, heads?: string): Variant[] => [
+const attentionF16 = (shader: string, heads?: string, common: readonly string[] = []): Variant[] => [
   ...CHANNELS.map((channels, i): Variant => {
     const can = (p: Params) => at(p, 'headSize') <= channels
     return {
-      ...attention(shader, heads, ['common/subgroup_matrix', 'common/attention_matrices'])[i]!,
+      ...attention(shader, heads, common, ['common/subgroup_matrix', 'common/attention_matrices'])[i]!,
       name: `${shader}_subgroup_${channels}`,
       ...{ f16: true, matrices: true, can },
       when: (p, target) => target.matrices && can(p),
     }
   }),
-  ...attention(shader, heads).map((variant): Variant => ({ ...variant, f16: true })),
+  ...attention(shader, heads, common).map((variant): Variant => ({ ...variant, f16: true })),
 ]
 
 export const variants: Readonly<Record<KernelName, readonly Variant[]>> = {
@@ -122,10 +130,12 @@ export const variants: Readonly<Record<KernelName, readonly Variant[]>> = {
   copy_columns: elements('copy_columns', matrix),
   attention_forward: attention('attention_forward'),
   attention_delta: elements('attention_delta', p => at(p, 'rows') * at(p, 'heads'), 64),
-  attention_backward_q: attention('attention_backward_q'),
+  attention_backward_q: attention('attention_backward_q', 'heads', QUERIES),
+  attention_backward_q_bias: attention('attention_backward_q_bias', 'heads', QUERIES),
   attention_backward_kv: attention('attention_backward_kv', 'keyValueHeads'),
   attention_forward_f16: attentionF16('attention_forward'),
-  attention_backward_q_f16: attentionF16('attention_backward_q'),
+  attention_backward_q_f16: attentionF16('attention_backward_q', 'heads', QUERIES),
+  attention_backward_q_bias_f16: attentionF16('attention_backward_q_bias', 'heads', QUERIES),
   attention_backward_kv_f16: attentionF16('attention_backward_kv', 'keyValueHeads'),
   ...loraVariants,
   pool_forward: elements('pool_forward', p => at(p, 'sequences') * at(p, 'columns'), 64, ['pool']),

@@ -177,8 +177,8 @@ export function attentionDeltaCases(): KernelCase[] {
   const delta = (rows: number, heads: number, headSize: number) => {
     const size = Math.max(rows, 1) * heads
     const vectors = { out: random.normal(size * headSize), dout: random.normal(size * headSize) }
-    const tensors = { ...vectors, lse: random.normal(size, 5), stats: size * 2 }
-    const options = { terms: headSize, interleaved: { stats: 2 } }
+    const tensors = { ...vectors, stats: size * 2 }
+    const options = { terms: headSize }
     return caseOf(
       'attention_delta',
       `${rows} rows, ${heads} heads of ${headSize}`,
@@ -201,30 +201,41 @@ export function attentionDeltaCases(): KernelCase[] {
 
 const largest = (x: Iterable<number>) => Array.from(x).reduce((most, value) => Math.max(most, Math.abs(value)), 0)
 
-/** dout, and (lse, delta) of what the reference's forward gives. */
+/** dout, lse and delta of what the reference's forward gives, and that. */
 function backwardInputs(given: Attention) {
-  const { out, lse } = expectedTensors('attention_forward', forwardCase(given), 0)
+  const forward = expectedTensors('attention_forward', forwardCase(given), 0)
+  const [out, lse] = [Float32Array.from(forward.out!), Float32Array.from(forward.lse!)]
   const dout = random.normal(given.size)
   const { heads, headSize, softmaxScale } = given.params
-  const tensors = { out: Float32Array.from(out!), dout, lse: Float32Array.from(lse!), stats: given.rows * 2 }
+  const tensors = { out, dout, stats: given.rows * 2 }
   const delta = caseOf('attention_delta', '', { rows: given.rows / heads, heads, headSize }, tensors)
-  const statistics = referenceOutput('attention_delta', delta, 'stats')
-  const stats = Float32Array.from([...statistics, ...(given.bias ?? [])])
-  const term = softmaxScale * largest(statistics.filter((_, i) => i % 2 === 1)) * largest(given.vectors.k)
+  const deltas = referenceOutput('attention_delta', delta, 'stats').slice(given.rows)
+  const stats = Float32Array.from([...lse, ...deltas, ...(given.bias ?? [])])
+  const term = softmaxScale * largest(deltas) * largest(given.vectors.k)
   // One row of a bias is added to all scores alike, which the softmax ignores: its gradient is 0
   const magnitude: Record<string, number> = given.cancelling
     ? { dq: term, dk: term }
     : { dbias: given.params.biasRows === 1 ? 1 : 0 }
   const options = { ...given.options, magnitude }
-  return { inputs: { ...given.vectors, dout, stats, tiles: given.tiles }, options }
+  return { inputs: { ...given.vectors, dout, stats, tiles: given.tiles }, out, options }
 }
 
 export const attentionBackwardQCases = (): KernelCase[] =>
   all().map(given => {
-    const { inputs, options } = backwardInputs(given)
-    const { tiles, biasRows, heads } = given.params
-    const tensors = { ...inputs, dq: given.size, dbias: biasRows ? tiles * biasRows * heads : undefined }
+    const { inputs, out, options } = backwardInputs(given)
+    // Deltas are written: what is there first counts for nothing.
+    const stats = inputs.stats.slice().fill(99, given.rows, 2 * given.rows)
+    const tensors = { ...inputs, out, stats, dq: given.size }
     return caseOf('attention_backward_q', given.name, given.params, tensors, options)
+  })
+
+export const attentionBackwardQBiasCases = (): KernelCase[] =>
+  all().flatMap(given => {
+    const { tiles, biasRows, heads } = given.params
+    if (biasRows === 0) return []
+    const { inputs, options } = backwardInputs(given)
+    const tensors = { ...inputs, dq: given.size, dbias: tiles * biasRows * heads }
+    return caseOf('attention_backward_q_bias', given.name, given.params, tensors, options)
   })
 
 export const attentionBackwardKvCases = (): KernelCase[] =>

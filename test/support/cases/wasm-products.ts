@@ -3,6 +3,7 @@ import { EPILOGUES } from '../../../src/backend/epilogue-kernels.js'
 import { int8Words, type Params } from '../../../src/backend/kernels.js'
 import { ACTIVATIONS } from '../../../src/backend/layer-kernels.js'
 import { seededValues } from '../values.js'
+import type { KernelCase } from './case.js'
 
 export type Data = Float32Array | Int32Array | Uint32Array
 export interface Case {
@@ -47,6 +48,15 @@ export const epilogues = matmuls
       return { params: { ...params, ...more }, ...(tensors && { tensors }) }
     }),
   )
+
+/** The cases of the conformance suite, numbers where nothing of worth is. */
+export const filled = (cases: readonly KernelCase[]): Case[] =>
+  cases.map(({ params, tensors }) => ({
+    params,
+    tensors: Object.fromEntries(
+      Object.entries(tensors).map(([name, data]) => [name, typeof data === 'number' ? random.normal(data) : data]),
+    ),
+  }))
 
 export const int8Products = [
   [23, 19, 37],
