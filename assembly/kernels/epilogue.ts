@@ -5,10 +5,11 @@ import {
 import { at, bytes } from './memory'
 import { matmul, matmul_half, UNIT_COLUMNS } from './matmul'
 
-/** EPILOGUES of the kernel table; else it is low_rank. */
+/** EPILOGUES of the kernel table; else it is gate or residual. */
 const ACTIVATION: u32 = 0
 const SLOPE: u32 = 2
 const GATED_SLOPE: u32 = 3
+const LOW_RANK: u32 = 4
 
 export function matmul_epilogue(
   a: usize, b: usize, bias: usize, with0: usize, with1: usize, c: usize, beside: usize,
@@ -43,7 +44,7 @@ function finish(
   v: usize, with0: usize, with1: usize, c: usize, hasBeside: u32, M: u32, N: u32,
   epilogue: u32, kind: u32, rank: u32, factor: f32, beside: usize, begin: u32, end: u32,
 ): void {
-  if (epilogue > GATED_SLOPE) {
+  if (epilogue == LOW_RANK) {
     matmul(with0, with1, 0, c, M, N, rank, 0, 1, 1, 0, factor, begin, end)
     return
   }
@@ -67,6 +68,10 @@ function finishElements(
     activation_backward(with0, c, c, end, kind, begin, end)
     return
   }
+  if (epilogue > LOW_RANK) {
+    addResidual(with0, c, begin, end)
+    return
+  }
   if (epilogue == GATED_SLOPE) {
     gated_activation_backward(with0, with1, c, beside, c, end, kind, begin, end)
     return
@@ -74,4 +79,10 @@ function finishElements(
   if (hasBeside && v == c) memory.copy(at(beside, begin), at(c, begin), bytes(end - begin))
   if (epilogue == ACTIVATION) activation_forward(v, c, end, kind, begin, end)
   else gated_activation_forward(with0, v, c, end, kind, begin, end)
+}
+
+function addResidual(x: usize, c: usize, begin: u32, end: u32): void {
+  let i = begin
+  for (; i + 4 <= end; i += 4) v128.store(at(c, i), f32x4.add(v128.load(at(c, i)), v128.load(at(x, i))))
+  for (; i < end; i++) store<f32>(at(c, i), load<f32>(at(c, i)) + load<f32>(at(x, i)))
 }

@@ -8,6 +8,7 @@ const GATE = 1u; // c = act(with0) · v; beside = v
 const SLOPE = 2u; // c = v · act'(with0)
 const GATED_SLOPE = 3u; // c = v · act(with0); beside = v · with1 · act'(with0)
 const LOW_RANK = 4u; // c = v + factor · with0 · with1ᵀ
+const RESIDUAL = 5u; // c = v + with0
 
 fn finish_tile(tile: u32, local: u32) {
   // Written by other invocations of this workgroup
@@ -46,6 +47,9 @@ fn finish(m: u32, n: u32) {
       let gate = with0[at];
       beside[at] = v * with1[at] * activation_slopes(params.kind, gate);
       c[at] = v * activations(params.kind, gate);
+    }
+    case RESIDUAL: {
+      c[at] = v + with0[at];
     }
     default: {
       c[at] = v + params.factor * low_rank(m, n);

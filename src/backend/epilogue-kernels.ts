@@ -4,6 +4,7 @@
 // slope         c = v · act′(with0)
 // gated_slope   c = v · act(with0); beside = v · with1 · act′(with0)
 // low_rank      c = v + factor · with0 · with1ᵀ, with0 (M, rank), with1 (N, rank) (LoRA, Hu et al. 2021)
+// residual      c = v + with0
 // with0, with1 and beside are (M, N) else; kind is from ACTIVATIONS. The conventions are those of kernels.ts.
 import {
   at,
@@ -19,7 +20,7 @@ import {
 } from './kernel-spec.js'
 
 /** By their number in a kernel's `epilogue`. */
-export const EPILOGUES = ['activation', 'gate', 'slope', 'gated_slope', 'low_rank'] as const
+export const EPILOGUES = ['activation', 'gate', 'slope', 'gated_slope', 'low_rank', 'residual'] as const
 export type Epilogue = (typeof EPILOGUES)[number]
 export const LOW_RANK_EPILOGUE = EPILOGUES.indexOf('low_rank')
 

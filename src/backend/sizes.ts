@@ -54,6 +54,7 @@ const withEpilogue = (p: ParamsOf<'matmul_epilogue'>, b: number) => {
     slope: [c, 0, 0],
     gated_slope: [c, c, c],
     low_rank: [p.M * p.rank, p.N * p.rank, 0],
+    residual: [c, 0, 0],
   }[epilogue ?? 'low_rank']!
   return { a: p.M * p.K, b, bias: p.hasBias ? p.N : 0, with0: with0!, with1: with1!, c, beside: beside! }
 }

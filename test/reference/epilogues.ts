@@ -22,6 +22,7 @@ function finish(
       for (let r = 0; r < rank; r++) sum += with0![Math.floor(i / N) * rank + r]! * with1![(i % N) * rank + r]!
       return v + factor * sum
     },
+    residual: (v, i) => v + with0![i]!,
   }
   const name = EPILOGUES[epilogue]!
   for (let i = 0; i < M * N; i++) {

@@ -1,7 +1,7 @@
 // An operation under test: recorded once with its backward pass, run in f64 (interpreter.ts) and on a backend. The gradients in f64 must be the
 // central differences of the outputs in f64, and a backend's outputs and gradients those in f64.
 import * as assert from 'uvu/assert'
-import type { Backend } from '../../src/backend/backend.js'
+import type { Backend, View } from '../../src/backend/backend.js'
 import { frozenTensor, readTensor, stateTensor } from '../../src/tensor/parameters.js'
 import { createPlan } from '../../src/tensor/plan.js'
 import { createPool, createProgram, type HostArray } from '../../src/tensor/program.js'
@@ -17,6 +17,10 @@ export interface Operation {
   readonly leaves: Readonly<Record<string, { readonly shape: readonly number[]; readonly data?: Float32Array }>>
   /** Other inputs. */
   readonly inputs?: Readonly<Record<string, { readonly shape: readonly Dim[]; readonly data: HostArray }>>
+  /** Leaves that lie side by side in one piece of a backend's memory. */
+  readonly beside?: readonly (readonly string[])[]
+  /** Sees what was recorded for a backend, backward calls too. */
+  readonly seen?: (trace: Trace) => void
   /** Records the operation; the tensors that it returns get random gradients, by name. */
   record(trace: Trace, tensors: Readonly<Record<string, Tensor>>): Readonly<Record<string, Tensor>>
 }
@@ -126,11 +130,13 @@ async function onBackend(
   seeds: Readonly<Record<string, Float32Array>>,
   backend: Backend,
 ): Promise<Record<string, Float32Array>> {
+  const places = placesOf(operation, backend)
   const { trace, results, leaves } = record(operation, leaf => ({
-    ...frozenTensor(backend, leaf.name, leaf.shape as number[], data[leaf.name]!),
+    ...frozenTensor(backend, leaf.name, leaf.shape as number[], data[leaf.name]!, places.get(leaf.name)),
     needsGradient: true,
     gradient: stateTensor(backend, `d${leaf.name}`, leaf.shape as number[]),
   }))
+  operation.seen?.(trace)
   const program = createProgram(createPlan('operation', trace), createPool(backend))
   const seedInputs = Object.fromEntries(Object.entries(seeds).map(([name, seed]) => [`seed.${name}`, seed]))
   await program.run(operation.values, { ...inputs, ...seedInputs })
@@ -139,6 +145,17 @@ async function onBackend(
   for (const [name, { gradient }] of Object.entries(leaves)) found[`d${name}`] = await readTensor(backend, gradient!)
   program.release()
   return found
+}
+
+function placesOf({ beside = [], leaves }: Operation, backend: Backend): Map<string, View> {
+  const places = new Map<string, View>()
+  for (const names of beside) {
+    const bytes = names.map(name => 4 * sizeOfShape(leaves[name]!.shape))
+    const offsets = bytes.map((_, i) => bytes.slice(0, i).reduce((sum, size) => sum + 256 * Math.ceil(size / 256), 0))
+    const memory = backend.allocate(offsets.at(-1)! + bytes.at(-1)!, names.join())
+    names.forEach((name, i) => void places.set(name, { memory, offset: offsets[i]!, bytes: bytes[i]! }))
+  }
+  return places
 }
 
 /** The gradient of a scalar by central differences, changing `x` in place and back. */

@@ -32,7 +32,7 @@ export interface TeamCall {
 /** Calls that fit the table. */
 export const CAPACITY = 512
 /** Pointers and parameters that a call may have. */
-export const MOST_VALUES = 24
+export const MOST_VALUES = 40
 const STRIDE = 8 + MOST_VALUES
 const MESSAGE_BYTES = 1024
 

@@ -26,7 +26,11 @@ function product(
   { size: [M, N, K], epilogue, kind, flags, transposeB, format, rank = 4 }: Form,
 ): KernelCase {
   const low = epilogue === 'low_rank'
-  const [accumulate, hasBias, hasBeside] = [flags & 1, (flags >> 1) & 1, low ? 0 : (flags >> 2) & 1]
+  const [accumulate, hasBias, hasBeside] = [
+    flags & 1,
+    (flags >> 1) & 1,
+    low || epilogue === 'residual' ? 0 : (flags >> 2) & 1,
+  ]
   const form = { M, N, K, transposeA: 0, transposeB, accumulate, hasBias, alpha: flags === 3 ? 0.375 : 1 }
   const more = { epilogue: EPILOGUES.indexOf(epilogue), kind, hasBeside, rank: low ? rank : 0, factor: low ? 1.5 : 0 }
   const floats = random.normal(K * N)
@@ -62,7 +66,11 @@ const sizes = [
 
 const cases = (kernel: Product, formats: readonly number[]): KernelCase[] => {
   const kinds = EPILOGUES.flatMap(epilogue =>
-    epilogue === 'low_rank' ? [] : ACTIVATIONS.map((_, kind) => ({ epilogue, kind })),
+    epilogue === 'low_rank'
+      ? []
+      : epilogue === 'residual'
+        ? [{ epilogue, kind: 0 }]
+        : ACTIVATIONS.map((_, kind) => ({ epilogue, kind })),
   )
   const all: Omit<Form, 'size' | 'flags' | 'transposeB' | 'format'>[] = [
     ...kinds,
@@ -81,6 +89,7 @@ const cases = (kernel: Product, formats: readonly number[]): KernelCase[] => {
     product(kernel, { ...large, epilogue: 'activation', flags: 6 }),
     product(kernel, { ...large, epilogue: 'gated_slope', flags: 0 }),
     product(kernel, { ...large, epilogue: 'low_rank', flags: 2, rank: 8 }),
+    product(kernel, { ...large, epilogue: 'residual', flags: 2 }),
   ]
 }
 

@@ -1,0 +1,37 @@
+// Every variant of products that share a factor, by name: against f64, on a device with the specification's default limits.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { createWebGpuBackend } from '../../src/backend/webgpu/backend.js'
+import { type Variant, variants } from '../../src/backend/webgpu/variants.js'
+import { webgpuBackend } from '../support/adapter.js'
+import { kernelCases } from '../support/kernel-cases.js'
+import { runCase } from './conformance.js'
+
+const TOLERANCE = 1e-5
+const present = await webgpuBackend()
+let chosen = ''
+const backend =
+  present &&
+  (await createWebGpuBackend({
+    adapter: present.adapterInfo.name,
+    defaultLimits: true,
+    variants: 'all',
+    choose: () => chosen,
+  }))
+
+for (const kernel of ['matmul_grouped', 'matmul_grouped_sum'] as const)
+  for (const { name, can } of variants[kernel] as readonly Variant[]) {
+    const run = backend ? test : test.skip
+    run(`${kernel}, ${name}`, async () => {
+      chosen = name
+      const cases = kernelCases[kernel]().filter(({ params }) => can?.(params) ?? true)
+      assert.ok(cases.length >= 4, `${cases.length} cases`)
+      assert.is(await backend!.variantOf(kernel, cases[0]!.params), name)
+      for (const each of cases) {
+        const { problems } = await runCase(backend!, kernel, each, TOLERANCE)
+        assert.equal(problems, [], each.name)
+      }
+    })
+  }
+
+test.run()
