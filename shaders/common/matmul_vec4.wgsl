@@ -78,22 +78,22 @@ fn place(block: u32, row: u32, along_k: bool) -> vec2<u32> {
 
 fn read_block(block: u32, first_m: u32, first_n: u32, first_k: u32, end: u32) -> mat4x4<f32> {
   if (block < BLOCKS_A) {
-    let at = place(block, ROW_M, params.transpose_a == 0u);
+    let at = place(block, ROW_M, !turned_a());
     return read_a(first_m + 4u * at.x, first_k + at.y, end);
   }
-  let at = place(block - BLOCKS_A, ROW_N, params.transpose_b == 1u);
+  let at = place(block - BLOCKS_A, ROW_N, turned_b());
   return read_b(first_n + 4u * at.x, first_k + at.y, end);
 }
 
 fn store_block(block: u32, half: u32, values: mat4x4<f32>) {
   if (block < BLOCKS_A) {
-    let at = place(block, ROW_M, params.transpose_a == 0u);
+    let at = place(block, ROW_M, !turned_a());
     for (var i = 0u; i < 4u; i++) {
       a_tile[(half * TILE_K + at.y + i) * ROW_M + at.x] = values[i];
     }
     return;
   }
-  let at = place(block - BLOCKS_A, ROW_N, params.transpose_b == 1u);
+  let at = place(block - BLOCKS_A, ROW_N, turned_b());
   for (var i = 0u; i < 4u; i++) {
     b_tile[(half * TILE_K + at.y + i) * ROW_N + at.x] = values[i];
   }

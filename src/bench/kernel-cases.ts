@@ -16,6 +16,7 @@ import {
 import { type Data, type HostTensors, uniformValues } from './host.js'
 import { loraCases } from './lora.js'
 import { product } from './products.js'
+import { retrievalCases } from './retrieval-kernels.js'
 import { streamCases } from './streams.js'
 
 export interface KernelCase {
@@ -51,6 +52,7 @@ export const kernelCases = (tokens: number): KernelCase[] => [
   ...elementwise(tokens),
   ...rowwise(tokens),
   ...streamCases(tokens, WIDTH, WIDE),
+  ...retrievalCases(tokens, WIDTH, HEADS),
 ]
 
 /** Of tokens in sequences of 256. */

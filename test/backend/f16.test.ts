@@ -10,6 +10,7 @@ import { shaderText, variants } from '../../src/backend/webgpu/variants.js'
 import { narrowed, toF32 } from '../../src/data/dtype.js'
 import { webgpuBackend } from '../support/adapter.js'
 import type { KernelCase } from '../support/cases/case.js'
+import { wholeEpilogueCases } from '../support/cases/epilogues.js'
 import { matmulF16Cases } from '../support/cases/matmul.js'
 import { kernelCases } from '../support/kernel-cases.js'
 import { runCase } from './conformance.js'
@@ -95,13 +96,23 @@ for (const { name, can } of variants.matmul_f16) {
   const run = backend ? test : test.skip
   run(`${name}: whole numbers`, async () => {
     chosen = name
-    await check(
-      'matmul_f16',
-      matmulF16Cases(true).filter(({ params }) => can?.(params) ?? true),
-      1e-12,
-    )
+    const able = ({ params }: KernelCase) => can?.(params) ?? true
+    await check('matmul_f16', matmulF16Cases(true).filter(able), 1e-12)
+    const finished = wholeEpilogueCases()
+    assert.is(await backend!.variantOf('matmul_f16_epilogue', finished[0]!.params), name)
+    await check('matmul_f16_epilogue', finished, 1e-12)
   })
 }
+
+test('tiles of 128 × 128 by matrix units are among what was tested, where workgroup memory holds them', () => {
+  if (!backend) return
+  const { maxComputeWorkgroupStorageSize: bytes } = backend.device.limits
+  const tile = 'matmul_subgroup_128x128'
+  for (const kernel of ['matmul_f16', 'matmul_f16_epilogue'] as const) {
+    const { workgroupMemory } = variants[kernel].find(({ name }) => name === tile)!
+    assert.ok(bytes >= workgroupMemory! && tested.includes(tile), `${kernel}: ${workgroupMemory} bytes, ${bytes} here`)
+  }
+})
 
 test('with matrix units the same shaders compile', async () => {
   const gpu = create(['backend=null', 'enable-dawn-features=allow_unsafe_apis'])

@@ -17,7 +17,7 @@ export const matmul_grouped: Reference<'matmul_grouped'> = ({ a, b, bias, down, 
     const added = p.hasBias ? bias!.subarray(p[`bias${i}`]) : undefined
     const form = { ...plain, M: p.M, N, K: p.K, transposeB: 1, hasBias: p.hasBias }
     matmul({ a, b: values.subarray(p[`b${i}`]), bias: added, c }, form)
-    const first = group.slice(0, i).reduce((sum, j) => sum + p[`rank${j}`], 0)
+    const first = group.slice(0, i).reduce<number>((sum, j) => sum + p[`rank${j}`], 0)
     for (let m = 0; m < p.M; m++)
       for (let n = 0; n < N; n++) {
         let sum = 0

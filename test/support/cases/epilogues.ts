@@ -19,21 +19,26 @@ interface Form {
   /** Of b: FLOAT_FORMAT, or one of 16 bits. */
   readonly format: number
   readonly rank?: number
+  /** Small whole numbers, exact in f16, so that any order of sums gives the same. */
+  readonly whole?: true
 }
 
 function product(
   kernel: Product,
-  { size: [M, N, K], epilogue, kind, flags, transposeB, format, rank = 4 }: Form,
+  { size: [M, N, K], epilogue, kind, flags, transposeB, format, rank = 4, whole }: Form,
 ): KernelCase {
+  const normal: typeof random.normal = whole
+    ? count => Float32Array.from(random.integers(count, 7), x => x - 3)
+    : random.normal
   const low = epilogue === 'low_rank'
   const [accumulate, hasBias, hasBeside] = [
     flags & 1,
     (flags >> 1) & 1,
     low || epilogue === 'residual' ? 0 : (flags >> 2) & 1,
   ]
-  const form = { M, N, K, transposeA: 0, transposeB, accumulate, hasBias, alpha: flags === 3 ? 0.375 : 1 }
+  const form = { M, N, K, transposeA: 0, transposeB, accumulate, hasBias, alpha: flags === 3 ? 0.5 : 1 }
   const more = { epilogue: EPILOGUES.indexOf(epilogue), kind, hasBeside, rank: low ? rank : 0, factor: low ? 1.5 : 0 }
-  const floats = random.normal(K * N)
+  const floats = normal(K * N)
   const plain = format === FLOAT_FORMAT
   const b: Initial = plain
     ? kernel === 'matmul_epilogue'
@@ -41,12 +46,12 @@ function product(
       : new Uint32Array(floats.buffer)
     : halves(K * N, format)
   const tensors = {
-    a: random.normal(M * K, K ** -0.5),
+    a: normal(M * K, K ** -0.5),
     b,
-    bias: hasBias ? random.normal(N, 3) : undefined,
-    with0: low ? random.normal(M * rank) : epilogue === 'activation' ? undefined : random.normal(M * N, 2),
-    with1: low ? random.normal(N * rank) : epilogue === 'gated_slope' ? random.normal(M * N) : undefined,
-    c: accumulate ? random.normal(M * N, 2) : M * N,
+    bias: hasBias ? normal(N, 3) : undefined,
+    with0: low ? normal(M * rank) : epilogue === 'activation' ? undefined : normal(M * N, 2),
+    with1: low ? normal(N * rank) : epilogue === 'gated_slope' ? normal(M * N) : undefined,
+    c: accumulate ? normal(M * N, 2) : M * N,
     beside: hasBeside || epilogue === 'gated_slope' ? M * N : undefined,
   }
   const name = `${[M, N, K].join(' × ')}, ${epilogue}${low ? ` ${rank}` : ` ${ACTIVATIONS[kind]}`}, flags ${flags}, transposed ${transposeB}, format ${format}`
@@ -65,12 +70,8 @@ const sizes = [
 ] as const
 
 const cases = (kernel: Product, formats: readonly number[]): KernelCase[] => {
-  const kinds = EPILOGUES.flatMap(epilogue =>
-    epilogue === 'low_rank'
-      ? []
-      : epilogue === 'residual'
-        ? [{ epilogue, kind: 0 }]
-        : ACTIVATIONS.map((_, kind) => ({ epilogue, kind })),
+  const kinds = EPILOGUES.filter(epilogue => epilogue !== 'low_rank').flatMap(epilogue =>
+    ACTIVATIONS.flatMap((_, kind) => (epilogue === 'residual' && kind > 0 ? [] : [{ epilogue, kind }])),
   )
   const all: Omit<Form, 'size' | 'flags' | 'transposeB' | 'format'>[] = [
     ...kinds,
@@ -96,3 +97,23 @@ const cases = (kernel: Product, formats: readonly number[]): KernelCase[] => {
 export const matmulEpilogueCases = () => cases('matmul_epilogue', [FLOAT_FORMAT])
 export const matmulHalfEpilogueCases = () => cases('matmul_half_epilogue', [0, 1])
 export const matmulF16EpilogueCases = () => cases('matmul_f16_epilogue', [FLOAT_FORMAT, 0, 1])
+
+const RELU = ACTIVATIONS.indexOf('relu')
+
+/** Whole numbers in, whole numbers out: every epilogue with every flag, tiles of 128 that are full and that are not. */
+export const wholeEpilogueCases = (): KernelCase[] =>
+  EPILOGUES.flatMap((epilogue, i) =>
+    (
+      [
+        [132, 140, 44],
+        [36, 68, 20],
+        [128, 128, 32],
+        [260, 12, 100],
+      ] as const
+    ).flatMap((size, j) =>
+      [0, 1].map(transposeB => {
+        const form = { size, epilogue, kind: RELU, flags: (2 * i + j + 3 * transposeB) & 7, transposeB }
+        return product('matmul_f16_epilogue', { ...form, format: FLOAT_FORMAT, whole: true })
+      }),
+    ),
+  )
