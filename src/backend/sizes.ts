@@ -20,7 +20,8 @@ type Sizes = {
 }
 type ParamsOf<K extends KernelName> = Readonly<Record<keyof (typeof kernels)[K]['params'], number>>
 
-const GROUP = [0, 1, 2] as const
+/** Of a part of a group's memory, where there is one. */
+const end = (place: number, size: number): number => (size > 0 ? place + size : 0)
 /** Of numbers in a factor's format. */
 const wordsOf = (format: number, count: number) => Math.ceil(count / (format === FLOAT_FORMAT ? 1 : 2))
 
@@ -94,26 +95,21 @@ const sizes: Sizes = {
   matmul_half_epilogue: p => withEpilogue(p, Math.ceil((p.K * p.N) / 2)),
   matmul_f16_epilogue: p => withEpilogue(p, wordsOf(p.format, p.K * p.N)),
   matmul_grouped: p => {
-    const ranks = rankSum(p)
-    // The end of the last of those that begin at these places
-    const end = (place: 'b' | 'bias' | 'up', size: (i: 0 | 1 | 2) => number) =>
-      Math.max(...GROUP.map(i => (size(i) > 0 ? p[`${place}${i}`] + size(i) : 0)))
-    const [c0, c1, c2] = GROUP.map(i => p.M * p[`N${i}`])
+    const { M, K, N0, N1, N2 } = p
     return {
-      a: p.M * p.K,
-      b: wordsOf(
-        p.format,
-        end('b', i => p[`N${i}`] * p.K),
-      ),
-      bias: p.hasBias ? end('bias', i => p[`N${i}`]) : 0,
-      down: p.M * ranks,
-      up: end('up', i => p[`N${i}`] * p[`rank${i}`]),
-      ...{ c0: c0!, c1: p.gated && !p.hasBeside ? 0 : c1!, c2: p.gated ? c0! : c2! },
+      a: M * K,
+      b: wordsOf(p.format, Math.max(end(p.b0, N0 * K), end(p.b1, N1 * K), end(p.b2, N2 * K))),
+      bias: p.hasBias ? Math.max(end(p.bias0, N0), end(p.bias1, N1), end(p.bias2, N2)) : 0,
+      down: M * rankSum(p),
+      up: Math.max(end(p.up0, N0 * p.rank0), end(p.up1, N1 * p.rank1), end(p.up2, N2 * p.rank2)),
+      c0: M * N0,
+      c1: p.gated && !p.hasBeside ? 0 : M * N1,
+      c2: M * (p.gated ? N0 : N2),
     }
   },
   matmul_grouped_sum: p => ({
     ...{ a0: p.M * p.K0, a1: p.M * p.K1, a2: p.M * p.K2, c: p.M * p.N },
-    b: wordsOf(p.format, Math.max(...GROUP.map(i => (p[`K${i}`] > 0 ? p[`b${i}`] + p[`K${i}`] * p.N : 0)))),
+    b: wordsOf(p.format, Math.max(end(p.b0, p.K0 * p.N), end(p.b1, p.K1 * p.N), end(p.b2, p.K2 * p.N))),
   }),
   quantize_rows: p => ({ x: matrix(p), values: p.rows * int8Words(p.columns), scales: p.rows }),
   matmul_int8: p => ({
@@ -281,6 +277,10 @@ const sizes: Sizes = {
 
 /** The least number of elements of each tensor of a call, in the table's order; 0 where it need not be there or is not known. */
 export function tensorSizes(kernel: KernelName, params: Params): number[] {
-  const least = (sizes[kernel] as (p: Params) => Readonly<Record<string, number | undefined>>)(params)
+  const least = namedSizes(kernel, params)
   return Object.keys(kernelSpec(kernel).tensors).map(name => least[name] ?? 0)
 }
+
+/** The same by name; absent where it need not be there or is not known. */
+export const namedSizes = (kernel: KernelName, params: Params): Readonly<Record<string, number | undefined>> =>
+  (sizes[kernel] as (p: Params) => Readonly<Record<string, number | undefined>>)(params)

@@ -2,7 +2,7 @@
 // a run.
 import type { BoundCall, Memory, Prepared, View } from '../backend.js'
 import { type KernelSpec, kernelSpec, type Params } from '../kernels.js'
-import { tensorSizes } from '../sizes.js'
+import { namedSizes } from '../sizes.js'
 import { type KernelPipelines, pickVariant } from './pipelines.js'
 import { type Piece, piecesOf } from './split.js'
 import type { PassTimes } from './times.js'
@@ -26,6 +26,8 @@ export interface PreparedCall {
   /** In u32 words of the parameter buffer. */
   readonly slot: number
   readonly fields: readonly { readonly name: string; readonly float: boolean }[]
+  /** Of its tensors. */
+  readonly names: readonly string[]
 }
 
 export interface PreparedCalls extends Prepared {
@@ -72,7 +74,8 @@ export function bindCalls(
       float: type === 'f32',
     }))
     const group = bind(call, pipelines[i]!, uniforms, i * stride)
-    return { call, pipelines: pipelines[i]!, group, slot: (i * stride) / 4, fields }
+    const names = Object.keys(kernelSpec(call.kernel).tensors)
+    return { call, pipelines: pipelines[i]!, group, slot: (i * stride) / 4, fields, names }
   })
   const floats = new Float32Array(words.buffer)
   const bindPiece: PreparedCalls['bindPiece'] = (i, { offsets }, from, offset) =>
@@ -165,9 +168,7 @@ export function encodeRun(
   const list = prepared.prepared
   if (params.length !== list.length)
     throw new Error(`run: ${list.length} calls were prepared, but ${params.length} parameter records given`)
-  list.forEach((call, i) => {
-    packParams(prepared, call, params[i]!)
-  })
+  for (let i = 0; i < list.length; i++) packParams(prepared, list[i]!, params[i]!)
   device.queue.writeBuffer(prepared.uniforms, 0, prepared.words)
   const limit = device.limits.maxComputeWorkgroupsPerDimension
   const spent: GPUBuffer[] = []
@@ -175,39 +176,44 @@ export function encodeRun(
   const begin = (i: number) => encoder.beginComputePass(times && { timestampWrites: times.writes(i) })
   let pass = begin(0)
   let current: GPUComputePipeline | undefined
-  list.forEach((each, i) => {
+  const dispatch = (chosen: GPUComputePipeline, group: GPUBindGroup, workgroups: number, call: BoundCall): void => {
+    if (workgroups === 0) return
+    if (chosen !== current) pass.setPipeline(chosen)
+    current = chosen
+    pass.setBindGroup(0, group)
+    if (workgroups <= limit) pass.dispatchWorkgroups(workgroups)
+    else pass.dispatchWorkgroups(...spread(workgroups, limit, call))
+  }
+  for (let i = 0; i < list.length; i++) {
+    const { call, group, pipelines } = list[i]!
     if (times && i > 0) {
       pass.end()
       pass = begin(i)
       current = undefined
     }
     // By the whole call, so that its pieces are computed alike.
-    const { variant, pipeline, second } = pickVariant(each.pipelines, params[i]!)
-    const dispatch = (chosen: GPUComputePipeline, group: GPUBindGroup, workgroups: number): void => {
-      const [x, y] = spread(workgroups, limit, each.call)
-      if (x === 0) return
-      if (chosen !== current) pass.setPipeline(chosen)
-      current = chosen
-      pass.setBindGroup(0, group)
-      pass.dispatchWorkgroups(x, y)
-    }
-    const run = (piece: Params, group: GPUBindGroup, workgroups = variant.workgroups(piece)): void => {
-      dispatch(pipeline, group, workgroups)
-      if (second) dispatch(second, group, variant.second!.workgroups(piece))
-    }
+    const { variant, pipeline, second } = pickVariant(pipelines, params[i]!)
     const all = variant.workgroups(params[i]!)
-    const pieces = most < Number.POSITIVE_INFINITY ? piecesOf(each.call.kernel, params[i]!, most, all) : []
-    if (pieces.length <= 1) run(params[i]!, each.group, all)
-    else {
-      const { groups, uniforms } = bindPieces(device, prepared, i, pieces)
-      spent.push(uniforms)
-      groups.forEach((group, j) => void run(pieces[j]!.params, group, pieces[j]!.workgroups?.[1]))
+    const pieces = most < Number.POSITIVE_INFINITY ? piecesOf(call.kernel, params[i]!, most, all) : WHOLE
+    if (pieces.length <= 1) {
+      dispatch(pipeline, group, all, call)
+      if (second) dispatch(second, group, variant.second!.workgroups(params[i]!), call)
+      continue
     }
-  })
+    const bound = bindPieces(device, prepared, i, pieces)
+    spent.push(bound.uniforms)
+    pieces.forEach((piece, j) => {
+      dispatch(pipeline, bound.groups[j]!, piece.workgroups?.[1] ?? variant.workgroups(piece.params), call)
+      if (second) dispatch(second, bound.groups[j]!, variant.second!.workgroups(piece.params), call)
+    })
+  }
   pass.end()
   times?.resolve(encoder)
   return { commands: encoder.finish(), spent }
 }
+
+/** Nothing is split. */
+const WHOLE: readonly Piece[] = []
 
 /** Groups for the pieces of call i, made for one run: what they cost is little beside what is dispatched. */
 function bindPieces(device: GPUDevice, prepared: PreparedCalls, i: number, pieces: readonly Piece[]) {
@@ -239,17 +245,21 @@ function writeFields(
   }
 }
 
-function packParams({ words, floats }: PreparedCalls, { call, slot, fields }: PreparedCall, params: Params): void {
-  const missing = fields.find(({ name }) => params[name] === undefined)
-  if (missing)
-    throw new Error(
-      `${call.kernel}: parameter ${missing.name} is missing; it takes ${fields.map(f => f.name).join(', ')}`,
-    )
+function packParams(
+  { words, floats }: PreparedCalls,
+  { call, slot, fields, names }: PreparedCall,
+  params: Params,
+): void {
+  for (const { name } of fields)
+    if (params[name] === undefined)
+      throw new Error(`${call.kernel}: parameter ${name} is missing; it takes ${fields.map(f => f.name).join(', ')}`)
   writeFields(words, floats, slot, fields, params)
   // With bounds checks on the device a tensor that is too small gives wrong values in silence.
-  const least = tensorSizes(call.kernel, params)
-  for (let i = 0; i < least.length; i++)
-    if (4 * least[i]! > (call.views[i]?.bytes ?? 0)) throw new Error(tooSmall(call, i, 4 * least[i]!, params))
+  const least = namedSizes(call.kernel, params)
+  for (let i = 0; i < names.length; i++) {
+    const bytes = 4 * (least[names[i]!] ?? 0)
+    if (bytes > (call.views[i]?.bytes ?? 0)) throw new Error(tooSmall(call, i, bytes, params))
+  }
   if (call.kernel === 'top_k' && params.k! > 1024) throw new Error(`top_k: k is ${params.k}, at most 1024`)
 }
 
@@ -262,7 +272,6 @@ function tooSmall(call: BoundCall, index: number, bytes: number, params: Params)
 
 // Over two dimensions as evenly as goes; the shaders pass over what is too much.
 function spread(count: number, limit: number, call: BoundCall): [number, number] {
-  if (count === 0) return [0, 0]
   const y = Math.ceil(count / limit)
   if (y > limit) throw new Error(`${call.kernel}: ${count} workgroups, at most ${limit * limit} can be dispatched`)
   return [Math.ceil(count / y), y]

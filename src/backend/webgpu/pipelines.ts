@@ -190,12 +190,14 @@ function locate(lineNum: number, variant: Shader, target: Target, shaders: Shade
 export function pickVariant(pipelines: KernelPipelines, params: Params): CompiledVariant {
   const { kernel, target, choose, variants } = pipelines
   const refused = pipelines.refused()
-  const able = variants.filter(({ variant }) => !refused.includes(variant.name) && (variant.can?.(params) ?? true))
+  const able = ({ name, can }: Variant) => !refused.includes(name) && (can === undefined || can(params))
   const best = choose(kernel, params)
-  const picked =
-    (best !== undefined && able.find(({ variant }) => variant.name === best)) ||
-    able.find(({ variant }) => variant.when?.(params, target) ?? true)
-  if (picked) return picked
+  // Without making anything: this is asked for each call of each step.
+  if (best !== undefined) for (const each of variants) if (each.variant.name === best && able(each.variant)) return each
+  for (const each of variants) {
+    const { when } = each.variant
+    if ((when === undefined || when(params, target)) && able(each.variant)) return each
+  }
   const values = Object.entries(params).map(([name, value]) => `${name} ${value}`)
   throw new Error(`${kernel}: no variant does such a call on WebGPU (${values.join(', ')})`)
 }

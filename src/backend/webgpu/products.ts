@@ -136,11 +136,13 @@ const withEpilogue = (list: readonly Variant[]): Variant[] =>
     })
 
 /** A group of products as one: its columns side by side, or its terms one after the other. */
-const asGroup = (p: Params): Params => ({ ...p, N: groupedColumns(p), transposeA: 0, transposeB: 1 })
-const asSum = (p: Params): Params => ({ ...p, K: groupedTerms(p), transposeA: 0, transposeB: 0 })
+const asGroup = (p: Params): Params => ({ M: p.M!, N: groupedColumns(p), K: p.K!, transposeA: 0, transposeB: 1 })
+const asSum = (p: Params): Params => ({ M: p.M!, N: p.N!, K: groupedTerms(p), transposeA: 0, transposeB: 0 })
 
-/** Every number of `names` is a multiple of four. */
-const fours = (p: Params, names: readonly string[]): boolean => names.every(name => at(p, name) % 4 === 0)
+/** The two lowest bits of all numbers that say how long a group's rows are. */
+const groupBits = (p: Params): number =>
+  at(p, 'K') | at(p, 'N0') | at(p, 'N1') | at(p, 'N2') | at(p, 'rank0') | at(p, 'rank1') | at(p, 'rank2')
+const sumBits = (p: Params): number => at(p, 'N') | at(p, 'K0') | at(p, 'K1') | at(p, 'K2')
 
 /** Of a group of products in the same tiles and under the same names as one; in vectors where b is f32. */
 const grouped = (
@@ -156,19 +158,19 @@ const grouped = (
       const { when, header } = variant
       const [tileM, tileN] = [header!.TILE_M as number, header!.TILE_N as number]
       const sum = top === 'matmul_grouped_sum'
+      const bits = sum ? sumBits : groupBits
       const finishing = sum ? [] : [`common/${cells}`, 'common/activation', `common/activation_${cells}`]
       const own = sum ? 'common/grouped_sum' : 'common/grouped'
       const core = vectors ? ['common/matmul_vec4', `${top}_vec4`] : ['common/half', 'common/matmul', top]
       return {
         ...variant,
         files: [...finishing, own, ...core],
-        ...(vectors && { can: p => at(p, 'format') === FLOAT_FORMAT && fours(p, MULTIPLES) }),
+        ...(vectors && { can: p => at(p, 'format') === FLOAT_FORMAT && bits(p) % 4 === 0 }),
         ...(when && { when: (p, target) => when(as(p), target) }),
         // Of a gated group a tile has half its columns from each product.
         workgroups: p => Math.ceil(at(p, 'M') / tileM) * Math.ceil(at(as(p), 'N') / (p.gated ? tileN / 2 : tileN)),
       }
     })
-const MULTIPLES = ['K', 'N', 'K0', 'K1', 'K2', 'N0', 'N1', 'N2', 'rank0', 'rank1', 'rank2']
 
 export const products = {
   ...plainProducts,
