@@ -16,7 +16,7 @@ import { placeOf, type Report } from './row.js'
 
 const [PAIRS, LENGTH] = [2, 256]
 /** Before the counted ones some that only warm up. */
-const [WARMING, STEPS] = [20, 100]
+const [WARMING, STEPS] = [300, 300]
 const LORA = { rank: 8, alpha: 32, dropout: 0.1, targets: ['query', 'value'] }
 
 /** A batch of a few texts: how many rows there are changes no more than the numbers that are packed. */

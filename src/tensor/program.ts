@@ -37,7 +37,7 @@ export interface Program {
 export function createProgram(plan: Plan, pool: Pool): Program {
   const { backend } = pool
   const own = new Map<Tensor, Memory>()
-  let prepared: { value: Prepared; memories: readonly (Memory | undefined)[] } | undefined
+  let prepared: { value: Prepared; memories: readonly Memory[] } | undefined
   let last: Values | undefined
   let deal: Deal | undefined
 
@@ -82,12 +82,14 @@ export function createProgram(plan: Plan, pool: Pool): Program {
   }
 
   const bind = async (): Promise<Prepared> => {
-    const views = plan.calls.map(call => call.tensors.map(viewOf))
-    const memories = views.flat().map(view => view?.memory)
-    if (prepared?.memories.every((memory, i) => memory === memories[i])) return prepared.value
+    // All that tensors are given places in: the rest have theirs for good.
+    const memories = [...own.values(), ...pool.buffers.values()]
+    const { length } = memories
+    if (prepared?.memories.length === length && prepared.memories.every((memory, i) => memory === memories[i]))
+      return prepared.value
     prepared?.value.release()
     prepared = undefined
-    const calls: BoundCall[] = plan.calls.map((call, i) => ({ kernel: call.kernel, views: views[i]! }))
+    const calls: BoundCall[] = plan.calls.map(({ kernel, tensors }) => ({ kernel, views: tensors.map(viewOf) }))
     prepared = { value: await backend.prepare(calls), memories }
     return prepared.value
   }
