@@ -100,7 +100,8 @@ onGpu(
 )
 
 onGpu('attention by matrix units that computes wrongly is found by name, forward and backward', async () => {
-  const kernels = ['attention_forward', 'attention_backward_q', 'attention_backward_kv']
+  const ofQueries = ['attention_backward_q', 'attention_backward_q_bias']
+  const kernels = ['attention_forward', ...ofQueries, 'attention_backward_kv']
   const names = kernels.map(name => `${name}_subgroup_32`)
   const compiled = [...names, ...kernels.map(name => `${name}_32`)]
   const findWrong = async (change: (text: string) => string) => {

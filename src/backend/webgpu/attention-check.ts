@@ -5,7 +5,8 @@ import { type KernelName, NO_LIMIT, type Params, TILE_STRIDE } from '../kernels.
 import { type Adapter, remembered, type TunedBackend, type Tuning } from './tuning.js'
 import { type Variant, variants } from './variants.js'
 
-const kernels = ['attention_forward', 'attention_backward_q', 'attention_backward_kv'] as const
+const BIAS = 'attention_backward_q_bias'
+const kernels = ['attention_forward', 'attention_backward_q', BIAS, 'attention_backward_kv'] as const
 type Attention = (typeof kernels)[number]
 
 /** Of the largest value: f16 has 11 bits, and what a wrong lane gives is off by all of it. */
@@ -13,6 +14,7 @@ const TOLERANCE = 0.02
 /** More than a block of 32 rows, in part of a second one. */
 const ROWS = 45
 const HEADS = 2
+const BIAS_ROWS = 3
 
 const byMatrices = kernels.flatMap(kernel => variants[`${kernel}_f16`].filter(({ matrices }) => matrices))
 
@@ -52,12 +54,13 @@ async function resultsOf(backend: Backend, kernel: KernelName, form: Attention, 
   const tiles = new Int32Array(TILE_STRIDE)
   tiles.set([0, 0, ROWS, ROWS])
   const [q, k, v, dout] = [vectors(0.37), vectors(0.71), vectors(1.13), vectors(1.91)]
-  // Near what log Σ exp is of scores of about 0, and no delta.
-  const stats = new Float32Array(2 * ROWS * HEADS).fill(Math.log(ROWS), 0, ROWS * HEADS)
+  // Near what log Σ exp is of scores of about 0, no delta, and a bias of zeros.
+  const stats = new Float32Array((2 * ROWS + BIAS_ROWS) * HEADS).fill(Math.log(ROWS), 0, ROWS * HEADS)
   const out = () => new Float32Array(ROWS * width)
   const given = {
     attention_forward: { read: [q, k, v, tiles, undefined], written: [out(), new Float32Array(ROWS * HEADS)] },
     attention_backward_q: { read: [q, k, v, out(), dout, stats, tiles], written: [out()] },
+    [BIAS]: { read: [q, k, v, dout, stats, tiles], written: [out(), new Float32Array(BIAS_ROWS * HEADS)] },
     attention_backward_kv: { read: [q, k, v, dout, stats, tiles], written: [out(), out()] },
   }[form]
   const place = (data: Float32Array | Int32Array | undefined) => {
@@ -69,7 +72,7 @@ async function resultsOf(backend: Backend, kernel: KernelName, form: Attention, 
   const [read, written] = [given.read.map(place), given.written.map(place)]
   const prepared = await backend.prepare([{ kernel, views: [...read, ...written] }])
   try {
-    backend.run(prepared, [paramsOf(headSize)])
+    backend.run(prepared, [paramsOf(headSize, form === BIAS ? BIAS_ROWS : 0)])
     const results = written.flatMap(view => (view ? [backend.read(view)] : []))
     return (await Promise.all(results)).map(bytes => new Float32Array(bytes))
   } finally {
@@ -78,8 +81,8 @@ async function resultsOf(backend: Backend, kernel: KernelName, form: Attention, 
   }
 }
 
-const paramsOf = (headSize: number): Params => ({
+const paramsOf = (headSize: number, biasRows: number): Params => ({
   ...{ rows: ROWS, tiles: 1, tileRows: ROWS, heads: HEADS, keyValueHeads: HEADS, headSize },
-  ...{ softmaxScale: 1 / Math.sqrt(headSize), before: NO_LIMIT, after: NO_LIMIT, biasRows: 0 },
+  ...{ softmaxScale: 1 / Math.sqrt(headSize), before: NO_LIMIT, after: NO_LIMIT, biasRows },
   ...{ threshold: 0, scale: 1, key0: 0, key1: 0 },
 })
