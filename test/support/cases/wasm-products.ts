@@ -2,6 +2,7 @@
 import { EPILOGUES } from '../../../src/backend/epilogue-kernels.js'
 import { int8Words, type Params } from '../../../src/backend/kernels.js'
 import { ACTIVATIONS } from '../../../src/backend/layer-kernels.js'
+import type { ReferenceArray } from '../../reference/types.js'
 import { seededValues } from '../values.js'
 import type { KernelCase } from './case.js'
 
@@ -11,6 +12,15 @@ export interface Case {
   /** Those that are not normally distributed numbers of the size that the parameters tell; undefined is absent. */
   readonly tensors?: Readonly<Record<string, Data | undefined>>
 }
+
+/** The arrays that the reference runs on. */
+export const inF64 = (tensors: Record<string, Data | undefined>): Record<string, ReferenceArray | undefined> =>
+  Object.fromEntries(
+    Object.entries(tensors).map(([name, data]) => [
+      name,
+      data instanceof Float32Array ? Float64Array.from(data) : data?.slice(),
+    ]),
+  )
 
 const random = seededValues(17)
 
