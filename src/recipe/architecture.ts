@@ -3,7 +3,7 @@
 //   symmetric         one encoder, the mean over tokens, dot product, τ 0.05 (Contriever, Izacard et al. 2021)
 //   late_interaction  a vector of 128 a token, MaxSim by −L2² (ColBERT, Khattab and Zaharia 2020)
 import { type Table, withTable } from './merge.js'
-import { isTable, type Problem } from './problems.js'
+import { isTable, type Problem, problem } from './problems.js'
 import type { Recipe } from './schema.js'
 
 export const architectures = ['asymmetric', 'symmetric', 'late_interaction'] as const
@@ -48,8 +48,6 @@ function lateDefaults(architecture: Architecture, { negatives, method }: Table):
     ...(method === 'full' && { learning_rate: 3e-6 }),
   }
 }
-
-const problem = (key: string, message: string): Problem => ({ key, message })
 
 export function* architectureProblems({ model, train }: Recipe): Generator<Problem> {
   const late = model.architecture === 'late_interaction'

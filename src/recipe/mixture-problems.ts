@@ -1,6 +1,6 @@
 // Contradictions between the keys of a recipe that concern several training sets.
 import { needsCosines } from '../train/tdro/weights.js'
-import type { Problem } from './problems.js'
+import { type Problem, problem } from './problems.js'
 import type { Recipe } from './schema.js'
 
 export function* mixtureProblems({ train, tdro, data }: Recipe): Generator<Problem> {
@@ -40,5 +40,3 @@ export function* mixtureProblems({ train, tdro, data }: Recipe): Generator<Probl
   if (weights_file === undefined && !tdro)
     yield problem('train.transfer', 'needs weights: name a file as train.weights_file, or add [tdro] to learn them')
 }
-
-const problem = (key: string, message: string): Problem => ({ key, message })

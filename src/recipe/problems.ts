@@ -8,6 +8,8 @@ export interface Problem {
   readonly message: string
 }
 
+export const problem = (key: string, message: string): Problem => ({ key, message })
+
 /** A recipe or an override that cannot be used: exit code 2. Its message has a line for each problem. */
 export interface RecipeError extends Error {
   readonly name: 'RecipeError'
