@@ -3,25 +3,14 @@
 // chunk, all of it is one plan and nothing is computed twice. Dropout is keyed by row and position, never by chunk.
 import type { Backend } from '../backend/backend.js'
 import { batchArrays, type PackedBatch } from '../model/batch.js'
-import { type Encoder, encoderWidth } from '../model/encoder.js'
-import { freeTensors, stateTensor, type Trainable } from '../tensor/parameters.js'
-import { createPlan } from '../tensor/plan.js'
-import { createPool, createProgram, type Program, poolBytes, releasePool } from '../tensor/program.js'
-import type { Tensor, Values } from '../tensor/tensor.js'
-import { createTrace, runTape, type Trace } from '../tensor/trace.js'
+import type { Encoder } from '../model/encoder.js'
+import type { Trainable } from '../tensor/parameters.js'
+import type { Program } from '../tensor/program.js'
+import type { Values } from '../tensor/tensor.js'
+import { runTape, type Trace } from '../tensor/trace.js'
+import { createChunkedSteps } from './chunks.js'
 import { type LossOptions, lossInputs, lossShape, onOwn } from './contrastive-loss.js'
-import {
-  chunksOf,
-  firstRowOf,
-  recordCachedLoss,
-  recordChunk,
-  recordChunkBackward,
-  recordForwardAndLoss,
-  recordLossAlone,
-  rowsOf,
-  type Side,
-  sidesOf,
-} from './contrastive-trace.js'
+import { recordForwardAndLoss, type Side, sidesOf } from './contrastive-trace.js'
 import { type LateSettings, lateInputs, lateValues } from './late-loss.js'
 import {
   createStatus,
@@ -31,6 +20,7 @@ import {
   type StepStatus,
   updateValues,
 } from './optimizer.js'
+import { createPrograms } from './programs.js'
 import { createDomainGradients, sequenceDomains } from './tdro/domain-gradients.js'
 
 /** Queries and their passages, [positive, negatives …] for each query. */
@@ -129,13 +119,10 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
     throw new Error(
       "gradients by domain need a loss whose candidates are a query's own passages: infonce without in-batch negatives",
     )
-  const pool = createPool(backend)
+  const programs = createPrograms(backend)
   const status = createStatus(backend)
-  const width = encoderWidth(settings.query)
-  const programs = new Map<string, Program>()
   const domains =
     settings.domains === undefined ? undefined : createDomainGradients(backend, settings.domains, byPrefix(settings))
-  let cache: { rows: number; reps: Tensor; dreps: Tensor } | undefined
 
   const shapeOf = (batch: ContrastiveBatch) => {
     if (!settings.late) return lossShape(batch, settings)
@@ -145,41 +132,32 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
     ...lossInputs(batch, settings),
     ...(settings.late && lateInputs(batch, settings.late)),
   })
-  const program = (name: string, record: (trace: Trace) => void, training = true): Program => {
-    const present = programs.get(name)
-    if (present) return present
-    const trace = createTrace({ training })
-    record(trace)
-    const made = createProgram(createPlan(name, trace), pool)
-    programs.set(name, made)
-    return made
+  const runLoss = async (made: (tiles: number) => Program, batch: ContrastiveBatch, at: Values): Promise<Program> => {
+    const { values, tiles } = shapeOf(batch)
+    const lossProgram = made(tiles)
+    await lossProgram.run({ ...at, ...values }, inputsOf(batch))
+    return lossProgram
   }
+  const chunked = createChunkedSteps(backend, settings, programs, status.loss, runLoss, domains)
   const update = (trace: Trace) => recordUpdate(trace, trainable.segments, status.state, optimizer)
 
-  const wholeStep = (withUpdate: boolean, tiles: number) =>
-    program(`${withUpdate ? 'step' : 'gradients'}.${tiles}`, trace => {
+  const wholeStep = (withUpdate: boolean) => (tiles: number) =>
+    programs.named(`${withUpdate ? 'step' : 'gradients'}.${tiles}`, trace => {
       if (domains) for (const prefix of byPrefix(settings).keys()) domains.declare(trace, prefix)
       recordForwardAndLoss(trace, settings, status.loss, tiles)
       runTape(trace)
       if (withUpdate) update(trace)
     })
+  const wholeLoss = (tiles: number) =>
+    programs.named(`measure.${tiles}`, trace => recordForwardAndLoss(trace, settings, status.loss, tiles), false)
 
-  const fits = (sequences: number) => chunkSize === undefined || sequences <= chunkSize
-
-  /** → the program that had the loss */
-  const microBatch = async (batch: ContrastiveBatch, at: Values, withUpdate: boolean): Promise<Program> => {
-    const sides = sidesOf(batch, settings)
-    const sequences = batch.query.offsets.length + batch.passage.offsets.length - 2
-    if (fits(sequences)) return runWhole(tiles => wholeStep(withUpdate, tiles), batch, sides, at)
-    const lossProgram = await cachedGradients(batch, sides, at)
-    if (withUpdate) await program('update', update).run(at)
-    return lossProgram
-  }
+  const fits = ({ query, passage }: ContrastiveBatch) =>
+    chunkSize === undefined || query.offsets.length + passage.offsets.length - 2 <= chunkSize
 
   const runWhole = async (
     made: (tiles: number) => Program,
     batch: ContrastiveBatch,
-    sides: Side[],
+    sides: readonly Side[],
     at: Values,
   ): Promise<Program> => {
     const rowsBy = ({ prefix, batch: own }: Side) => domains!.arrays(prefix, own, sequenceDomains(batch, prefix))
@@ -194,83 +172,19 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
     return whole
   }
 
-  const runCachedLoss = async (made: (tiles: number) => Program, batch: ContrastiveBatch, at: Values) => {
-    const { values, tiles } = shapeOf(batch)
-    const lossProgram = made(tiles)
-    await lossProgram.run({ ...at, ...values }, inputsOf(batch))
+  /** → the program that had the loss */
+  const microBatch = async (batch: ContrastiveBatch, at: Values, withUpdate: boolean): Promise<Program> => {
+    const sides = sidesOf(batch, settings)
+    if (fits(batch)) return runWhole(wholeStep(withUpdate), batch, sides, at)
+    const lossProgram = await chunked.gradients(batch, sides, at)
+    if (withUpdate) await programs.named('update', update).run(at)
     return lossProgram
   }
 
   const measureLosses = async (batch: ContrastiveBatch, at: Values): Promise<Float32Array> => {
     const sides = sidesOf(batch, settings)
-    const sequences = batch.query.offsets.length + batch.passage.offsets.length - 2
-    const measuring = (name: string, record: (trace: Trace, tiles: number) => void) => (tiles: number) =>
-      program(`${name}.${tiles}`, trace => record(trace, tiles), false)
-    if (fits(sequences)) {
-      const whole = measuring('measure', (trace, tiles) => recordForwardAndLoss(trace, settings, status.loss, tiles))
-      return (await runWhole(whole, batch, sides, at)).read('losses')
-    }
-    const { reps } = await cachedForward(sides, at)
-    const alone = measuring('cache.measure', (trace, tiles) =>
-      recordLossAlone(trace, settings, reps, status.loss, tiles),
-    )
-    return (await runCachedLoss(alone, batch, at)).read('losses')
-  }
-
-  // The programs that are bound to the cache go with it.
-  const releaseCache = (): void => {
-    for (const [name, made] of programs) {
-      if (!name.startsWith('cache')) continue
-      made.release()
-      programs.delete(name)
-    }
-    const old = cache
-    cache = undefined
-    if (old) freeTensors(backend, [old.reps, old.dreps])
-  }
-
-  /** `of`: the batch, where gradients are kept by domain. */
-  const eachChunk = async (sides: Side[], at: Values, made: (side: Side) => Program, of?: ContrastiveBatch) => {
-    for (const side of sides) {
-      const sequences = of && sequenceDomains(of, side.prefix)
-      for (const { part, first } of chunksOf(side.batch, chunkSize!)) {
-        const { values, inputs } = batchArrays(part, side.prefix, side.encoder)
-        const rows = sequences && domains!.arrays(side.prefix, part, sequences.subarray(first))
-        const all = { ...at, ...values, ...rows?.values, first: firstRowOf(side, first) }
-        await made(side).run(all, { ...inputs, ...rows?.inputs })
-      }
-    }
-  }
-
-  const cachedForward = async (sides: Side[], at: Values) => {
-    const rows = sides.reduce((sum, side) => sum + rowsOf(side), 0)
-    if (!cache || cache.rows < rows) {
-      releaseCache()
-      cache = {
-        rows,
-        reps: stateTensor(backend, 'cache', [rows, width]),
-        dreps: stateTensor(backend, 'dcache', [rows, width]),
-      }
-    }
-    const { reps, dreps } = cache
-    await eachChunk(sides, at, side =>
-      program(`cache.forward.${side.prefix}`, trace => void recordChunk(trace, side, settings, reps), false),
-    )
-    return { reps, dreps }
-  }
-
-  const cachedGradients = async (batch: ContrastiveBatch, sides: Side[], at: Values): Promise<Program> => {
-    const { reps, dreps } = await cachedForward(sides, at)
-    const withGradient = (tiles: number) =>
-      program(`cache.loss.${tiles}`, trace => recordCachedLoss(trace, settings, reps, dreps, status.loss, tiles))
-    const lossProgram = await runCachedLoss(withGradient, batch, at)
-    const backward = (side: Side) =>
-      program(`cache.backward.${side.prefix}`, trace => {
-        domains?.declare(trace, side.prefix)
-        recordChunkBackward(trace, side, settings, dreps)
-      })
-    await eachChunk(sides, at, backward, domains && batch)
-    return lossProgram
+    const measured = await (fits(batch) ? runWhole(wholeLoss, batch, sides, at) : chunked.loss(batch, sides, at))
+    return measured.read('losses')
   }
 
   const start = async (given: readonly ContrastiveBatch[], { rate, t, seed, counter, lossScale = 1 }: StepAt) => {
@@ -288,7 +202,7 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
       const lossProgram = await microBatch(batch, at, i === batches.length - 1)
       if (settings.keepLosses) reads.push(lossProgram.read('losses'))
     }
-    if (domains) await program('domains', trace => domains.recordProducts(trace), false).run({})
+    if (domains) await programs.named('domains', trace => domains.recordProducts(trace), false).run({})
     // Reads take their place behind what was handed over, before what comes next.
     const outcome = Promise.all([readStatus(backend, status), Promise.all(reads), domains?.readProducts()]).then(
       ([found, losses, products]): StepOutcome => ({
@@ -310,15 +224,10 @@ export function createContrastiveTrainer(backend: Backend, settings: Contrastive
       await microBatch(batch, { seed, step: counter, addsToLoss: 0, ...domains?.factors(batch, [batch]) }, false)
       return (await readStatus(backend, status)).loss
     },
-    peakBytes() {
-      const own = [...programs.values()].reduce((sum, made) => sum + made.bytes(), 0)
-      const cached = cache ? [cache.reps, cache.dreps].reduce((sum, { view }) => sum + view!.bytes, 0) : 0
-      return poolBytes(pool) + own + cached + status.memory.bytes + (domains?.bytes ?? 0)
-    },
+    peakBytes: () => programs.bytes() + chunked.bytes() + status.memory.bytes + (domains?.bytes ?? 0),
     release() {
-      releaseCache()
-      for (const made of programs.values()) made.release()
-      releasePool(pool)
+      chunked.release()
+      programs.release()
       backend.free(status.memory.memory)
       domains?.release()
     },

@@ -1,14 +1,15 @@
 // The training loop: seeded batches of pairs, contrastive steps under a schedule, evaluation on a dev split every n steps with early stopping, and
 // checkpoints from which a run goes on with the same bits. It reads no files and scores nothing: hooks do.
 import type { Backend } from '../backend/backend.js'
-import { createExampleBatches, type ExampleBatchesState, type ExampleOrder } from '../data/example-batches.js'
+import { createExampleBatches, type ExampleBatches, type ExampleOrder } from '../data/example-batches.js'
 import type { PackedBatch } from '../model/batch.js'
 import type { Trainable } from '../tensor/parameters.js'
-import { type Checkpoint, putParameters, putSnapshot, takeParameters, takeSnapshot } from './checkpoint.js'
-import type { ContrastiveTrainer, StepOutcome } from './contrastive.js'
-import { type Drawn, drawBatch } from './draw.js'
-import { firstScaler, nextScaler, type ScalerState } from './loss-scale.js'
+import { type Checkpoint, putParameters, putSnapshot } from './checkpoint.js'
+import type { ContrastiveTrainer } from './contrastive.js'
+import { drawBatch } from './draw.js'
+import { firstScaler } from './loss-scale.js'
 import { rateFactor, type ScheduleSettings } from './schedule.js'
+import { hasStopped, isWaitedFor, type Loop, type LoopState, saveCheckpoint, settle } from './settle.js'
 import { type Weighting, weighted } from './weighting.js'
 
 /** A query, its positive and what hard negatives there are: sequences of the store. */
@@ -92,27 +93,13 @@ export interface LoopResult {
   readonly stoppedEarly: boolean
   readonly bestStep?: number
   readonly bestScore?: number
-  /** Of this process: tokens and seconds of steps alone. */
+  /** Of steps alone, those before a resume included. */
   readonly tokens: number
   readonly seconds: number
+  /** What the trainer held at most beside the parameters, before a resume or since. In bytes. */
+  readonly peakBytes: number
   /** Queries that had fewer hard negatives than asked, so that some were drawn twice. */
   readonly repeatedNegatives: number
-}
-
-/** What a checkpoint keeps beside the parameters. */
-interface LoopState {
-  readonly step: number
-  readonly counter: number
-  readonly sampler: ExampleBatchesState
-  readonly weighting?: unknown
-  /** After the last step whose outcome is known, and as the next one takes it: the one before it may not have ended when it starts. */
-  readonly scaler?: ScalerState
-  readonly lagging?: ScalerState
-  readonly best?: { readonly step: number; readonly score: number }
-  readonly evaluationsSinceBest: number
-  readonly repeatedNegatives: number
-  /** What hooks.mine found, null for undefined. */
-  readonly mined?: { readonly step: number; readonly negatives: readonly (readonly number[] | null)[] }
 }
 
 export async function trainLoop(
@@ -125,144 +112,77 @@ export async function trainLoop(
   hooks: LoopHooks = {},
   resume?: Checkpoint,
 ): Promise<LoopResult> {
-  const { steps, seed, batchSize, accumulation, dropLast, weighting, order = { kind: 'uniform' } } = settings
+  const { seed, batchSize, dropLast, order = { kind: 'uniform' } } = settings
   const sampler = createExampleBatches({ seed, examples: examples.length, batchSize, dropLast, order })
-  let state: LoopState = {
-    ...{ step: 0, counter: 0, sampler: sampler.save(), evaluationsSinceBest: 0, repeatedNegatives: 0 },
-    ...(settings.mixed && { scaler: firstScaler, lagging: firstScaler }),
-  }
-  let best = resume?.best
+  const state = { ...firstState(sampler, settings), ...(resume?.state as LoopState | undefined) }
   if (resume) {
-    state = resume.state as LoopState
     sampler.restore(state.sampler)
-    weighting?.restore(state.weighting)
+    settings.weighting?.restore(state.weighting)
     putSnapshot(backend, trainable, resume.snapshot)
   }
-  let current = withNegatives(examples, state)
-  const checkpoint = async () => {
-    if (hooks.saveCheckpoint)
-      await hooks.saveCheckpoint({ snapshot: await takeSnapshot(backend, trainable), state, ...(best && { best }) })
+  const loop: Loop = {
+    ...{ backend, trainer, trainable, texts, settings, hooks, sampler, examples },
+    ...{ current: withNegatives(examples, state), state, best: resume?.best },
+    ...{ stoppedEarly: hasStopped(settings, state), settled: 0 },
   }
-  const sum = { tokens: 0, seconds: 0 }
-  let stoppedEarly = settings.patience !== undefined && state.evaluationsSinceBest >= settings.patience
-
-  /** What is to be done once the loss of a step is known, while the parameters are as it left them: the next one waits then. */
-  const due = (every: number | undefined, done: number) => every !== undefined && (done % every === 0 || done === steps)
-  const waits = (done: number) =>
-    done === steps ||
-    weighting !== undefined ||
-    due(settings.evaluateEvery, done) ||
-    due(settings.checkpointEvery, done)
-
-  let pending: Started | undefined
-  let settled = 0
-  /** Waits for the step that was started last: checks and reports it, evaluates and saves where that is due. */
-  const settle = async () => {
-    if (!pending) return
-    const { outcome, drawn, started, lossScale, ...rest } = pending
-    pending = undefined
-    const { loss, gradientNorm, finite, losses, products } = await outcome
-    const done = rest.step + 1
-    const said = await weighting?.end(rest.step, drawn.map(setsOf), losses ?? [], products)
-    const good = finite && Number.isFinite(loss)
-    if (state.scaler) state = { ...state, scaler: nextScaler(state.scaler, good, rest.step, lossScale!) }
-    else checkFinite(rest.step, loss, gradientNorm, finite)
-    if (weighting) state = { ...state, weighting: weighting.save() }
-    const now = performance.now()
-    const seconds = (now - Math.max(started, settled)) / 1000
-    settled = now
-    const tokens = drawn.reduce((total, { batch }) => total + batch.query.ids.length + batch.passage.ids.length, 0)
-    sum.tokens += tokens
-    sum.seconds += seconds
-    const devScore = hooks.evaluate && due(settings.evaluateEvery, done) ? await hooks.evaluate() : undefined
-    if (devScore !== undefined) {
-      const better = state.best === undefined || devScore > state.best.score
-      if (better) best = await takeParameters(backend, trainable)
-      state = {
-        ...state,
-        evaluationsSinceBest: better ? 0 : state.evaluationsSinceBest + 1,
-        ...(better && { best: { step: done, score: devScore } }),
-      }
-      stoppedEarly = settings.patience !== undefined && state.evaluationsSinceBest >= settings.patience
-    }
-    await hooks.onStep?.({
-      ...rest,
-      loss,
-      gradient_norm: gradientNorm,
-      tokens,
-      seconds,
-      ...(lossScale && { loss_scale: lossScale }),
-      ...(!good && { skipped: true as const }),
-      ...('sets' in order && { drawn: countSets(order.sets.length, drawn) }),
-      ...(said && { weighting: said }),
-      ...(devScore !== undefined && { dev_score: devScore }),
-    })
-    if (due(settings.checkpointEvery, done) || (stoppedEarly && settings.checkpointEvery !== undefined))
-      await checkpoint()
-  }
-
-  while (state.step < steps && !stoppedEarly) {
+  while (loop.state.step < settings.steps && !loop.stoppedEarly) {
     if (hooks.signal?.aborted) {
-      await settle()
-      await checkpoint()
+      await settle(loop)
+      await saveCheckpoint(loop)
       hooks.signal.throwIfAborted()
     }
-    if (hooks.mine && isDue(state, settings.mineEvery)) {
-      await settle()
-      const found = await hooks.mine()
-      state = { ...state, mined: { step: state.step, negatives: found.map(each => each ?? null) } }
-      current = withNegatives(examples, state)
-    }
-    const started = performance.now()
-    const { step } = state
-    const rate = settings.learningRate * rateFactor(step, settings.schedule)
-    const drawn = Array.from({ length: accumulation }, () => drawBatch(sampler, texts, current, settings))
-    const { lagging } = state
-    const lossScale = lagging?.scale
-    const t = step + 1 - (lagging?.skipped ?? 0)
-    const at = { rate, t, seed, counter: state.counter, ...(lossScale && { lossScale }) }
-    const batches = weighting ? await weighted(weighting, drawn, trainer, at) : drawn.map(({ batch }) => batch)
-    const { outcome } = await trainer.start(batches, at)
-    // The device has the next step before the last one's loss is waited for.
-    await settle()
-    pending = { step, epoch: drawn[0]!.epoch, learning_rate: rate, outcome, drawn, started, lossScale }
-    state = {
-      ...state,
-      ...(state.scaler && { lagging: state.scaler }),
-      step: step + 1,
-      counter: state.counter + accumulation,
-      sampler: sampler.save(),
-      repeatedNegatives: state.repeatedNegatives + drawn.reduce((total, d) => total + d.repeated, 0),
-    }
-    if (waits(step + 1)) await settle()
+    if (hooks.mine && isDue(loop.state, settings.mineEvery)) await mineAgain(loop, hooks.mine)
+    await startStep(loop)
+    if (isWaitedFor(settings, loop.state.step)) await settle(loop)
     // Lets timers and signals run where the backend computes on this thread.
     await new Promise(resolve => setTimeout(resolve, 0))
   }
-  if (best) putParameters(backend, trainable, best)
+  if (loop.best) putParameters(backend, trainable, loop.best)
+  const { step, best, tokens, seconds, peakBytes, repeatedNegatives } = loop.state
   return {
-    steps: state.step,
-    stoppedEarly,
-    ...(state.best && { bestStep: state.best.step, bestScore: state.best.score }),
-    ...sum,
-    repeatedNegatives: state.repeatedNegatives,
+    ...{ steps: step, stoppedEarly: loop.stoppedEarly },
+    ...(best && { bestStep: best.step, bestScore: best.score }),
+    ...{ tokens, seconds, peakBytes, repeatedNegatives },
   }
 }
 
-/** A step that the device has, and what its record says of it already. */
-interface Started extends Pick<StepRecord, 'step' | 'epoch' | 'learning_rate'> {
-  readonly lossScale: number | undefined
-  readonly outcome: Promise<StepOutcome>
-  readonly drawn: readonly Drawn[]
-  /** When its batches began to be drawn. */
-  readonly started: number
+const firstState = (sampler: ExampleBatches, { mixed }: LoopSettings): LoopState => ({
+  ...{ step: 0, counter: 0, sampler: sampler.save(), evaluationsSinceBest: 0, repeatedNegatives: 0 },
+  ...{ tokens: 0, seconds: 0, peakBytes: 0 },
+  ...(mixed && { scaler: firstScaler, lagging: firstScaler }),
+})
+
+async function mineAgain(loop: Loop, mine: NonNullable<LoopHooks['mine']>): Promise<void> {
+  await settle(loop)
+  const found = await mine()
+  loop.state = { ...loop.state, mined: { step: loop.state.step, negatives: found.map(each => each ?? null) } }
+  loop.current = withNegatives(loop.examples, loop.state)
 }
 
-function checkFinite(step: number, loss: number, gradientNorm: number, finite: boolean): void {
-  if (finite && Number.isFinite(loss)) return
-  throw new Error(
-    `step ${step}: the ${Number.isFinite(loss) ? `gradient norm is ${gradientNorm}` : `loss is ${loss}`}, expected a finite number; ` +
-      'lower the learning rate or raise the temperature, and start anew',
-  )
+/** Draws the next step's batches and hands them to the device, before the last one's loss is waited for. */
+async function startStep(loop: Loop): Promise<void> {
+  const { settings, sampler, trainer, state } = loop
+  const { accumulation, seed, weighting } = settings
+  const { step, counter, lagging } = state
+  const started = performance.now()
+  const rate = settings.learningRate * rateFactor(step, settings.schedule)
+  const drawn = Array.from({ length: accumulation }, () => drawBatch(sampler, loop.texts, loop.current, settings))
+  const lossScale = lagging?.scale
+  const t = step + 1 - (lagging?.skipped ?? 0)
+  const at = { rate, t, seed, counter, ...(lossScale && { lossScale }) }
+  const batches = weighting ? await weighted(weighting, drawn, trainer, at) : drawn.map(({ batch }) => batch)
+  const { outcome } = await trainer.start(batches, at)
+  await settle(loop)
+  loop.pending = { step, epoch: drawn[0]!.epoch, learning_rate: rate, outcome, drawn, started, lossScale }
+  const { state: settled } = loop
+  loop.state = {
+    ...settled,
+    ...(settled.scaler && { lagging: settled.scaler }),
+    step: step + 1,
+    counter: counter + accumulation,
+    sampler: sampler.save(),
+    repeatedNegatives: settled.repeatedNegatives + drawn.reduce((total, d) => total + d.repeated, 0),
+  }
 }
 
 /** Whether negatives are to be mined before this step: where none were, and every so many steps, once. */
@@ -276,11 +196,3 @@ const withNegatives = (examples: readonly Example[], { mined }: LoopState): read
         return negatives ? { ...example, negatives } : example
       })
     : examples
-
-const countSets = (sets: number, drawn: readonly Drawn[]): number[] => {
-  const counts = Array<number>(sets).fill(0)
-  for (const { sets: chosen = [] } of drawn) for (const set of chosen) counts[set]!++
-  return counts
-}
-
-const setsOf = ({ sets = new Int32Array() }: Drawn): Int32Array => sets

@@ -204,21 +204,30 @@ test('resumed from any checkpoint, with accumulation, hard negatives and early s
     const made = madeUp()
     const saved: Checkpoint[] = []
     const before = resume ? (resume.state as { step: number }).step : 0
+    // Most at the first step of all.
+    const trainer = { ...made.trainer, peakBytes: () => 100 - before - made.steps.length }
     const result = await loop(
-      made,
+      { ...made, trainer },
       settings,
       {
         evaluate: async () => scores[before + made.steps.length]!,
         // As a file would: nothing of it is shared.
-        saveCheckpoint: async checkpoint => void saved.push(structuredClone(checkpoint)),
+        saveCheckpoint: async ({ state, ...rest }) =>
+          void saved.push(structuredClone({ ...rest, state: { ...(state as object), seconds: 7 } })),
       },
       resume,
     )
-    const { seconds: _, tokens: __, ...lasting } = result
+    const { seconds, ...lasting } = result
+    assert.ok(resume ? seconds >= 7 : seconds < 7, `${seconds} s, of them 7 before the resume`)
     return { lasting, saved, queries: queriesOf(made.steps), final: await takeParameters(backend, made.trainable) }
   }
   const whole = await train()
-  assert.equal(whole.lasting, { steps: 10, stoppedEarly: true, bestStep: 4, bestScore: 0.6, repeatedNegatives: 0 })
+  const { tokens, ...lasting } = whole.lasting
+  assert.equal(lasting, {
+    ...{ steps: 10, stoppedEarly: true, bestStep: 4, bestScore: 0.6, repeatedNegatives: 0 },
+    peakBytes: 99,
+  })
+  assert.ok(tokens > 0)
   assert.is(whole.saved.length, 10)
   for (const [i, checkpoint] of whole.saved.entries()) {
     const rest = await train(checkpoint)
