@@ -232,19 +232,3 @@ async function gather(store: TokenStore, chosen: Int32Array) {
   }
   return { ends, arrays }
 }
-
-/** The mean of each text's token vectors, scaled to length 1: (B, width), for a first stage that searches text vectors. */
-export function pooledTokens({ vectors, offsets, width }: PackedVectors): Float32Array {
-  const pooled = new Float32Array((offsets.length - 1) * width)
-  for (let b = 0; b + 1 < offsets.length; b++) {
-    const sums = new Float64Array(width)
-    for (let at = offsets[b]! * width; at < offsets[b + 1]! * width; at++) sums[at % width]! += vectors[at]!
-    const length = Math.sqrt(sums.reduce((sum, value) => sum + value * value, 0))
-    if (length > 0)
-      pooled.set(
-        sums.map(value => value / length),
-        b * width,
-      )
-  }
-  return pooled
-}

@@ -1,9 +1,10 @@
 // Token vectors as a centroid and 2 bits a channel (ColBERTv2, Santhanam et al. 2022, section 3.3): spherical k-means over a sample of the vectors, then
 // for each channel the four levels that are nearest to what is left (Lloyd 1982). Vectors are scaled to length 1 when they are unpacked.
 import type { Backend } from '../backend/backend.js'
+import { narrowed, toF32 } from '../data/dtype.js'
 import type { PackedVectors } from './encode-late.js'
 import { searchExact } from './search.js'
-import { type Codebook, storeInMemory, type TokenStore } from './token-store.js'
+import { type Codebook, MOST_CENTROIDS, storeInMemory, type TokenStore } from './token-store.js'
 
 export interface ResidualOptions {
   /** Default: a power of two of about four times the root of the number of vectors, fewer where they would take much of the bytes. */
@@ -18,7 +19,7 @@ const ROUNDS = 4
 /** At least so many for each centroid, unless more centroids are asked for. */
 const TOKENS_OF_CENTROID = 16
 
-/** Unit vectors compressed: 4 bytes and a quarter of a byte a channel each. The same vectors give the same bytes on a backend. */
+/** Unit vectors compressed: 2 bytes and a quarter of a byte a channel each. The same vectors give the same bytes on a backend. */
 export async function compressTokens(
   backend: Backend,
   packed: PackedVectors,
@@ -28,23 +29,28 @@ export async function compressTokens(
   const tokens = vectors.length / width
   if (tokens === 0) throw new Error('there are no token vectors to compress')
   const count = Math.min(tokens, asked ?? centroidsFor(tokens))
-  const centroids = await kMeans(
-    backend,
-    everyNth(vectors, width, Math.min(tokens, SAMPLED * count)),
-    width,
-    count,
-    rounds,
-  )
+  if (count > MOST_CENTROIDS)
+    throw new Error(`${count} centroids are asked for, a code of 16 bits names ${MOST_CENTROIDS}; ask for fewer`)
+  const sample = everyNth(vectors, width, Math.min(tokens, SAMPLED * count))
+  const centroids = asHalves(await kMeans(backend, sample, width, count, rounds))
   const codes = await nearest(backend, vectors, centroids, width)
   const codebook = { centroids, levels: levelsOf(vectors, centroids, codes, width) }
   const residuals = packResiduals(vectors, codebook, codes, width)
   return storeInMemory('residual', packed, { codes, residuals }, codebook)
 }
 
-/** A centroid takes 14 times what a token does: one for every 16 tokens not quite doubles the bytes. */
+/** A centroid takes 7.5 times what a token of 128 channels does: one for every 16 tokens takes half of what they do. */
 function centroidsFor(tokens: number): number {
-  const wanted = Math.ceil(Math.log2(4 * Math.sqrt(tokens)))
+  const wanted = Math.min(Math.ceil(Math.log2(4 * Math.sqrt(tokens))), Math.log2(MOST_CENTROIDS))
   return 2 ** Math.max(0, Math.min(wanted, Math.floor(Math.log2(tokens / TOKENS_OF_CENTROID))))
+}
+
+/** The values that f16 keeps of them. */
+function asHalves(values: Float32Array): Float32Array {
+  const halves = narrowed(values, 'F16', 'the centroids') as Uint16Array
+  const kept = new Float32Array(values.length)
+  toF32.F16!(Uint8Array.from(new Uint8Array(halves.buffer)), kept, 0)
+  return kept
 }
 
 /** `count` rows, as far apart as they may be. */

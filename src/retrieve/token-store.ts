@@ -1,6 +1,6 @@
 // Token vectors of a collection as late interaction searches them, in memory or in a safetensors file that is read by position: f32, f16, or residuals
 // of 2 bits a channel on top of centroids (ColBERTv2, Santhanam et al. 2022). Tensors: offsets I32 (N + 1), and vectors F32 or F16 (T, width), or codes
-// I32 (T), residuals U32 (T, ⌈width / 16⌉), centroids F32 (C, width), levels F32 (4, width).
+// U16 (T), residuals U32 (T, ⌈width / 16⌉), centroids F16 (C, width), levels F32 (4, width).
 import { narrowed } from '../data/dtype.js'
 import { openSafetensors, writeSafetensors } from '../data/safetensors.js'
 import type { HostArray } from '../tensor/program.js'
@@ -9,9 +9,13 @@ import type { PackedVectors } from './encode-late.js'
 export const tokenForms = ['f32', 'f16', 'residual'] as const
 export type TokenForm = (typeof tokenForms)[number]
 
+/** Centroids that a code of 16 bits can name. */
+export const MOST_CENTROIDS = 1 << 16
+
 /** What all vectors of a residual store share. */
 export interface Codebook {
-  readonly centroids: Float32Array // (C, width)
+  /** (C, width): f16's values. */
+  readonly centroids: Float32Array
   /** (4, width): what the 2 bits of a channel add to its centroid. */
   readonly levels: Float32Array
 }
@@ -25,6 +29,8 @@ export interface TokenStore {
   readonly codebook?: Codebook
   /** Of all that is stored. */
   readonly bytes: number
+  /** Of a file: what it was written to belong to. */
+  readonly belongs?: string
   /** The arrays of tokens `first` … `last` − 1, as `form` has them: vectors, or codes and residuals. f16: two to a word. */
   read(first: number, last: number): Promise<Readonly<Record<string, HostArray>>>
   close(): Promise<void>
@@ -36,14 +42,17 @@ export const arraysOf = (form: TokenForm, width: number): Readonly<Record<string
   return { vectors: form === 'f32' ? width : width / 2 }
 }
 
-const bytesOfToken = (form: TokenForm, width: number): number =>
-  4 * Object.values(arraysOf(form, width)).reduce((sum, elements) => sum + elements, 0)
+/** Of an array of a store, as it is kept; searching widens codes. */
+const bytesOfElement = (name: string): number => (name === 'codes' ? 2 : 4)
 
-/** `arrays` of all tokens, as `read` gives them. */
+const bytesOfToken = (form: TokenForm, width: number): number =>
+  Object.entries(arraysOf(form, width)).reduce((sum, [name, elements]) => sum + elements * bytesOfElement(name), 0)
+
+/** `arrays` of all tokens, as `read` gives them but for codes, which are kept in 16 bits. */
 export function storeInMemory(
   form: TokenForm,
   { offsets, width }: Pick<PackedVectors, 'offsets' | 'width'>,
-  arrays: Readonly<Record<string, HostArray>>,
+  arrays: Readonly<Record<string, HostArray | Uint16Array>>,
   codebook?: Codebook,
 ): TokenStore {
   checkWidth(form, width)
@@ -53,15 +62,18 @@ export function storeInMemory(
     ...(codebook && { codebook }),
     bytes: storedBytes(form, width, offsets.at(-1)!, codebook),
     async read(first, last) {
-      const part = (name: string) => arrays[name]!.subarray(first * elements[name]!, last * elements[name]!)
+      const part = (name: string) => widened(arrays[name]!.subarray(first * elements[name]!, last * elements[name]!))
       return Object.fromEntries(Object.keys(elements).map(name => [name, part(name)]))
     },
     close: async () => {},
   }
 }
 
+const widened = (array: HostArray | Uint16Array): HostArray =>
+  array instanceof Uint16Array ? Int32Array.from(array) : array
+
 const storedBytes = (form: TokenForm, width: number, tokens: number, codebook?: Codebook): number =>
-  tokens * bytesOfToken(form, width) + (codebook ? codebook.centroids.byteLength + codebook.levels.byteLength : 0)
+  tokens * bytesOfToken(form, width) + (codebook ? 2 * codebook.centroids.length + codebook.levels.byteLength : 0)
 
 function checkWidth(form: TokenForm, width: number): void {
   if (form === 'f16' && width % 2 !== 0)
@@ -79,29 +91,30 @@ export function vectorStore(packed: PackedVectors, form: 'f32' | 'f16'): TokenSt
 /** Tokens that are written at a time. */
 const WRITTEN = 1 << 16
 
-/** Writes a store as a safetensors file. */
-export async function writeTokenStore(path: string, store: TokenStore): Promise<void> {
+/** Writes a store as a safetensors file. `belongs`: names what it is of, kept in the file's metadata. */
+export async function writeTokenStore(path: string, store: TokenStore, belongs?: string): Promise<void> {
   const { form, width, offsets, codebook } = store
   const tokens = offsets.at(-1)!
   const stored = { f32: 'F32', f16: 'F16', residual: 'U32' } as const
   async function* piecesOf(name: string) {
     for (let first = 0; first < tokens; first += WRITTEN) {
       const part = (await store.read(first, Math.min(first + WRITTEN, tokens)))[name]!
-      yield form === 'f16' ? new Uint16Array(part.buffer, part.byteOffset, part.length * 2) : part
+      if (name === 'codes') yield Uint16Array.from(part)
+      else yield form === 'f16' ? new Uint16Array(part.buffer, part.byteOffset, part.length * 2) : part
     }
   }
   const tensors = Object.entries(arraysOf(form, width)).map(([name, elements]) => ({
     name,
-    dtype: name === 'codes' ? ('I32' as const) : stored[form],
+    dtype: name === 'codes' ? ('U16' as const) : stored[form],
     shape: name === 'codes' ? [tokens] : [tokens, form === 'f16' ? width : elements],
     data: piecesOf(name),
   }))
   const shared = codebook && [
     {
       name: 'centroids',
-      dtype: 'F32' as const,
+      dtype: 'F16' as const,
       shape: [codebook.centroids.length / width, width],
-      data: codebook.centroids,
+      data: narrowed(codebook.centroids, 'F16', 'the centroids'),
     },
     { name: 'levels', dtype: 'F32' as const, shape: [4, width], data: codebook.levels },
   ]
@@ -110,6 +123,7 @@ export async function writeTokenStore(path: string, store: TokenStore): Promise<
     format: 'token-vectors',
     form,
     width: `${width}`,
+    ...(belongs !== undefined && { belongs }),
   })
 }
 
@@ -124,21 +138,24 @@ export async function openTokenStore(path: string): Promise<TokenStore> {
     const offsets = await file.readI32('offsets')
     const elements = arraysOf(form, width)
     for (const [name, each] of Object.entries(elements))
-      checkSize(path, file.tensors.get(name), name, 4 * each * offsets.at(-1)!)
+      checkSize(path, file.tensors.get(name), name, bytesOfElement(name) * each * offsets.at(-1)!)
     const codebook =
       form === 'residual'
         ? { centroids: await file.readF32('centroids'), levels: await file.readF32('levels') }
         : undefined
-    const types = { vectors: form === 'f32' ? Float32Array : Uint32Array, codes: Int32Array, residuals: Uint32Array }
+    const types = { vectors: form === 'f32' ? Float32Array : Uint32Array, codes: Uint16Array, residuals: Uint32Array }
     return {
       ...{ form, width, offsets },
       ...(codebook && { codebook }),
+      ...(file.metadata.belongs !== undefined && { belongs: file.metadata.belongs }),
       bytes: storedBytes(form, width, offsets.at(-1)!, codebook),
       async read(first, last) {
         const arrays: Record<string, HostArray> = {}
         for (const [name, each] of Object.entries(elements)) {
-          const bytes = await file.readBytes(name, { begin: 4 * each * first, end: 4 * each * last })
-          arrays[name] = new types[name as keyof typeof types](bytes.buffer, bytes.byteOffset, bytes.length / 4)
+          const size = bytesOfElement(name)
+          const bytes = await file.readBytes(name, { begin: size * each * first, end: size * each * last })
+          const array = new types[name as keyof typeof types](bytes.buffer, bytes.byteOffset, bytes.length / size)
+          arrays[name] = widened(array)
         }
         return arrays
       },

@@ -6,7 +6,8 @@ import * as assert from 'uvu/assert'
 import { openSafetensors, writeSafetensors } from '../../src/data/safetensors.js'
 import type { PackedVectors } from '../../src/retrieve/encode-late.js'
 import { createLateIndex } from '../../src/retrieve/late-index.js'
-import { pooledTokens, rescoreLate, searchLate, textsOf } from '../../src/retrieve/maxsim.js'
+import { rescoreLate, searchLate, textsOf } from '../../src/retrieve/maxsim.js'
+import { pooledStore, pooledTokens } from '../../src/retrieve/pooled.js'
 import { compressTokens } from '../../src/retrieve/residuals.js'
 import type { SearchResult } from '../../src/retrieve/search.js'
 import {
@@ -220,6 +221,22 @@ test('the pooled vector of a text', () => {
   })
   const half = Math.fround(Math.SQRT1_2)
   assert.equal(Array.from(pooled), [half, half, 0, 0, Math.fround(0.6), Math.fround(0.8)])
+})
+
+test('pooled vectors of a store, in blocks: of what it holds, in each form', async () => {
+  const [backend] = await backendsPresent()
+  const exact = pooledTokens(documents)
+  assert.equal(await pooledStore(vectorStore(documents, 'f32'), 50), exact)
+  for (const store of [vectorStore(documents, 'f16'), await compressTokens(backend!, documents)]) {
+    const stored = pooledTokens(await unpacked(store))
+    const found = await pooledStore(store, 50)
+    // Residuals are not scaled to length 1 before their mean is taken.
+    const tolerance = store.form === 'f16' ? 1e-6 : 0.05
+    assert.ok(
+      found.every((value, i) => Math.abs(value - stored[i]!) <= tolerance),
+      store.form,
+    )
+  }
 })
 
 test('what cannot be is refused', async () => {
