@@ -2,7 +2,8 @@
 //   y = x Wᵀ + bias + scale · (x Aᵀ) Bᵀ          A (r, in), B (out, r), scale = α/r, or α/√r with rslora
 // Which layers, ranks and α follow from the config by PEFT's own matching; the file must hold exactly those. With a magnitude m (DoRA) the weight is
 //   (m / ‖W + scale · B A‖ by rows) · (W + scale · B A)
-// and modules_to_save are tensors of the base model in the adapter's own version.
+// and modules_to_save are tensors of the base model in the adapter's own version; in late interaction also its projection, which is the module `linear`
+// of a ColBERT class and `1.linear` of a sentence-transformers model that peft wrapped whole.
 // Source: Hu et al. 2021, arXiv:2106.09685; Kalajdzievski 2023, arXiv:2312.03732 (rslora); Liu et al. 2024, arXiv:2402.09353 (DoRA);
 // https://huggingface.co/docs/peft
 import { asObject, type JsonObject, parseStrictJson, readFields } from '../data/json.js'
@@ -10,6 +11,7 @@ import { openSafetensors, type SafetensorsFile } from '../data/safetensors.js'
 import { shapeText } from '../data/safetensors-header.js'
 import { exists, join, readText } from '../runtime/files.js'
 import type { ModelConfig } from './config.js'
+import { type DenseLayer, denseName, denseTensors } from './dense.js'
 import { canonicalName, modelPrefix } from './families.js'
 import { isSaved, isTargeted, type LoraRule, patternValue, refuseUnsupported } from './peft-rules.js'
 import { expectedTensors, type LinearLayer, linearLayers } from './tensors.js'
@@ -38,6 +40,8 @@ export interface Adapter {
   readonly targets: ReadonlyMap<string, AdapterTarget>
   /** modules_to_save: tensors that stand in place of the base model's, by name. */
   readonly saved?: ReadonlyMap<string, Float32Array>
+  /** Of modules_to_save what stands in place of the base model's projection, by the names of `denseTensors`. */
+  readonly projection?: ReadonlyMap<string, Float32Array>
   readonly baseModel?: string
   /** adapter_config.json as it was read; {} for a new adapter. */
   readonly raw: JsonObject
@@ -97,20 +101,47 @@ interface StoredKeys {
   readonly prefix: string
 }
 
-function readKeys(file: SafetensorsFile): StoredKeys {
+/** What peft puts before names, and the wrapper of a module to save, which its files leave out but a dump of its state has. */
+const wrapping = /^base_model\.model\.|\bmodules_to_save\.(?:default\.)?/g
+/** Before the transformer's names in a sentence-transformers model that was wrapped whole. */
+const firstModule = /^0\.(?:auto_)?model\./
+
+function readKeys(file: SafetensorsFile, projection: readonly DenseLayer[]): StoredKeys {
   const keys = new Map<string, string>()
+  const dense = new Map(savedNames(projection))
   let prefix = ''
   for (const stored of file.tensors.keys()) {
-    const name = stored.replace(/^base_model\.model\./, '')
-    prefix = modelPrefix.exec(name)?.[0] ?? prefix
+    const full = stored.replace(wrapping, '')
+    const module = firstModule.exec(full)?.[0] ?? ''
+    const name = full.slice(module.length)
+    prefix = module + (modelPrefix.exec(name)?.[0] ?? '') || prefix
     const [, layer, part] = keyForm.exec(name) ?? []
-    keys.set(layer === undefined ? canonicalName(name) : `${layer.replace(modelPrefix, '')}.${part}`, stored)
+    const tensor = dense.get(name) ?? canonicalName(name)
+    keys.set(layer === undefined ? tensor : `${layer.replace(modelPrefix, '')}.${part}`, stored)
   }
   return { keys, prefix }
 }
 
+/** What peft may call a projection's tensors, and their names here: by the module of a ColBERT class, and by the place in sentence-transformers' row. */
+const savedNames = (projection: readonly DenseLayer[]): [saved: string, name: string][] =>
+  denseTensors(projection).flatMap(({ name }) => {
+    const { module, stored } = denseName(name)!
+    const place = Number.parseInt(projection[module]!.path, 10)
+    const names = [
+      ...(projection.length === 1 ? [stored] : []),
+      `${Number.isNaN(place) ? module + 1 : place}.${stored}`,
+    ]
+    return names.map((saved): [string, string] => [saved, name])
+  })
+
 /** What a file must hold, by its keys' canonical names. */
-function wantedShapes(raw: JsonObject, config: ModelConfig, where: string, planned: readonly PlannedTarget[]) {
+function wantedShapes(
+  raw: JsonObject,
+  config: ModelConfig,
+  projection: readonly DenseLayer[],
+  where: string,
+  planned: readonly PlannedTarget[],
+) {
   const wanted = new Map<string, readonly number[]>()
   for (const { name, rank, outputs, inputs } of planned) {
     wanted.set(`${name}.lora_A`, [rank, inputs])
@@ -119,6 +150,9 @@ function wantedShapes(raw: JsonObject, config: ModelConfig, where: string, plann
   }
   for (const { name, shape } of expectedTensors(config))
     if (isSaved(raw.modules_to_save, name, where)) wanted.set(name, shape)
+  const saved = savedNames(projection).filter(([name]) => isSaved(raw.modules_to_save, name, where))
+  for (const { name, shape } of denseTensors(projection))
+    if (saved.some(([, own]) => own === name)) wanted.set(name, shape)
   return wanted
 }
 
@@ -140,7 +174,7 @@ function checkStored(
       problems.push(
         keyForm.test(key)
           ? `${key} is there, but is no target of this model and config`
-          : `${stored} is there, but is no LoRA weight of a linear layer, nor of a module in modules_to_save`,
+          : `${stored} is there, but is no LoRA weight of a linear layer, nor of a module in modules_to_save${/\blinear\./.test(key) ? '; if it is a projection, name a late-interaction model as the base' : ''}`,
       )
   if (wanted.size === 0) problems.push('target_modules matches no linear layer of the model')
   if (problems.length > 0)
@@ -149,8 +183,12 @@ function checkStored(
     )
 }
 
-/** Reads an adapter for a base model of this config. */
-export async function readAdapter(folder: string, config: ModelConfig): Promise<Adapter> {
+/** Reads an adapter for a base model of this config, and with this projection where it is one of late interaction. */
+export async function readAdapter(
+  folder: string,
+  config: ModelConfig,
+  projection: readonly DenseLayer[] = [],
+): Promise<Adapter> {
   const configPath = join(folder, 'adapter_config.json')
   const raw = asObject(parseStrictJson(await readText(configPath), configPath), configPath)
   const { rank, alpha, rslora, dropout, baseModel } = readLoraConfig(raw, configPath)
@@ -159,9 +197,9 @@ export async function readAdapter(folder: string, config: ModelConfig): Promise<
     throw new Error(`${folder} has no adapter_model.safetensors, expected the adapter's weights there`)
   const file = await openSafetensors(weightsPath)
   try {
-    const stored = readKeys(file)
+    const stored = readKeys(file, projection)
     const planned = planTargets(raw, config, configPath, stored.prefix)
-    const wanted = wantedShapes(raw, config, configPath, planned)
+    const wanted = wantedShapes(raw, config, projection, configPath, planned)
     checkStored(file, stored, wanted)
     const read = (key: string) => file.readF32(stored.keys.get(key) as string)
     const targets = new Map<string, AdapterTarget>()
@@ -170,13 +208,30 @@ export async function readAdapter(folder: string, config: ModelConfig): Promise<
       const [A, B] = [await read(`${name}.lora_A`), await read(`${name}.lora_B`)]
       targets.set(name, { rank, scale, A, B, ...(magnitude && { magnitude }) })
     }
-    const saved = new Map<string, Float32Array>()
-    for (const { name } of expectedTensors(config)) if (wanted.has(name)) saved.set(name, await read(name))
-    const more = { ...(saved.size > 0 && { saved }), ...(baseModel !== '' && { baseModel }) }
-    return { rank, alpha, rslora, dropout, targets, ...more, raw }
+    const wantedOf = async (tensors: readonly { readonly name: string }[]) => {
+      const own = new Map<string, Float32Array>()
+      for (const { name } of tensors) if (wanted.has(name)) own.set(name, await read(name))
+      return own
+    }
+    const saved = await wantedOf(expectedTensors(config))
+    const dense = await wantedOf(denseTensors(projection))
+    const more = {
+      ...(saved.size > 0 && { saved }),
+      ...(dense.size > 0 && { projection: dense }),
+      ...(baseModel !== '' && { baseModel }),
+    }
+    return { rank, alpha, rslora, dropout, targets, ...more, raw: withoutProjection(raw, projection, configPath) }
   } finally {
     await file.close()
   }
+}
+
+/** A config as it is written again: a projection lies in a module of its own then. */
+function withoutProjection(raw: JsonObject, projection: readonly DenseLayer[], where: string): JsonObject {
+  const names = savedNames(projection).map(([name]) => name)
+  const modules = raw.modules_to_save
+  if (!Array.isArray(modules) || names.length === 0) return raw
+  return { ...raw, modules_to_save: modules.filter(each => !names.some(name => isSaved([each], name, where))) }
 }
 
 /** A low-rank update worked into its weight W (out, in): W + scale · B A, with a magnitude scaled to it by rows. Summed in f64. */

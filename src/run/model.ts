@@ -102,7 +102,8 @@ export async function openModelUnhashed(path: string, options: OpenModelOptions 
   const ownSettings = hasAdapter && (await exists(join(path, 'modules.json')))
   const folder = await openModelFolder(base, ownSettings ? path : base)
   try {
-    const adapter = hasAdapter ? await readAdapter(path, folder.config) : undefined
+    const { lateInteraction } = folder.settings
+    const adapter = hasAdapter ? await readAdapter(path, folder.config, lateInteraction?.projection) : undefined
     const hash = async () => {
       const weights = await folder.weightsHash()
       return adapter ? hashLines([weights, await hashFile(join(path, 'adapter_model.safetensors'))]) : weights
@@ -113,7 +114,7 @@ export async function openModelUnhashed(path: string, options: OpenModelOptions 
     const tokenizer = without ? undefined : await endedTokenizer(await loadTokenizer(base), settings, base, config)
     return {
       name: path,
-      weights: folder,
+      weights: adapter?.projection ? withSavedProjection(folder, adapter.projection) : folder,
       settings: folder.settings,
       folder: base,
       hash,
@@ -126,6 +127,13 @@ export async function openModelUnhashed(path: string, options: OpenModelOptions 
     throw error
   }
 }
+
+/** Weights whose projection is the one that was trained beside an adapter. */
+const withSavedProjection = (weights: WeightSource, projection: NonNullable<Adapter['projection']>): WeightSource => ({
+  ...weights,
+  readTensor: async name => projection.get(name) ?? weights.readTensor(name),
+  stored: name => weights.stored?.(name),
+})
 
 /**
  * Where the last token makes the vector, an end token stands behind every text. A sentence-transformers folder's tokenizer says itself how
