@@ -5,7 +5,6 @@ import { counted } from '../data/counted.js'
 import { describeMemory, isLarge } from '../model/placement.js'
 import type { Precision } from '../model/quantize.js'
 import type { Bm25Settings } from '../retrieve/bm25.js'
-import { type TokenForm, tokenForms } from '../retrieve/token-store.js'
 import { type Bm25Progress, bm25Fingerprint, evaluateBm25 } from '../run/bm25.js'
 import {
   type CollectionScores,
@@ -18,9 +17,9 @@ import { type ModelSource, promptFor } from '../run/model.js'
 import { openNamedModel } from '../run/named-model.js'
 import { placeFrozen } from '../run/placed.js'
 import { isFolder } from '../runtime/files.js'
-import { megabytes } from '../tensor/plan.js'
 import { onThreads } from '../text/on-threads.js'
 import { usageError } from './errors.js'
+import { type LateOptions, lateSettings, refuseLateOptions } from './late.js'
 import {
   type BackendOptions,
   fetching,
@@ -32,17 +31,6 @@ import {
 } from './options.js'
 import { checkModelFolder, dataFolder } from './paths.js'
 import type { Progress } from './progress.js'
-
-/** How late interaction keeps a collection. */
-export const tokensOption = (): Option =>
-  new Option(
-    '--token-storage <form>',
-    'token vectors of late interaction kept in f32, f16, or as residuals of 2 bits a column (f32)',
-  ).choices(tokenForms)
-
-/** What they take, where there are any. */
-export const tokensText = ({ tokenBytes }: Pick<CollectionScores, 'tokenBytes'>): string =>
-  tokenBytes === undefined ? '' : `, token vectors ${megabytes(tokenBytes)}`
 
 /** The options that BM25 alone has. */
 export interface Bm25Options {
@@ -95,7 +83,7 @@ export interface SearchSettings {
   readonly maxLength?: number | undefined
   readonly dimensions?: number | undefined
   readonly precision: Precision
-  readonly tokenForm?: TokenForm | undefined
+  readonly late: LateOptions
   /** Between a document's title and its text; default a space. */
   readonly titleSeparator?: string | undefined
   readonly backend: BackendOptions
@@ -126,8 +114,7 @@ export async function searchCollection(asked: SearchSettings): Promise<SearchedC
     return searchByModel(options)
   }
   refusePrecision(options, '--model is bm25')
-  if (options.tokenForm)
-    throw usageError('--token-storage keeps the token vectors of a model, but --model bm25 has none; leave it out')
+  refuseLateOptions(options.late, '--model is bm25')
   if (dimensions !== undefined)
     throw usageError('--dimensions cuts the vectors of an encoder, but --model bm25 has none; leave it out')
   if (maxLength !== undefined)
@@ -170,17 +157,15 @@ async function searchByWords({
 
 /** The model comes first: a collection may take minutes to read. */
 async function searchByModel(options: SearchSettings): Promise<SearchedCollection> {
-  const { k, protocol, measures, precision, tokenForm } = options
+  const { k, protocol, measures, precision } = options
   const progress = openProgress(options.quiet)
   const shown = phases(progress)
   const signal = interruptSignal('interrupted; nothing was written', progress)
   const source = await openNamedModel(options.model, fetching(progress, signal))
   try {
     const { settings, hash: modelHash } = source
-    if (tokenForm && !settings.lateInteraction)
-      throw usageError(
-        `--token-storage keeps the token vectors of late interaction, but ${options.model} makes one vector a text; leave it out`,
-      )
+    if (!settings.lateInteraction) refuseLateOptions(options.late, `${options.model} makes one vector a text`)
+    const late = lateSettings(options.late, k, modelHash)
     const maxLength = textLength(options.maxLength, source)
     const { split, titleSeparator } = options
     const textOf = titleSeparator === undefined ? {} : { textOf: textWith(titleSeparator) }
@@ -209,7 +194,7 @@ async function searchByModel(options: SearchSettings): Promise<SearchedCollectio
           k,
           protocol,
           maxLength,
-          ...(tokenForm && { tokenForm }),
+          late,
           ...(measures && { measures }),
           ...(passage && { passage: passage.encoder }),
         },
@@ -219,7 +204,8 @@ async function searchByModel(options: SearchSettings): Promise<SearchedCollectio
       const { kind, description } = backend
       const pooling = encoder.pooling.join('+') || 'tokens'
       const parts = {
-        ...{ protocol, k, maxLength, pooling, modelHash, precision, ...(tokenForm && { tokenForm }) },
+        ...{ protocol, k, maxLength, pooling, modelHash, precision },
+        late: { ...late, ...(scored.tokenForm && { form: scored.tokenForm }) },
         dimensions: encoder.dimensions,
         queryPrompt: promptFor(settings, 'query'),
         documentPrompt: promptFor(settings, 'document'),

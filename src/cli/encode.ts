@@ -5,9 +5,16 @@ import { writeRows } from '../data/safetensors-rows.js'
 import type { PackedBatch } from '../model/batch.js'
 import type { ModelConfig } from '../model/config.js'
 import { encoderWidth } from '../model/encoder.js'
+import type { LateBatch } from '../model/late-interaction.js'
 import { describeMemory, isLarge, type MemoryPlan } from '../model/placement.js'
 import { type PoolingMode, supportedPooling } from '../model/sentence-transformers.js'
-import { createSequenceEncoder, createTokenEncoder, type SequenceEncoder } from '../retrieve/encode.js'
+import {
+  createSequenceEncoder,
+  createTokenEncoder,
+  createTokenVectorEncoder,
+  type SequenceEncoder,
+} from '../retrieve/encode.js'
+import { keptVectors } from '../retrieve/encode-late.js'
 import type { OpenedBackend } from '../run/backend.js'
 import { endedTokenizer, packTexts, placeModel, type UnhashedSource } from '../run/model.js'
 import { openNamedModelUnhashed } from '../run/named-model.js'
@@ -42,6 +49,7 @@ interface EncodeOptions extends BackendOptions, PrecisionOption {
   readonly output: string
   readonly prompt?: string
   readonly pooling?: PoolingMode | 'none'
+  readonly side?: 'query' | 'document'
   readonly dimensions?: number
   readonly maxLength?: number
   readonly batchTokens?: number
@@ -68,6 +76,12 @@ export const encodeCommand = (): Command =>
             ...supportedPooling,
             'none',
           ]),
+        )
+        .addOption(
+          new Option(
+            '--side <name>',
+            'of late interaction: whether the texts are asked or searched (document)',
+          ).choices(['query', 'document']),
         )
         .addOption(dimensionsOption())
         .option('--max-length <n>', "tokens a text is cut to (the model's)", positiveInteger)
@@ -123,21 +137,23 @@ async function encodeWith(
     const [pack, { backend }] = await Promise.all([packer(source, options), opening])
     signal.throwIfAborted()
     const { pooling, batchTokens } = options
-    const everyToken = pooling === 'none'
+    const late = isLate(source, options)
+    const states = pooling === 'none'
     const { precision, dimensions } = options
     // Token states have no dimensions to cut, and need no pooling that is supported.
-    const head = everyToken ? { pooling: 'mean' as const } : { ...(pooling && { pooling }), dimensions }
+    const plain = states ? { pooling: 'mean' as const } : { ...(pooling && { pooling }), dimensions }
+    const head = late ? { perToken: true } : plain
     const onPlan = (plan: MemoryPlan) => isLarge(plan) && progress.say(`memory: ${describeMemory(plan)}`)
     const { encoder } = await placeModel(backend, source, undefined, { ...head, precision, onPlan })
-    const made = everyToken ? createTokenEncoder(backend, encoder) : createSequenceEncoder(backend, encoder)
+    const create = late ? createTokenVectorEncoder : states ? createTokenEncoder : createSequenceEncoder
     const shown = phases(progress)
     const encoded = await encodeWindows(
       {
         read: readWindows(options.input),
         pack,
-        made,
-        everyToken,
-        width: everyToken ? encoder.config.hidden : encoderWidth(encoder),
+        made: create(backend, encoder),
+        everyToken: late || states,
+        width: states ? encoder.config.hidden : encoderWidth(encoder),
         output: options.output,
       },
       { signal, ...(batchTokens && { batchTokens }) },
@@ -149,6 +165,23 @@ async function encodeWith(
   } finally {
     await source.close()
   }
+}
+
+/** Whether vectors are those that late interaction scores. Fails at options that they leave nothing to choose for. */
+function isLate({ settings }: UnhashedSource, options: EncodeOptions): boolean {
+  const { model, pooling, side } = options
+  if (!settings.lateInteraction) {
+    if (side) throw usageError(`--side is for late interaction, but ${model} makes one vector a text; leave it out`)
+    return false
+  }
+  if (pooling !== undefined) {
+    if (side) throw usageError('--side is for vectors of late interaction; leave --pooling out, or --side')
+    return false
+  }
+  for (const key of ['prompt', 'dimensions'] as const)
+    if (options[key] !== undefined)
+      throw usageError(`--${key} is for vectors of texts, but ${model} is a late-interaction model; leave it out`)
+  return true
 }
 
 type Packed = PackedBatch & { truncated: number }
@@ -171,7 +204,7 @@ async function packer(source: UnhashedSource, options: EncodeOptions): Promise<P
     if (lines.ids.length > 0) return packIds(lines, source.weights.config)
     if (tokenizer instanceof Error) throw tokenizer
     await prepare?.(lines.texts)
-    return packTexts(tokenizer, settings, 'document', lines.texts, maxLength, prompt)
+    return packTexts(tokenizer, settings, options.side ?? 'document', lines.texts, maxLength, prompt)
   }
 }
 
@@ -198,6 +231,10 @@ interface Encoding {
   readonly output: string
 }
 
+/** Without those of tokens that take no part in late interaction. */
+const keptRows = (vectors: Float32Array, batch: PackedBatch & Partial<LateBatch>, width: number) =>
+  batch.keep ? keptVectors(vectors, batch as LateBatch, width) : { vectors, offsets: batch.offsets }
+
 interface Encoded {
   readonly texts: number
   readonly tokens: number
@@ -214,7 +251,7 @@ async function encodeWindows(
   options: { readonly signal: AbortSignal; readonly batchTokens?: number },
   onTokens: (done: number, total: number) => void,
 ): Promise<Encoded> {
-  let [texts, tokens, truncated, packed] = [0, 0, 0, 0]
+  let [texts, tokens, truncated, packed, kept] = [0, 0, 0, 0, 0]
   const started = performance.now()
   const starts: number[] = [0]
   const next = async () => {
@@ -225,7 +262,7 @@ async function encodeWindows(
     return { batch, names: value.names, total: value.share ? Math.round(packed / value.share) : packed }
   }
   const each = async (append: (rows: Float32Array) => Promise<void>, name: (text: string) => Promise<void>) => {
-    const aborted = kept(untilAborted(options.signal))
+    const aborted = awaitedLater(untilAborted(options.signal))
     let coming = next()
     let writing: Promise<unknown> = Promise.resolve()
     // Standard input may be silent for ever.
@@ -233,12 +270,13 @@ async function encodeWindows(
     for (let window = await arrived(); window; window = await arrived()) {
       const { batch, names, total } = window
       onTokens(tokens, total)
-      coming = kept(next())
+      coming = awaitedLater(next())
       const onProgress = (done: { tokens: number }) => onTokens(tokens + done.tokens, total)
-      const rows = await made.encode(batch, { ...options, onProgress })
+      const { vectors, offsets } = keptRows(await made.encode(batch, { ...options, onProgress }), batch, width)
       await writing
-      writing = kept(append(rows).then(() => name(names.map(each => `${each}\n`).join(''))))
-      if (everyToken) for (const end of batch.offsets.subarray(1)) starts.push(tokens + end)
+      writing = awaitedLater(append(vectors).then(() => name(names.map(each => `${each}\n`).join(''))))
+      if (everyToken) for (const end of offsets.subarray(1)) starts.push(kept + end)
+      kept += offsets.at(-1)!
       texts += names.length
       tokens += batch.ids.length
       truncated += batch.truncated
@@ -262,7 +300,7 @@ const untilAborted = (signal: AbortSignal): Promise<never> =>
   })
 
 /** A promise that is awaited later: until then its failure is nobody's fault. */
-function kept<T>(promise: Promise<T>): Promise<T> {
+function awaitedLater<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined)
   return promise
 }

@@ -6,18 +6,11 @@ import { readQrels } from '../data/qrels.js'
 import { readRun, writeRun } from '../data/trec.js'
 import { allMeasures, defaultMeasures, type Measure, measuresWithin, parseMeasure } from '../evaluate/measures.js'
 import { evaluateRun } from '../evaluate/metrics.js'
-import type { TokenForm } from '../retrieve/token-store.js'
 import { checkWritable } from '../runtime/write.js'
-import {
-  type Bm25Options,
-  refuseBm25Options,
-  searchCollection,
-  tokensOption,
-  tokensText,
-  withBm25,
-} from './collection.js'
+import { type Bm25Options, refuseBm25Options, searchCollection, withBm25 } from './collection.js'
 import { usageError } from './errors.js'
 import { scoreRunByAnswers } from './eval-answers.js'
+import { type LateOptions, tokensText, withLate } from './late.js'
 import {
   type BackendOptions,
   depth,
@@ -33,7 +26,7 @@ import {
 } from './options.js'
 import { inputFile } from './paths.js'
 
-interface EvalOptions extends BackendOptions, Bm25Options, PrecisionOption {
+interface EvalOptions extends BackendOptions, Bm25Options, LateOptions, PrecisionOption {
   readonly model?: string
   readonly data?: string
   readonly split: string
@@ -44,7 +37,6 @@ interface EvalOptions extends BackendOptions, Bm25Options, PrecisionOption {
   readonly k: number
   readonly maxLength?: number
   readonly dimensions?: number
-  readonly tokenStorage?: TokenForm
   readonly titleSeparator?: string
   readonly protocol: 'beir' | 'trec'
   readonly measures?: string
@@ -58,33 +50,34 @@ interface EvalOptions extends BackendOptions, Bm25Options, PrecisionOption {
 export const evalCommand = (): Command =>
   withOutput(
     withBackend(
-      withBm25(
-        new Command('eval')
-          .description("Scores a model on a collection, or a TREC run against judgements, with trec_eval's measures.")
-          .option('--model <folder>', 'a model folder, a PEFT adapter folder, or bm25')
-          .option('--data <folder>', 'a BEIR folder, or one in the package: builtin:primer/law')
-          .option('--split <name>', 'qrels/<name>.tsv', 'test')
-          .option('--qrels <file>', 'judgements: TREC qrels or a BEIR tsv')
-          .option('--run <file>', 'a TREC run to score against --qrels')
-          .option(
-            '--answers <file>',
-            'answers of open-domain questions: --run is scored by which of --data hold one (MKQA)',
-          )
-          .option('--language <code>', "of --answers that are by language, such as MKQA's")
-          .option('-k, --k <n>', 'documents retrieved for a query', depth, 100)
-          .option('--max-length <n>', "tokens a text is cut to (the model's)", positiveInteger)
-          .addOption(dimensionsOption())
-          .addOption(precisionOption())
-          .addOption(tokensOption())
-          .option('--title-separator <text>', "between a document's title and its text, such as [SEP] (a space)")
-          .addOption(
-            new Option('--protocol <name>', "beir drops a document with the query's own id; trec does not")
-              .choices(['beir', 'trec'])
-              .default('beir'),
-          )
-          .option('--measures <names>', 'comma-separated, for example ndcg_at_10,recall_at_100')
-          .option('--complete', 'average over all judged queries, those without results counting 0 (trec_eval -c)')
-          .option('--output <file>', 'write the TREC run here'),
+      withLate(
+        withBm25(
+          new Command('eval')
+            .description("Scores a model on a collection, or a TREC run against judgements, with trec_eval's measures.")
+            .option('--model <folder>', 'a model folder, a PEFT adapter folder, or bm25')
+            .option('--data <folder>', 'a BEIR folder, or one in the package: builtin:primer/law')
+            .option('--split <name>', 'qrels/<name>.tsv', 'test')
+            .option('--qrels <file>', 'judgements: TREC qrels or a BEIR tsv')
+            .option('--run <file>', 'a TREC run to score against --qrels')
+            .option(
+              '--answers <file>',
+              'answers of open-domain questions: --run is scored by which of --data hold one (MKQA)',
+            )
+            .option('--language <code>', "of --answers that are by language, such as MKQA's")
+            .option('-k, --k <n>', 'documents retrieved for a query', depth, 100)
+            .option('--max-length <n>', "tokens a text is cut to (the model's)", positiveInteger)
+            .addOption(dimensionsOption())
+            .addOption(precisionOption())
+            .option('--title-separator <text>', "between a document's title and its text, such as [SEP] (a space)")
+            .addOption(
+              new Option('--protocol <name>', "beir drops a document with the query's own id; trec does not")
+                .choices(['beir', 'trec'])
+                .default('beir'),
+            )
+            .option('--measures <names>', 'comma-separated, for example ndcg_at_10,recall_at_100')
+            .option('--complete', 'average over all judged queries, those without results counting 0 (trec_eval -c)')
+            .option('--output <file>', 'write the TREC run here'),
+        ),
       ),
     ),
   )
@@ -166,7 +159,7 @@ async function scoreModel(options: EvalOptions): Promise<void> {
     maxLength: options.maxLength,
     dimensions: options.dimensions,
     precision: options.precision,
-    tokenForm: options.tokenStorage,
+    late: options,
     titleSeparator: options.titleSeparator,
     backend: options,
     bm25: options,

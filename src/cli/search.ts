@@ -2,10 +2,10 @@
 import { Command } from 'commander'
 import { counted } from '../data/counted.js'
 import { writeRun } from '../data/trec.js'
-import type { TokenForm } from '../retrieve/token-store.js'
 import { checkWritable } from '../runtime/write.js'
-import { type Bm25Options, searchCollection, tokensOption, tokensText, withBm25 } from './collection.js'
+import { type Bm25Options, searchCollection, withBm25 } from './collection.js'
 import { usageError } from './errors.js'
+import { type LateOptions, tokensText, withLate } from './late.js'
 import {
   type BackendOptions,
   depth,
@@ -18,7 +18,7 @@ import {
   withOutput,
 } from './options.js'
 
-interface SearchOptions extends BackendOptions, Bm25Options, PrecisionOption {
+interface SearchOptions extends BackendOptions, Bm25Options, LateOptions, PrecisionOption {
   readonly model: string
   readonly data: string
   readonly split: string
@@ -26,7 +26,6 @@ interface SearchOptions extends BackendOptions, Bm25Options, PrecisionOption {
   readonly k: number
   readonly maxLength?: number
   readonly dimensions?: number
-  readonly tokenStorage?: TokenForm
   readonly titleSeparator?: string
   readonly json?: boolean
   readonly quiet?: boolean
@@ -35,19 +34,20 @@ interface SearchOptions extends BackendOptions, Bm25Options, PrecisionOption {
 export const searchCommand = (): Command =>
   withOutput(
     withBackend(
-      withBm25(
-        new Command('search')
-          .description("The best documents for a collection's queries, exactly, as a TREC run.")
-          .requiredOption('--model <folder>', 'a model folder, a PEFT adapter folder, or bm25')
-          .requiredOption('--data <folder>', 'a BEIR folder, or one in the package: builtin:primer/law')
-          .requiredOption('--output <file>', 'the TREC run, - for standard output')
-          .option('--split <name>', 'whose queries are asked', 'test')
-          .option('-k, --k <n>', 'documents a query', depth, 100)
-          .option('--max-length <n>', "tokens a text is cut to (the model's)", positiveInteger)
-          .addOption(dimensionsOption())
-          .addOption(precisionOption())
-          .addOption(tokensOption())
-          .option('--title-separator <text>', "between a document's title and its text, such as [SEP] (a space)"),
+      withLate(
+        withBm25(
+          new Command('search')
+            .description("The best documents for a collection's queries, exactly, as a TREC run.")
+            .requiredOption('--model <folder>', 'a model folder, a PEFT adapter folder, or bm25')
+            .requiredOption('--data <folder>', 'a BEIR folder, or one in the package: builtin:primer/law')
+            .requiredOption('--output <file>', 'the TREC run, - for standard output')
+            .option('--split <name>', 'whose queries are asked', 'test')
+            .option('-k, --k <n>', 'documents a query', depth, 100)
+            .option('--max-length <n>', "tokens a text is cut to (the model's)", positiveInteger)
+            .addOption(dimensionsOption())
+            .addOption(precisionOption())
+            .option('--title-separator <text>', "between a document's title and its text, such as [SEP] (a space)"),
+        ),
       ),
     ),
   )
@@ -67,7 +67,7 @@ async function writeSearch(options: SearchOptions): Promise<void> {
   const { model, data, split, k, maxLength, dimensions, precision, quiet } = options
   const { scored, backend } = await searchCollection({
     ...{ model, data, split, k, maxLength, dimensions, precision, quiet },
-    tokenForm: options.tokenStorage,
+    late: options,
     titleSeparator: options.titleSeparator,
     protocol: 'trec',
     backend: options,

@@ -7,17 +7,15 @@ import { defaultMeasures, parseMeasure } from '../evaluate/measures.js'
 import { type Evaluation, evaluateRun } from '../evaluate/metrics.js'
 import type { PackedBatch } from '../model/batch.js'
 import { type Encoder, encoderWidth, isPerToken } from '../model/encoder.js'
-import { createLateTokenizer, type LateBatch } from '../model/late-interaction.js'
+import { createLateTokenizer } from '../model/late-interaction.js'
 import type { SentenceSettings } from '../model/sentence-transformers.js'
 import { encodeSequences } from '../retrieve/encode.js'
-import { encodeLate, type PackedVectors } from '../retrieve/encode-late.js'
-import { searchLate } from '../retrieve/maxsim.js'
 import { normalizeRows } from '../retrieve/rank.js'
-import { compressTokens } from '../retrieve/residuals.js'
 import { MOST_RESULTS, type SearchResult } from '../retrieve/search.js'
 import { searchSimilar } from '../retrieve/similarity.js'
-import { type TokenForm, type TokenStore, vectorStore } from '../retrieve/token-store.js'
+import type { TokenForm } from '../retrieve/token-store.js'
 import type { Tokenizer } from '../text/tokenizer.js'
+import { type LateSettings, searchByTokens } from './late-search.js'
 import { packTexts, promptFor } from './model.js'
 
 export interface EvaluateSettings {
@@ -29,8 +27,8 @@ export interface EvaluateSettings {
   /** Tokens of a text at most. */
   readonly maxLength: number
   readonly batchTokens?: number
-  /** In which token vectors are kept, of late interaction; default f32. */
-  readonly tokenForm?: TokenForm
+  /** Of late interaction: how and where token vectors are kept, and whether it has two stages. */
+  readonly late?: LateSettings
   /** That of documents, where it is another one. */
   readonly passage?: Encoder
   /** Vectors by the tokens of their documents, under one encoder: those there are used, others added. */
@@ -57,7 +55,8 @@ export interface CollectionScores extends Evaluation {
   /** Texts that were cut to maxLength, and queries among them. */
   readonly truncated: number
   readonly truncatedQueries: number
-  /** Of late interaction: what the documents' token vectors take. */
+  /** Of late interaction: how the documents' token vectors are kept, and what they take. */
+  readonly tokenForm?: TokenForm
   readonly tokenBytes?: number
   readonly seconds: { readonly encode: number; readonly search: number }
 }
@@ -137,7 +136,7 @@ export async function evaluateCollection(
     return similarity === 'cosine' && !encoder.normalize ? normalizeRows(encoded, width) : encoded
   }
   let encodedAt = 0
-  let tokenBytes: number | undefined
+  let kept: { readonly tokenForm: TokenForm; readonly tokenBytes: number } | undefined
   const search = async (): Promise<SearchResult> => {
     const corpus = known ?? (await vectors(documents, 0, settings.passage ?? encoder))
     settings.encoded?.set(documents, corpus)
@@ -145,20 +144,18 @@ export async function evaluateCollection(
     encodedAt = performance.now()
     return searchSimilar(backend, similarity, asked, corpus, width, { k, ...(signal && { signal }) })
   }
-  const searchByTokens = async (): Promise<SearchResult> => {
-    const encodeTokens = (batch: PackedBatch, before: number) =>
-      encodeLate(backend, encoder, batch as LateBatch, {
-        onProgress: ({ tokens }) => onProgress?.({ done: before + tokens, total, unit: 'tokens' }),
-        ...(settings.batchTokens && { batchTokens: settings.batchTokens }),
-        ...(signal && { signal }),
-      })
-    const corpus = await keptAs(settings.tokenForm ?? 'f32', backend, await encodeTokens(documents, 0))
-    tokenBytes = corpus.bytes
-    const asked = await encodeTokens(queries, before)
-    encodedAt = performance.now()
-    return searchLate(backend, asked, corpus, { k, ...(signal && { signal }) })
+  const late = async (): Promise<SearchResult & { readonly counts?: Int32Array }> => {
+    const words = () => ({ documents: sortById(collection.documents).texts, queries: collection.queries.texts })
+    const done = await searchByTokens(backend, encoder, { documents, queries, words }, k, settings.late ?? {}, {
+      onTokens: tokens => onProgress?.({ done: tokens, total, unit: 'tokens' }),
+      ...(settings.batchTokens && { batchTokens: settings.batchTokens }),
+      ...(signal && { signal }),
+    })
+    kept = { tokenForm: done.form, tokenBytes: done.bytes }
+    encodedAt = done.encodedAt
+    return done.found
   }
-  const found = await (isPerToken(encoder) ? searchByTokens() : search())
+  const found = await (isPerToken(encoder) ? late() : search())
   const searchedAt = performance.now()
   const run = runOf(collection, documentIds, found, settings)
   return {
@@ -169,13 +166,10 @@ export async function evaluateCollection(
     tokens: total,
     truncated: tokenized.truncated,
     truncatedQueries: tokenized.truncatedQueries,
-    ...(tokenBytes !== undefined && { tokenBytes }),
+    ...kept,
     seconds: { encode: (encodedAt - started) / 1000, search: (searchedAt - encodedAt) / 1000 },
   }
 }
-
-const keptAs = (form: TokenForm, backend: Backend, packed: PackedVectors): TokenStore | Promise<TokenStore> =>
-  form === 'residual' ? compressTokens(backend, packed) : vectorStore(packed, form)
 
 type Rules = Pick<EvaluateSettings, 'k' | 'protocol' | 'measures'>
 
@@ -259,9 +253,10 @@ export function fingerprint(parts: {
   readonly dataHash: string
   readonly precision?: string
   readonly dimensions?: number | undefined
-  readonly tokenForm?: TokenForm
+  readonly late?: Pick<LateSettings, 'form' | 'firstStage'>
 }): string {
   const { protocol, k, maxLength, queryPrompt, documentPrompt, pooling, similarity, modelHash, dataHash } = parts
+  const { form, firstStage } = parts.late ?? {}
   const prompts =
     queryPrompt || documentPrompt ? `prompts=${JSON.stringify([queryPrompt, documentPrompt])}` : 'prompts=none'
   return [
@@ -273,7 +268,8 @@ export function fingerprint(parts: {
     similarity,
     ...(parts.dimensions === undefined ? [] : [`dimensions=${parts.dimensions}`]),
     ...(parts.precision === undefined || parts.precision === 'f32' ? [] : [`precision=${parts.precision}`]),
-    ...(parts.tokenForm === undefined || parts.tokenForm === 'f32' ? [] : [`tokens=${parts.tokenForm}`]),
+    ...(form === undefined || form === 'f32' ? [] : [`tokens=${form}`]),
+    ...(firstStage === undefined ? [] : [`first_stage=${firstStage.by}:${firstStage.candidates}`]),
     `model=${modelHash.slice(0, 12)}`,
     `data=${dataHash.slice(0, 12)}`,
   ].join(' ')
