@@ -1,13 +1,14 @@
 // The training pairs of a run: tokenized once for each choice of lengths; what can be known to be wrong with them is found here.
 import type { Recipe } from '../recipe/schema.js'
 import { writeFile } from '../runtime/write.js'
-import { type RemovedPair, type TokenizedPairs, tokenizePairs } from './mixture.js'
+import { type TokenizedPairs, tokenizePairs } from './mixture.js'
 import type { ModelSource } from './model.js'
 import { adapterWarnings } from './record.js'
 import type { RecipeData } from './sources.js'
 import { proxyRecipe } from './tdro/settings.js'
 import { mixtureOptions } from './tdro/stage.js'
 import { checkTraining } from './train.js'
+import type { RemovedPair } from './training-sets.js'
 import type { Training } from './trainings.js'
 
 export interface RunPairs {

@@ -48,7 +48,6 @@ export interface TrainingSummary {
   readonly loss: readonly number[]
   readonly steps: number
   readonly parameters: number
-  /** Of this process. */
   readonly tokens: number
   readonly tokens_per_second: number
   readonly seconds: number
@@ -68,7 +67,7 @@ export interface Outcome {
   /** What was measured of it. */
   readonly machine: Readonly<Record<string, string>>
   readonly started: Date
-  /** Of this process. */
+  /** Of all its parts. */
   readonly seconds: number
   readonly source: ModelSource
   readonly tests: readonly Test[]

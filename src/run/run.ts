@@ -7,11 +7,12 @@ import { exists, join, listFolder, makeFolder, readText, removeFolder } from '..
 import { removeLeftovers, writeFile } from '../runtime/write.js'
 import { openBackend } from './backend.js'
 import { evaluateBm25 } from './bm25.js'
+import { openClock, type RunClock } from './clock.js'
 import { comparisonRecord, groupScores } from './comparison.js'
 import { checkSameRecipe, letGo, newRunFolder, type RunFolder, unfinishedRunFolder } from './folder.js'
 import type { RunHooks } from './hooks.js'
 import { measureMachine } from './machine.js'
-import { mixtureCard } from './mixture.js'
+import { mixtureCard } from './mixture-card.js'
 import type { ModelSource } from './model.js'
 import { openPairs, type RunPairs, writeRemoved } from './pairs.js'
 import { placeFrozen } from './placed.js'
@@ -64,17 +65,18 @@ export async function runExperiment(recipe: Recipe, hooks: RunHooks = {}): Promi
     const dev = held ? [await heldOutTest(source, recipe, held)] : given
     if (held) hooks.say?.(`dev: ${held.queries.ids.length} training queries held out by the seed`)
     const files = await readWeights(trainings, pairs)
-    sayMixture(pairs, hooks)
+    sayPairs(pairs, hooks)
     hooks.signal?.throwIfAborted()
 
     const mixed = trainings.some(({ recipe: { train } }) => train?.precision === 'mixed')
     const { backend, reason } = await openBackend({ ...recipe, mixed, profile: hooks.profile })
     hooks.say?.(`backend: ${reason}`)
     try {
-      const folder = await openFolder(recipe, hooks)
+      const { folder, clock } = await openFolder(recipe, started.clock, hooks)
       try {
-        const context = { backend, source, folder, tests, dev, hooks, warn }
+        const context = { backend, source, folder, clock, tests, dev, hooks, warn }
         const systems = await scoreUntrained(recipe, trainings.length > 0, context)
+        await clock.keep()
         const removed = pairs.any?.removed ?? []
         if (removed.length > 0) await writeRemoved(join(folder.path, 'near-duplicates.jsonl'), removed)
         const { outcomes, tdro } = await trainAll(recipe, trainings, pairs, files, data, context)
@@ -83,7 +85,7 @@ export async function runExperiment(recipe: Recipe, hooks: RunHooks = {}): Promi
             ({ training: { key, label }, results }): System => ({ key, label, kind: 'trained', results }),
           ),
         )
-        const seconds = (performance.now() - started.clock) / 1000
+        const seconds = clock.seconds()
         const scores = testScores(tests, source, recipe, systems)
         const machine = untested ? {} : await measureMachine(backend)
         const outcome: Outcome = {
@@ -103,12 +105,15 @@ export async function runExperiment(recipe: Recipe, hooks: RunHooks = {}): Promi
           ...(tdro && { tdro }),
         }
         const groups = await writeResults(folder, recipe, outcome, hooks)
+        await clock.end()
         return {
           ...{ groups, folder: folder.path, report: folder.report, tests: scores, trainings: outcomes },
           systems: systems.map(({ key, label }) => ({ key, label })),
           ...(tdro && { tdro }),
         }
       } catch (error) {
+        // On a disk that is full there is no room for it, and the error says so.
+        await clock.keep(true).catch(() => undefined)
         throw await sayWhatIsKept(error as Error, folder, trainings, hooks)
       } finally {
         await letGo(folder)
@@ -121,13 +126,20 @@ export async function runExperiment(recipe: Recipe, hooks: RunHooks = {}): Promi
   }
 }
 
-/** The card of a mixture: what each set holds, and how often it is drawn. */
-function sayMixture({ any }: RunPairs, { say }: RunHooks): void {
+/** How negatives were found; of a mixture what each set holds. */
+function sayPairs({ of, proxy, any }: RunPairs, { say }: RunHooks): void {
+  const notes = [...of.values(), proxy].flatMap(pairs => pairs?.notes ?? [])
+  for (const line of new Set(notes)) say?.(line)
   if (!any || any.sets.length < 2) return
   for (const line of mixtureCard(any.cards)) say?.(line)
 }
 
-async function openFolder(recipe: Recipe, { resume, say }: RunHooks): Promise<RunFolder> {
+/** `started`: when this part of the run began, by performance.now(). */
+async function openFolder(
+  recipe: Recipe,
+  started: number,
+  { resume, say }: RunHooks,
+): Promise<{ folder: RunFolder; clock: RunClock }> {
   const out = recipe.out ?? 'runs'
   const folder = resume ? await unfinishedRunFolder(out, recipe.name) : await newRunFolder(out, recipe.name)
   try {
@@ -137,7 +149,7 @@ async function openFolder(recipe: Recipe, { resume, say }: RunHooks): Promise<Ru
     else await writeFile(folder.recipe, written)
     for (const path of [folder.path, folder.runs]) await removeLeftovers(path)
     await makeFolder(folder.runs)
-    return folder
+    return { folder, clock: await openClock(folder.path, started) }
   } catch (error) {
     await letGo(folder)
     if (!resume) await removeFolder(folder.path)

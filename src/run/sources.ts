@@ -15,10 +15,10 @@ import { createWordPieceTokenizer, loadTokenizer, type Tokenizer } from '../text
 import { makeVocabulary } from '../text/vocabulary.js'
 import type { MiningSearch } from './mine.js'
 import { searchByModel } from './mined-by.js'
-import { setNames, type TrainSet } from './mixture.js'
 import { endedTokenizer, type ModelSource } from './model.js'
 import { openNamedModel } from './named-model.js'
 import { asArchitecture } from './placed.js'
+import { setNames, type TrainSet } from './training-sets.js'
 
 export interface RecipeData {
   readonly train: readonly TrainSet[]

@@ -253,7 +253,7 @@ export async function trainModel(
       loopHooks,
       resume,
     )
-    return { ...result, loaded, parameters: trainable.count, peakBytes: trainer.peakBytes() + loaded.bytes }
+    return { ...result, loaded, parameters: trainable.count, peakBytes: result.peakBytes + loaded.bytes }
   } catch (error) {
     loaded.release()
     throw (error as Error).cause === OUT_OF_MEMORY ? withoutRoom(error as Error, planned, train) : error

@@ -6,6 +6,7 @@ import { exists, join, makeFolder, openLog, readJson, readLines, removeFile } fr
 import { removeLeftovers, writeFile } from '../runtime/write.js'
 import { megabytes } from '../tensor/plan.js'
 import type { StepRecord } from '../train/loop.js'
+import type { RunClock } from './clock.js'
 import { type RunFolder, type TrainingFolder, trainingLayout, variantFolder } from './folder.js'
 import type { RunHooks } from './hooks.js'
 import { type ModelSource, saveModel } from './model.js'
@@ -59,6 +60,7 @@ export interface TrainingContext {
   readonly backend: Backend
   readonly source: ModelSource
   readonly folder: RunFolder
+  readonly clock: RunClock
   readonly pairs: TokenizedPairs
   readonly tests: readonly Test[]
   readonly dev: readonly Test[]
@@ -106,8 +108,9 @@ export async function runTraining(training: Training, context: TrainingContext):
     hooks.say?.(`model: ${files.model} (${form})`)
     const phase = `scoring, ${label === 'after' ? 'after training' : label}`
     const results = await kept(() => scoreTests(backend, trained.loaded, source, recipe, tests, phase, hooks))
-    const summary = trainingSummary({ ...trained, ...totals(steps) }, steps)
+    const summary = trainingSummary(trained, steps)
     const saved: SavedSummary = { ...summary, warnings }
+    await context.clock.keep()
     // In this order: without the summary a resumed run goes back to the checkpoint.
     await writeFile(files.summary, `${JSON.stringify(saved)}\n`)
     await removeFile(files.checkpoint)
@@ -117,17 +120,11 @@ export async function runTraining(training: Training, context: TrainingContext):
   }
 }
 
-/** Of all steps: those before a resume were made by another process. */
-const totals = (steps: readonly StepRecord[]) => ({
-  tokens: steps.reduce((sum, { tokens }) => sum + tokens, 0),
-  seconds: steps.reduce((sum, { seconds }) => sum + seconds, 0),
-})
-
 async function train(
   { recipe, label }: Training,
   files: TrainingFolder,
   steps: StepRecord[],
-  { backend, source, pairs, dev, hooks, warn, weighting }: TrainingContext,
+  { backend, source, clock, pairs, dev, hooks, warn, weighting }: TrainingContext,
 ): Promise<Trained> {
   const settings = recipe.train!
   const metric = settings.early_stopping?.metric ?? 'ndcg_at_10'
@@ -177,6 +174,7 @@ async function train(
       async onStep(record) {
         steps.push(record)
         await log!.append(JSON.stringify(record))
+        await clock.keep()
         const score = record.dev_score === undefined ? '' : `, dev ${metric} ${record.dev_score.toFixed(4)}`
         const note = `loss ${record.loss.toFixed(4)}${score}`
         hooks.progress?.({ name, first, done: record.step + 1, total, unit: 'steps', note })

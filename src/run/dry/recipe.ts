@@ -2,8 +2,8 @@
 import { completeRecipe } from '../../recipe/complete.js'
 import type { Recipe, TrainSettings } from '../../recipe/schema.js'
 import { join, makeFolder } from '../../runtime/files.js'
-import { setNames } from '../mixture.js'
 import { writeWeightsFile } from '../tdro/weights-file.js'
+import { setNames } from '../training-sets.js'
 import { configOf, LENGTH, writeCollection, writeNarrowModel, writePairs } from './made.js'
 
 const STEPS = 2
