@@ -6,7 +6,7 @@ import { exists, join, readJson, readText } from '../runtime/files.js'
 import { checkWritable, writeFile } from '../runtime/write.js'
 import { intoPage, studyMarkdown } from '../study/markdown.js'
 import { renderStudy } from '../study/report.js'
-import { type CellResult, readCell } from '../study/result.js'
+import { type CellResult, readCell, resultsJson } from '../study/result.js'
 import { studyCsv, studyTables, tableText } from '../study/tables.js'
 import { usageError } from './errors.js'
 import { openProgress, printJson, withOutput } from './options.js'
@@ -30,7 +30,7 @@ export const reportCommand = (): Command =>
       )
       .option(
         '--output <file>',
-        'the page; a .csv of its figures lies beside it; .md: tables, put between the marks of a page that is there',
+        'the page; its figures lie beside it in .csv and .json; .md: tables, put between the marks of a page that is there',
         'report.html',
       )
       .addOption(new Option('--basis <value>', 'what REL. DIFF (%) divides by').choices(['old', 'new']).default('old')),
@@ -63,16 +63,18 @@ async function report(folders: string[], { output, basis, json, quiet }: ReportO
     }
   if (cells.length === 0) throw new Error(`none of ${counted(folders.length, 'folder')} holds a training that ended`)
   const record = { name: 'Trainings compared', basis, cells, missing, notes: [], ...(alike && { alike }) }
-  const written = output.endsWith('.md') ? [output] : [output, output.replace(/html$/, 'csv')]
-  if (output.endsWith('.md')) {
-    const page = (await exists(output)) ? await readText(output) : undefined
-    await writeFile(output, intoPage(page, record.name, studyMarkdown(record)))
+  const page = output.endsWith('.html')
+  const [csv, figures] = ['csv', 'json'].map(ending => output.replace(/html$/, ending)) as [string, string]
+  if (!page) {
+    const present = (await exists(output)) ? await readText(output) : undefined
+    await writeFile(output, intoPage(present, record.name, studyMarkdown(record)))
   } else {
     await writeFile(output, await renderStudy(record))
-    await writeFile(written[1]!, studyCsv(cells))
+    await writeFile(csv, studyCsv(cells))
+    await writeFile(figures, resultsJson(record))
   }
-  const csv = written[1] === undefined ? {} : { csv: written[1] }
-  if (json) return printJson({ output, ...csv, cells: cells.map(({ key }) => key), missing })
+  const beside = page ? { csv, figures } : {}
+  if (json) return printJson({ output, ...beside, cells: cells.map(({ key }) => key), missing })
   process.stdout.write(`${studyTables(cells, basis, alike).map(tableText).join('\n\n')}\n\nreport: ${output}\n`)
 }
 

@@ -2,7 +2,7 @@
 // of a page that says more, so that its figures are never written by hand.
 import { basisPhrase, type RelativeBasis } from '../evaluate/relative.js'
 import type { CellResult } from './result.js'
-import { compareGroups, pairsBy, pText, type StudyTable, seedGroups, studyTables } from './tables.js'
+import { compareGroups, pairsBy, pText, type StudyTable, sampledText, seedGroups, studyTables } from './tables.js'
 
 const START = '<!-- tables -->'
 const END = '<!-- end of tables -->'
@@ -19,11 +19,10 @@ export interface MarkdownReport {
 export function studyMarkdown({ cells, basis, alike, missing }: MarkdownReport): string {
   const seeds = new Set(cells.map(({ axes }) => axes.seed)).size
   const made = [...new Set(cells.map(({ version }) => version))].join(', ')
-  const samples = [...new Set(cells.flatMap(({ tests }) => tests.map(each => each.corpus_sample)))]
-  const sampled = samples.flatMap(each => (each === undefined ? [] : [`the judged documents and ${each} others`]))
+  const sampled = sampledText(cells)
   const lead = [
     `${cells.length} cells (${seeds === 1 ? 'one seed' : `${seeds} seeds`}), wgpu-retrieve ${made}. Figures are ${cells[0]?.measure ?? 'scores'} in percent, means over test sets, averaged over seeds`,
-    ...(sampled.length > 0 ? [`; searched are ${sampled.join('; ')}`] : []),
+    ...(sampled === '' ? [] : [`; searched are ${sampled}`]),
     `. ${basisPhrase(basis)}. ▲ higher, ▼ lower: p < 0.05, paired randomisation test over queries.`,
   ].join('')
   const tables = [differenceTable(cells, basis), ...studyTables(cells, basis, alike)].filter(

@@ -8,7 +8,7 @@ import { reportStyle } from '../run/report/style.js'
 import { drawChart } from '../run/report/vega.js'
 import { version } from '../version.js'
 import type { CellResult } from './result.js'
-import { domainMean, type StudyTable, studyTables } from './tables.js'
+import { domainMean, type StudyTable, sampledText, studyTables } from './tables.js'
 
 export interface StudyReport {
   readonly name: string
@@ -27,6 +27,7 @@ const POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 export async function renderStudy(report: StudyReport): Promise<string> {
   const { name, question, cells, missing, notes, basis, alike } = report
   const tables = studyTables(cells, basis, alike)
+  const sampled = sampledText(cells)
   const measure = cells[0]?.measure ?? 'ndcg_at_10'
   const page = html`<!doctype html>
 <html lang="en">
@@ -42,7 +43,7 @@ export async function renderStudy(report: StudyReport): Promise<string> {
 <header>
 <h1>${name}</h1>
 ${question ? html`<p class="question">${question}</p>` : ''}
-<p class="lead">${cells.length} cells. Figures are ${measure} in percent, means over test sets, averaged over seeds.
+<p class="lead">${cells.length} cells. Figures are ${measure} in percent, means over test sets, averaged over seeds${sampled === '' ? '' : `; searched are ${sampled}`}.
 ${basisPhrase(basis)}. ▲ higher, ▼ lower: p &lt; 0.05, paired randomisation test over queries.</p>
 ${notes.map(note => html`<p class="note">${note}</p>`)}
 </header>

@@ -1,4 +1,5 @@
 // What is kept of a cell: its scores, what they depend on, and what they cost. Small enough to be committed, enough for every table.
+import type { RelativeBasis } from '../evaluate/relative.js'
 import type { Architecture } from '../recipe/architecture.js'
 import { loadRecipe } from '../recipe/load.js'
 import type { Recipe } from '../recipe/schema.js'
@@ -38,6 +39,18 @@ export interface CellResult {
   readonly losses: readonly (readonly [step: number, loss: number])[]
   readonly best_dev_score?: number
   readonly version: string
+}
+
+/** A study's figures as a program reads them, and a report again. */
+export const resultsJson = (study: {
+  readonly name: string
+  readonly basis: RelativeBasis
+  readonly cells: readonly CellResult[]
+  readonly missing: readonly string[]
+  readonly alike?: Readonly<Record<string, readonly string[]>> | undefined
+}): string => {
+  const { name, basis, cells, missing, alike } = study
+  return `${JSON.stringify({ name, basis, missing, ...(alike && { alike }), cells })}\n`
 }
 
 const CURVE = 60

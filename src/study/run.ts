@@ -10,8 +10,8 @@ import { likenessOf } from './likeness.js'
 import type { LoadedStudy } from './load.js'
 import { cellFile, checkCell, checkCells, impossibleError, impossibleLines, planStudy, type Task } from './plan.js'
 import { renderStudy } from './report.js'
-import { type CellResult, readCell } from './result.js'
-import { searchRate } from './search.js'
+import { type CellResult, readCell, resultsJson } from './result.js'
+import { searchRate, splitsOff } from './search.js'
 import { domainMean, studyCsv } from './tables.js'
 
 export interface StudyHooks extends RunHooks {
@@ -36,6 +36,7 @@ export async function runStudy(loaded: LoadedStudy, given: StudyHooks = {}): Pro
   const possible = todo.filter(({ cell }) => checked.get(cell.key)!.problem === undefined)
   if (impossible.length > 0 && !hooks.keepGoing) throw impossibleError(grid, impossible, results.size + possible.length)
   hooks.say?.(`study: ${folder}, ${results.size} cells done, ${possible.length} to do`)
+  sayRules(loaded, possible, hooks)
   const missing = [...impossible]
   const write = (complete: boolean) => writeStudy(loaded, folder, grid.cells, results, missing, complete, hooks)
   const started = performance.now()
@@ -60,6 +61,18 @@ export async function runStudy(loaded: LoadedStudy, given: StudyHooks = {}): Pro
   }
   const report = await write(true)
   return { folder, report, cells: ordered(grid.cells, results), missing }
+}
+
+/** What the figures to come are of. */
+function sayRules({ study }: LoadedStudy, possible: readonly Task[], { say }: StudyHooks): void {
+  const samples = new Set(possible.map(({ cell }) => cell.recipe.data.corpus_sample))
+  for (const sample of samples)
+    if (sample !== undefined) say?.(`corpus_sample = ${sample}: searched are the judged documents and ${sample} others`)
+  const { learning_rates: rates, dev_share: share } = study.study
+  if (rates && possible.some(({ cell }) => splitsOff(cell.recipe)))
+    say?.(
+      `dev: ${Number((100 * share).toPrecision(3))} % of the training queries, held out by the seed to choose learning rates with: there is no data.dev`,
+    )
 }
 
 /** What cells have in common is said once. */
@@ -136,7 +149,7 @@ async function writeStudy(
   const alike = complete && !hooks.signal?.aborted ? await likenessOf(cells, done, folder, hooks) : undefined
   await writeFile(
     join(folder, 'results.json'),
-    `${JSON.stringify({ name: loaded.name, basis, missing: lines, ...(alike && { alike }), cells: done })}\n`,
+    resultsJson({ name: loaded.name, basis, missing: lines, alike, cells: done }),
   )
   await writeFile(join(folder, 'table.csv'), studyCsv(done))
   if (!complete) return report

@@ -10,6 +10,8 @@ const set = v.union(
   [text('a BEIR folder or a train.jsonl'), v.strictObject({ path: text('a path'), name: v.optional(fileName()) })],
   'a training set: a path, or { name, path }',
 )
+/** Of Lee et al. 2023, section 4. */
+const PAPER_RATES = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4]
 const anyTable = v.record(v.string(), v.unknown())
 const axisValue = v.union([v.string(), v.number()], 'a value of an axis')
 const when = v.union([axisValue, v.array(axisValue)], 'a value of an axis, or a list of them')
@@ -49,8 +51,19 @@ export const studySchema = v.strictObject({
       keep_models: v.optional(flag(), false),
       /** A results.json of an earlier study, whose cells are not run again. */
       reuse: v.optional(text('a path')),
-      /** Learning rates that are tried on a dev split before each cell; the best is trained with. */
-      learning_rates: v.optional(list(above(0), 'a list of rates such as [2e-5, 2e-4]')),
+      /** Learning rates that are tried on a dev split before each cell; the best is trained with. "paper": Lee et al.'s five. */
+      learning_rates: v.optional(
+        v.union(
+          [
+            list(above(0), 'a list of rates'),
+            v.pipe(
+              v.literal('paper'),
+              v.transform(() => PAPER_RATES),
+            ),
+          ],
+          'a list of rates such as [2e-5, 2e-4], or "paper"',
+        ),
+      ),
       /** Of the training queries, held out for that search where there is no data.dev. */
       dev_share: v.optional(between(0.001, 0.9), 0.1),
     }),

@@ -10,7 +10,7 @@ import { type Cell, cellIdentity, keyOf } from './grid.js'
 /** Steps after which a training that never ends early is scored: its last. */
 const AT_END = 1_000_000
 
-/** `out`: where the runs lie. Held out of the training queries where the recipe has no dev split, which is said. */
+/** `out`: where the runs lie. `devShare`: of the training queries, held out where the recipe has no dev split. */
 export async function searchRate(
   cell: Cell,
   rates: readonly number[],
@@ -41,9 +41,11 @@ export async function searchRate(
   return best.rate
 }
 
+/** Whether a recipe's dev split is made of its training queries. */
+export const splitsOff = ({ data: { dev } }: Recipe): boolean => !dev || dev.length === 0
+
 function tried(recipe: Recipe, rate: number, devShare: number, out: string): Recipe {
-  const { dev } = recipe.data
-  const held = dev && dev.length > 0 ? {} : { dev_share: recipe.data.dev_share ?? devShare }
+  const held = splitsOff(recipe) ? { dev_share: recipe.data.dev_share ?? devShare } : {}
   return {
     ...recipe,
     out,

@@ -251,11 +251,21 @@ const quoted = (value: string | number): string =>
 export function studyCsv(cells: readonly CellResult[]): string {
   const measures = [...new Set(cells.flatMap(({ tests }) => tests.flatMap(({ scores }) => Object.keys(scores))))]
   const head = [
-    ...['cell', ...AXES, 'seed', 'learning_rate', 'steps', 'parameters', 'peak_bytes', 'training_seconds'],
-    ...['test', 'domain', 'queries', 'documents', 'corpus_sample', ...measures, 'fingerprint'],
+    ...[
+      'cell',
+      ...AXES,
+      'seed',
+      'learning_rate',
+      'steps',
+      'parameters',
+      'peak_bytes',
+      'training_seconds',
+      'total_seconds',
+    ],
+    ...['test', 'domain', 'queries', 'truncated_queries', 'documents', 'corpus_sample', ...measures, 'fingerprint'],
   ]
   const rows = cells.flatMap(({ key, axes, learning_rate, steps, parameters, peak_bytes, seconds, tests }) =>
-    tests.map(({ name, domain, queries, documents, corpus_sample, scores, fingerprint }) => [
+    tests.map(({ name, domain, queries, truncated_queries = 0, documents, corpus_sample, scores, fingerprint }) => [
       ...[
         key,
         ...AXES.map(axis => axes[axis]),
@@ -265,11 +275,13 @@ export function studyCsv(cells: readonly CellResult[]): string {
         parameters,
         peak_bytes,
         seconds.training,
+        seconds.total,
       ],
       ...[
         name,
         domain,
         queries,
+        truncated_queries,
         documents,
         corpus_sample ?? '',
         ...measures.map(each => scores[each] ?? ''),
@@ -278,6 +290,12 @@ export function studyCsv(cells: readonly CellResult[]): string {
     ]),
   )
   return [head, ...rows].map(row => `${row.map(quoted).join(',')}\n`).join('')
+}
+
+/** What is searched where collections are sampled, in words; '' where none is. */
+export function sampledText(cells: readonly CellResult[]): string {
+  const samples = new Set(cells.flatMap(({ tests }) => tests.flatMap(each => each.corpus_sample ?? [])))
+  return [...samples].map(sample => `the judged documents and ${sample} others`).join('; ')
 }
 
 /** For a terminal. */

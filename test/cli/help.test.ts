@@ -84,6 +84,7 @@ test('every example works', async () => {
       'query.safetensors',
       'runs.csv',
       'runs.html',
+      'runs.json',
       'small',
     ],
   )

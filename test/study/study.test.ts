@@ -134,11 +134,21 @@ test('run: a live line a cell, none twice, an interrupted one resumed, the repor
   assert.is(said.filter(line => /in +[\d.]+ +out +[\d.]+ /.test(line)).length, 1, said.join('\n'))
   const folder = join(study.out, 'tiny')
   assert.match(readFileSync(join(folder, 'report.html'), 'utf8'), /5 cells are still to be run/)
+  const clock = join(folder, 'cells', 'random.law.symmetric.lora.none.1B.s42', 'seconds.json')
+  const { seconds: spent } = JSON.parse(readFileSync(clock, 'utf8'))
+  assert.ok(spent > 0 && spent < 3600, `${spent} s`)
+  await writeFile(clock, '{"seconds":3600}')
 
   said.length = 0
   const whole = await runStudy(study, { say: line => said.push(line) })
   assert.match(said[0]!, /1 cells done, 5 to do/)
+  assert.is(said[1], 'corpus_sample = 10: searched are the judged documents and 10 others')
   assert.is(whole.cells.length, 6)
+  assert.not.ok(await exists(clock), 'an ended run keeps no clock')
+  for (const { key, seconds } of whole.cells) {
+    const parts = key.includes('symmetric.lora.none') ? 3600 : 0
+    assert.ok(seconds.total > parts + seconds.training && seconds.total < parts + 3600, `${key}: ${seconds.total} s`)
+  }
   const page = readFileSync(whole.report, 'utf8')
   for (const what of [
     'LoRA against full fine-tuning',
@@ -183,6 +193,10 @@ test('run: a live line a cell, none twice, an interrupted one resumed, the repor
   const made = JSON.parse(stdout)
   assert.is(made.cells.length, 7)
   assert.match(made.missing[0], /no run that ended/)
+  const later = await attempt('report', made.figures, '--output', join(study.out, 'later.html'))
+  assert.is(later.code, 0, later.stderr)
+  assert.is(readFileSync(join(study.out, 'later.csv'), 'utf8'), readFileSync(made.csv, 'utf8'))
+  assert.match(readFileSync(join(study.out, 'later.html'), 'utf8'), /searched are the judged documents and 10 others/)
 })
 
 test('impossible cells are named before anything runs; the others are run on request', async () => {
@@ -214,8 +228,27 @@ test('learning rates are tried on held-out queries, once for all seeds', async (
   const lines = said.filter(line => /^learning rate .*the best on dev/.test(line))
   assert.is(lines.length, 2)
   assert.is(lines[0], lines[1])
+  assert.is(said.filter(line => /^dev: 10 % of the training queries, held out by the seed/.test(line)).length, 1)
   for (const { learning_rate: rate } of cells) assert.ok([1e-9, 1e-2].includes(rate))
   await removeFolder(study.out)
+})
+
+test("the paper's rates; a search that stops early; a dev split that is given is the one that is scored", async () => {
+  const { study } = await studyOf(file(`[[grid]]\n${law}\n`, '[study]\nlearning_rates = "paper"\n'))
+  assert.equal(study.study.learning_rates, [1e-5, 2e-5, 5e-5, 1e-4, 2e-4])
+  const dev =
+    '\ndev = [{ path = "builtin:primer/law", split = "test" }]\n[train]\neval_every = 1\nearly_stopping = { patience = 1 }'
+  const early = await studyOf(
+    file(`[[grid]]\n${law}\nmethods = ["lora"]\n`, '[study]\nlearning_rates = [1e-9]\n')
+      .replace('\n[train]', dev)
+      .replace('steps = 3', 'steps = 9'),
+  )
+  const said: string[] = []
+  const { cells } = await runStudy(early, { say: line => said.push(line) })
+  assert.not.ok(said.some(line => line.startsWith('dev:')))
+  // Nothing is learned at such a rate: the second score is no better than the first.
+  assert.is(cells[0]!.steps, 2)
+  await removeFolder(early.out)
 })
 
 const cellOf = (
