@@ -95,6 +95,9 @@ const settings: readonly Setting[] = [
     reach: 150,
     rate: 0.2,
   },
+  ...[40, 90, 128, 200].map(headSize => ({
+    ...{ name: `relative bias, heads of ${headSize}`, lengths: [35, 2], heads: 2, headSize, reach: 6, rate: 0.1 },
+  })),
   { name: 'relative bias of one row', lengths: [40, 3], heads: 2, headSize: 8, reach: 0 },
   { name: 'relative bias of three rows, long', lengths: [270], heads: 2, headSize: 16, reach: 1, keyLengths: [201] },
   {

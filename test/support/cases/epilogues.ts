@@ -91,6 +91,7 @@ const cases = (kernel: Product, formats: readonly number[]): KernelCase[] => {
     product(kernel, { ...large, epilogue: 'gated_slope', flags: 0 }),
     product(kernel, { ...large, epilogue: 'low_rank', flags: 2, rank: 8 }),
     product(kernel, { ...large, epilogue: 'residual', flags: 2 }),
+    ...EPILOGUES.map((epilogue, i) => product(kernel, { ...large, size: [40, 36, 28], epilogue, flags: i & 7 })),
   ]
 }
 

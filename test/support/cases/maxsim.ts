@@ -164,6 +164,7 @@ export const unpackResidualsCases = (): KernelCase[] =>
     [33, 24],
     [9, 128],
     [4, 770],
+    [3, 1030],
     [0, 8],
   ].flatMap(([rows, columns]) =>
     [0, 1].map(normalize => {
