@@ -8,16 +8,6 @@
 @group(0) @binding(4) var<storage, read_write> c: array<vec4<f32>>; // (M, N), = or +=
 @group(0) @binding(5) var<uniform> params: Params;
 
-fn vector_a(m: u32, k: u32) -> vec4<f32> {
-  if (k < params.K0) {
-    return a0[(m * params.K0 + k) / 4u];
-  }
-  if (k < params.K0 + params.K1) {
-    return a1[(m * params.K1 + k - params.K0) / 4u];
-  }
-  return a2[(m * params.K2 + k - params.K0 - params.K1) / 4u];
-}
-
 fn vector_b(at: u32) -> vec4<f32> {
   return bitcast<vec4<f32>>(b[at / 4u]);
 }
@@ -27,15 +17,7 @@ fn stride_b() -> u32 {
 }
 
 fn store(m: u32, n: u32, part: u32, sum: vec4<f32>) {
-  if (m >= params.M || n >= params.N) {
-    return;
-  }
-  let at = (m * params.N + n) / 4u;
-  var value = sum;
-  if (params.accumulate == 1u) {
-    value += c[at];
-  }
-  c[at] = value;
+  write_vector(m, n, sum);
 }
 
 @compute @workgroup_size(LANES)

@@ -11,10 +11,6 @@
 @group(0) @binding(7) var<storage, read_write> c2: array<vec4<f32>>; // (M, N2), =, optional
 @group(0) @binding(8) var<uniform> params: Params;
 
-fn vector_a(m: u32, k: u32) -> vec4<f32> {
-  return a[(m * params.K + k) / 4u];
-}
-
 fn vector_b(at: u32) -> vec4<f32> {
   return bitcast<vec4<f32>>(b[at / 4u]);
 }
@@ -23,48 +19,8 @@ fn stride_b() -> u32 {
   return params.K;
 }
 
-fn look(result: u32, at: u32) -> vec4<f32> {
-  switch result {
-    case 0u: { return c0[at]; }
-    case 1u: { return c1[at]; }
-    default: { return c2[at]; }
-  }
-}
-
-fn put(result: u32, at: u32, value: vec4<f32>) {
-  switch result {
-    case 0u: { c0[at] = value; }
-    case 1u: { c1[at] = value; }
-    default: { c2[at] = value; }
-  }
-}
-
 fn store(m: u32, n: u32, part: u32, sum: vec4<f32>) {
-  if (m >= params.M || !has_column(n)) {
-    return;
-  }
-  let place = place_of(n);
-  var value = sum;
-  if (params.has_bias == 1u) {
-    value += bias[bias_of(place) / 4u];
-  }
-  put(target_of(place.product), (m * width_of(place.product) + place.column) / 4u, value);
-}
-
-// By rows n to n + 3 of up_i.
-fn low_rank(product: u32, first: u32, m: u32, n: u32) -> vec4<f32> {
-  let rank = rank_of(product);
-  let left = (m * (params.rank0 + params.rank1 + params.rank2) + first) / 4u;
-  let right = (of_product(product, vec3(params.up0, params.up1, params.up2)) + n * rank) / 4u;
-  let count = rank / 4u;
-  var sum = vec4(0.0);
-  for (var r = 0u; r < count; r++) {
-    let factor = down[left + r];
-    for (var j = 0u; j < 4u; j++) {
-      sum[j] += dot(factor, up[right + j * count + r]);
-    }
-  }
-  return sum;
+  write_vector(m, n, sum);
 }
 
 @compute @workgroup_size(LANES)

@@ -1,4 +1,5 @@
-// The same in vectors of four, see common/matmul_vec4.wgsl and common/epilogue.wgsl.
+// The same in vectors of four, see common/matmul_vec4.wgsl and common/epilogue.wgsl. With SPLITS > 1 partial sums are left in `partials`, which
+// matmul_sum_epilogue.wgsl adds up and finishes.
 
 struct Params {
   M: u32,
@@ -24,9 +25,14 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> c: array<vec4<f32>>; // (M, N), = or +=
 @group(0) @binding(6) var<storage, read_write> beside: array<vec4<f32>>; // (M, N), =, optional
 @group(0) @binding(7) var<uniform> params: Params;
+@group(0) @binding(8) var<storage, read_write> partials: array<vec4<f32>>; // (SPLITS, M, N)
 
 fn store(m: u32, n: u32, part: u32, sum: vec4<f32>) {
-  write_vector(m, n, sum);
+  if (SPLITS == 1u) {
+    write_vector(m, n, sum);
+  } else if (m < params.M && n < params.N) {
+    partials[((part * params.M + m) * params.N + n) / 4u] = sum;
+  }
 }
 
 @compute @workgroup_size(LANES)
@@ -37,5 +43,7 @@ fn main(
 ) {
   let tile = group.y * groups.x + group.x;
   multiply(tile, local);
-  finish_tile(tile, local);
+  if (SPLITS == 1u) {
+    finish_tile(tile, local);
+  }
 }

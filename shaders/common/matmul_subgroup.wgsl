@@ -3,7 +3,8 @@
 // of a and b lie in workgroup memory in the order of the buffers, rows 8 numbers apart (so that the rows of a matrix fall on different banks); the
 // next ones are read while these are multiplied. Rows of a, b and c are whole vectors of four. Sums16 have no elements to be named: they go through
 // workgroup memory, a matrix at a time.
-// Header: TILE_M, TILE_N, WAVES_M, WAVES_N. A kernel declares params, a, b, bias and c.
+// Header: TILE_M, TILE_N, WAVES_M, WAVES_N. What is multiplied, and where it goes, is for product.wgsl, product_rows.wgsl and write_vector.wgsl to say, or
+// for a group of products. A kernel declares params and b.
 
 const TILE_K = 32u;
 const PAD = 8u;
@@ -31,30 +32,29 @@ fn place(vector: u32, width: u32) -> vec2<u32> {
 }
 
 fn width_a() -> u32 {
-  return select(TILE_K, TILE_M, params.transpose_a == 1u);
+  return select(TILE_K, TILE_M, turned_a());
 }
 
 fn width_b() -> u32 {
-  return select(TILE_N, TILE_K, params.transpose_b == 1u);
+  return select(TILE_N, TILE_K, turned_b());
 }
 
 // Four neighbours of a; zeros beyond it.
 fn read_a(vector: u32, first_m: u32, first_k: u32) -> vec4<f16> {
-  let at = place(vector, width_a()) + select(vec2(first_m, first_k), vec2(first_k, first_m), params.transpose_a == 1u);
-  let size = select(vec2(params.M, params.K), vec2(params.K, params.M), params.transpose_a == 1u);
+  let at = place(vector, width_a()) + select(vec2(first_m, first_k), vec2(first_k, first_m), turned_a());
+  let size = select(vec2(params.M, terms()), vec2(terms(), params.M), turned_a());
   if (at.x >= size.x || at.y >= size.y) {
     return vec4<f16>();
   }
-  return vec4<f16>(a[(at.x * size.y + at.y) / 4u]);
+  return vec4<f16>(vector_a(at.x, at.y));
 }
 
 fn read_b(vector: u32, first_k: u32, first_n: u32) -> vec4<f16> {
-  let at = place(vector, width_b()) + select(vec2(first_k, first_n), vec2(first_n, first_k), params.transpose_b == 1u);
-  let size = select(vec2(params.K, params.N), vec2(params.N, params.K), params.transpose_b == 1u);
-  if (at.x >= size.x || at.y >= size.y) {
+  let at = place(vector, width_b()) + select(vec2(first_k, first_n), vec2(first_n, first_k), turned_b());
+  if (!has_column(select(at.y, at.x, turned_b())) || select(at.x, at.y, turned_b()) >= terms()) {
     return vec4<f16>();
   }
-  let i = (at.x * size.y + at.y) / 4u;
+  let i = (row_b(at.x) + at.y) / 4u;
   if (params.format == FLOAT) {
     return vec4<f16>(bitcast<vec4<f32>>(vec4(b[2u * i], b[2u * i + 1u])));
   }
@@ -71,7 +71,7 @@ fn store_vector(vector: u32, begin: u32, width: u32, values: vec4<f16>) {
 }
 
 fn multiply(tile: u32, local: u32) {
-  let tiles_n = (params.N + TILE_N - 1u) / TILE_N;
+  let tiles_n = (columns() + TILE_N - 1u) / TILE_N;
   let first_m = (tile / tiles_n) * TILE_M;
   let first_n = (tile % tiles_n) * TILE_N;
   if (first_m >= params.M) {
@@ -81,8 +81,8 @@ fn multiply(tile: u32, local: u32) {
   let wave = local / 32u;
   let wave_m = (wave / WAVES_N) * ROWS * 16u;
   let wave_n = (wave % WAVES_N) * COLUMNS * 16u;
-  let a_by_columns = params.transpose_a == 1u;
-  let b_by_columns = params.transpose_b == 1u;
+  let a_by_columns = turned_a();
+  let b_by_columns = turned_b();
   // From one matrix to the next along m, n and k.
   let stride_a = width_a() + PAD;
   let stride_b = width_b() + PAD;
@@ -100,7 +100,7 @@ fn multiply(tile: u32, local: u32) {
     next_b[i] = read_b(local + i * LANES, 0u, first_n);
   }
   var sums: array<array<Sums16, COLUMNS>, ROWS>;
-  for (var first_k = 0u; first_k < params.K; first_k += TILE_K) {
+  for (var first_k = 0u; first_k < terms(); first_k += TILE_K) {
     for (var i = 0u; i < rolled(OWN_A); i++) {
       store_vector(local + i * LANES, 0u, width_a(), next_a[i]);
     }

@@ -1,9 +1,4 @@
-// A product's rows in vectors of four, see product.wgsl.
-
-// `column` is a multiple of four.
-fn vector_a(row: u32, column: u32) -> vec4<f32> {
-  return a[(row * select(params.K, params.M, turned_a()) + column) / 4u];
-}
+// A product's factor b in vectors of four, see product.wgsl.
 
 fn vector_b(at: u32) -> vec4<f32> {
   return b[at / 4u];

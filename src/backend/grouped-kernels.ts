@@ -30,30 +30,36 @@ export const rankSum = (p: Params): number => at(p, 'rank0') + at(p, 'rank1') + 
 /** Rows, or blocks of columns where there are more columns than rows. */
 const unitsOf = (rows: number, columns: number): number => (rows < columns ? Math.ceil(columns / MATMUL_COLUMNS) : rows)
 
+const group = {
+  tensors: {
+    ...{ a: read, b: spec('read', 'u32'), bias: optional.read, down: optional.read, up: optional.read },
+    ...{ c0: write, c1: optional.write, c2: optional.write },
+  },
+  params: {
+    ...{ M: u32, K: u32, ...columns, ...places, format: u32 },
+    ...{ hasBias: u32, bias0: u32, bias1: u32, bias2: u32 },
+    ...{ rank0: u32, rank1: u32, rank2: u32, up0: u32, up1: u32, up2: u32, factor0: f32, factor1: f32, factor2: f32 },
+    ...{ gated: u32, kind: u32, hasBeside: u32 },
+  },
+  units: (p: Params) => unitsOf(at(p, 'M'), groupedColumns(p)),
+  flops: (p: Params) =>
+    2 * at(p, 'M') * [0, 1, 2].reduce((sum, i) => sum + at(p, `N${i}`) * (at(p, 'K') + at(p, `rank${i}`)), 0),
+} as const
+const groupSum = {
+  tensors: { a0: read, a1: optional.read, a2: optional.read, b: spec('read', 'u32'), c: update },
+  params: { M: u32, N: u32, ...terms, ...places, format: u32, accumulate: u32 },
+  units: (p: Params) => unitsOf(at(p, 'M'), at(p, 'N')),
+  flops: (p: Params) => 2 * at(p, 'M') * at(p, 'N') * groupedTerms(p),
+} as const
+
 export const groupedKernels = {
   // c_i (M, N_i) = a · b_iᵀ [+ bias_i] [+ factor_i · down_i · up_iᵀ], a (M, K), b_i (N_i, K), bias_i (N_i); where rank_i is not 0 down_i (M, rank_i) are columns
   // of down (M, Σ ranks), side by side, up_i (N_i, rank_i). Gated, of two products of one width with their updates: c2 = act(c0) · c1, kind from
   // ACTIVATIONS; c1 is written where hasBeside.
-  matmul_grouped: {
-    tensors: {
-      ...{ a: read, b: spec('read', 'u32'), bias: optional.read, down: optional.read, up: optional.read },
-      ...{ c0: write, c1: optional.write, c2: optional.write },
-    },
-    params: {
-      ...{ M: u32, K: u32, ...columns, ...places, format: u32 },
-      ...{ hasBias: u32, bias0: u32, bias1: u32, bias2: u32 },
-      ...{ rank0: u32, rank1: u32, rank2: u32, up0: u32, up1: u32, up2: u32, factor0: f32, factor1: f32, factor2: f32 },
-      ...{ gated: u32, kind: u32, hasBeside: u32 },
-    },
-    units: (p: Params) => unitsOf(at(p, 'M'), groupedColumns(p)),
-    flops: (p: Params) =>
-      2 * at(p, 'M') * [0, 1, 2].reduce((sum, i) => sum + at(p, `N${i}`) * (at(p, 'K') + at(p, `rank${i}`)), 0),
-  },
+  matmul_grouped: group,
   // c (M, N) = [c +] Σ_i a_i · b_i, a_i (M, K_i), b_i (K_i, N): the gradient of what a group of layers reads.
-  matmul_grouped_sum: {
-    tensors: { a0: read, a1: optional.read, a2: optional.read, b: spec('read', 'u32'), c: update },
-    params: { M: u32, N: u32, ...terms, ...places, format: u32, accumulate: u32 },
-    units: (p: Params) => unitsOf(at(p, 'M'), at(p, 'N')),
-    flops: (p: Params) => 2 * at(p, 'M') * at(p, 'N') * groupedTerms(p),
-  },
+  matmul_grouped_sum: groupSum,
+  // The same with a, a_i and b_i narrowed to f16, sums in f32.
+  matmul_f16_grouped: { ...group, needs: 'shader-f16' },
+  matmul_f16_grouped_sum: { ...groupSum, needs: 'shader-f16' },
 } as const satisfies Record<string, KernelSpec>

@@ -78,6 +78,24 @@ const attentionKeys = (p: ParamsOf<'attention_backward_kv'>) => {
   return { q: queries, k: keys, v: keys, dout: queries, stats, tiles, dk: keys, dv: keys }
 }
 
+const groupSizes = (p: ParamsOf<'matmul_grouped'>) => {
+  const { M, K, N0, N1, N2 } = p
+  return {
+    a: M * K,
+    b: wordsOf(p.format, Math.max(end(p.b0, N0 * K), end(p.b1, N1 * K), end(p.b2, N2 * K))),
+    bias: p.hasBias ? Math.max(end(p.bias0, N0), end(p.bias1, N1), end(p.bias2, N2)) : 0,
+    down: M * rankSum(p),
+    up: Math.max(end(p.up0, N0 * p.rank0), end(p.up1, N1 * p.rank1), end(p.up2, N2 * p.rank2)),
+    c0: M * N0,
+    c1: p.gated && !p.hasBeside ? 0 : M * N1,
+    c2: M * (p.gated ? N0 : N2),
+  }
+}
+const groupSumSizes = (p: ParamsOf<'matmul_grouped_sum'>) => ({
+  ...{ a0: p.M * p.K0, a1: p.M * p.K1, a2: p.M * p.K2, c: p.M * p.N },
+  b: wordsOf(p.format, Math.max(end(p.b0, p.K0 * p.N), end(p.b1, p.K1 * p.N), end(p.b2, p.K2 * p.N))),
+})
+
 const sizes: Sizes = {
   matmul: p => ({ a: p.M * p.K, b: p.K * p.N, bias: p.hasBias ? p.N : 0, c: p.M * p.N }),
   matmul_half: p => ({ a: p.M * p.K, b: Math.ceil((p.K * p.N) / 2), bias: p.hasBias ? p.N : 0, c: p.M * p.N }),
@@ -94,23 +112,10 @@ const sizes: Sizes = {
   matmul_epilogue: p => withEpilogue(p, p.K * p.N),
   matmul_half_epilogue: p => withEpilogue(p, Math.ceil((p.K * p.N) / 2)),
   matmul_f16_epilogue: p => withEpilogue(p, wordsOf(p.format, p.K * p.N)),
-  matmul_grouped: p => {
-    const { M, K, N0, N1, N2 } = p
-    return {
-      a: M * K,
-      b: wordsOf(p.format, Math.max(end(p.b0, N0 * K), end(p.b1, N1 * K), end(p.b2, N2 * K))),
-      bias: p.hasBias ? Math.max(end(p.bias0, N0), end(p.bias1, N1), end(p.bias2, N2)) : 0,
-      down: M * rankSum(p),
-      up: Math.max(end(p.up0, N0 * p.rank0), end(p.up1, N1 * p.rank1), end(p.up2, N2 * p.rank2)),
-      c0: M * N0,
-      c1: p.gated && !p.hasBeside ? 0 : M * N1,
-      c2: M * (p.gated ? N0 : N2),
-    }
-  },
-  matmul_grouped_sum: p => ({
-    ...{ a0: p.M * p.K0, a1: p.M * p.K1, a2: p.M * p.K2, c: p.M * p.N },
-    b: wordsOf(p.format, Math.max(end(p.b0, p.K0 * p.N), end(p.b1, p.K1 * p.N), end(p.b2, p.K2 * p.N))),
-  }),
+  matmul_grouped: groupSizes,
+  matmul_grouped_sum: groupSumSizes,
+  matmul_f16_grouped: groupSizes,
+  matmul_f16_grouped_sum: groupSumSizes,
   quantize_rows: p => ({ x: matrix(p), values: p.rows * int8Words(p.columns), scales: p.rows }),
   matmul_int8: p => ({
     a: p.M * int8Words(p.K),

@@ -39,7 +39,7 @@ function jointWeights(weights: readonly Tensor[]): Joint | undefined {
   if (weights.length < 2 || weights.length > GROUPED) return undefined
   const [first] = weights
   const alike = (each: Tensor) =>
-    each.dtype === first!.dtype && !each.scales && !each.narrow && quantizedBits(each) === undefined
+    each.dtype === first!.dtype && each.narrow === first!.narrow && !each.scales && quantizedBits(each) === undefined
   return weights.every(alike) ? jointOf(weights, 'u32') : undefined
 }
 
@@ -47,6 +47,8 @@ function jointWeights(weights: readonly Tensor[]): Joint | undefined {
 export interface Group {
   readonly weights: Joint
   readonly format: number
+  /** Both factors to f16. */
+  readonly narrow: boolean
   readonly biases?: Joint
   /** Of those that have an update. */
   readonly ups?: Joint
@@ -69,8 +71,9 @@ export function groupOf(trace: Trace, layers: readonly LinearLayer[]): Group | u
   )
   // Gradients by groups of rows read each product's part by itself.
   if (updates.length > 0 && (!ups || !fit || trace.rowGroups.size > 0)) return undefined
-  const format = halfFormat(layers[0]!.weights.weight) ?? FLOAT_FORMAT
-  return { weights, format, ...(biases && { biases }), ...(ups && { ups }) }
+  const { weight } = layers[0]!.weights
+  const format = halfFormat(weight) ?? FLOAT_FORMAT
+  return { weights, format, narrow: weight.narrow ?? false, ...(biases && { biases }), ...(ups && { ups }) }
 }
 
 interface GroupedLayer extends LinearLayer {
@@ -84,7 +87,7 @@ export function multiplyGroup(
   trace: Trace,
   x: Tensor,
   layers: readonly GroupedLayer[],
-  { weights, format, biases, ups }: Group,
+  { weights, format, narrow, biases, ups }: Group,
   keep: boolean,
 ): void {
   const activated = layers.at(-1)!.activated
@@ -102,7 +105,7 @@ export function multiplyGroup(
   const factors = { a: x, b: weights.whole, bias: biases?.whole, down: updated[0]?.down, up: ups?.whole }
   call(
     trace,
-    'matmul_grouped',
+    narrow ? 'matmul_f16_grouped' : 'matmul_grouped',
     { ...factors, ...results },
     {
       ...{ M: x.shape[0]!, K: columnsOf(x), N0, N1, N2, b0, b1, b2, format, hasBias: biases ? 1 : 0 },
@@ -129,7 +132,7 @@ export function sumGroup(
   const sizes = { M: c.shape[0]!, N: columnsOf(c), K0: K0!, K1: K1!, K2 }
   call(
     trace,
-    'matmul_grouped_sum',
+    reached[0]!.weight.narrow ? 'matmul_f16_grouped_sum' : 'matmul_grouped_sum',
     { a0: a0!, a1, a2, b: weights.whole, c },
     { ...sizes, b0: b0!, b1: b1!, b2, format, accumulate },
   )

@@ -41,6 +41,11 @@ test('classes: transposes, and sizes to powers of 4', () => {
   assert.is.not(shapeClass('matmul', { ...p, transposeB: 0 }), '01 6,4,4')
   assert.is(shapeClass('matmul_f16', { ...p, format: 2 }), 'f16 01 6,4,4')
   assert.is(shapeClass('matmul_f16', { ...p, format: 1 }), 'f16 half 01 6,4,4')
+  const group = { M: 4096, K: 384, N0: 384, N1: 64, N2: 64, format: 2 }
+  assert.is(shapeClass('matmul_grouped', group), shapeClass('matmul', { ...p, N: 512 }))
+  assert.is(shapeClass('matmul_f16_grouped', group), shapeClass('matmul_f16', { ...p, N: 512, format: 2 }))
+  const sum = { M: 4096, N: 384, K0: 384, K1: 64, K2: 64, format: 2 }
+  assert.is(shapeClass('matmul_grouped_sum', sum), shapeClass('matmul', { ...p, K: 512, transposeB: 0 }))
   assert.is(shapeClass('fill', { count: 3, value: 1 }), undefined)
   const choice = choiceOf({ choices: { '01 6,4,4': 'fast' }, refused: [], gflops: 8 })
   assert.is(choice('matmul', p), 'fast')

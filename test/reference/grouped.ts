@@ -35,6 +35,12 @@ export const matmul_grouped: Reference<'matmul_grouped'> = ({ a, b, bias, down, 
   if (p.gated) for (let i = 0; i < p.M * p.N0; i++) c2![i] = act(sums[0]![i]!) * sums[1]![i]!
 }
 
+/** Of the factors as they are: what narrowing them loses is the kernel's error. */
+export const matmul_f16_grouped: Reference<'matmul_f16_grouped'> = (tensors, p) => matmul_grouped(tensors, p)
+
+export const matmul_f16_grouped_sum: Reference<'matmul_f16_grouped_sum'> = (tensors, p) =>
+  matmul_grouped_sum(tensors, p)
+
 export const matmul_grouped_sum: Reference<'matmul_grouped_sum'> = ({ a0, a1, a2, b, c }, p) => {
   const values = factorOf(b, p.format)
   group.forEach(i => {

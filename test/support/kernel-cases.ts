@@ -28,6 +28,8 @@ export const kernelCases: Readonly<Record<KernelName, () => KernelCase[]>> = {
   matmul_f16_epilogue: matmulF16EpilogueCases,
   matmul_grouped: matmulGroupedCases,
   matmul_grouped_sum: matmulGroupedSumCases,
+  matmul_f16_grouped: matmulGroupedCases,
+  matmul_f16_grouped_sum: matmulGroupedSumCases,
   quantize_rows: quantizeRowsCases,
   matmul_int8: matmulInt8Cases,
   column_sum: rows.columnSumCases,

@@ -8,7 +8,8 @@ const tiles = (p: Params, tileM: number, tileN: number) => Math.ceil(at(p, 'M') 
 
 /** What a product is of, in elements and in vectors of four. */
 const ELEMENTS = ['common/product', 'common/product_scalar', 'common/matmul']
-const VECTORS = ['common/product', 'common/product_vector', 'common/write_vector']
+const ROWS = ['common/product', 'common/product_rows']
+const VECTORS = [...ROWS, 'common/product_vector', 'common/write_vector']
 
 /** A workgroup computes a tile of c, an invocation some rows and columns of it. */
 const matmul = (
@@ -81,10 +82,12 @@ const tiled = (files: readonly string[], f16?: true): Variant[] => [
   matmul([32, 32], [4, 4], undefined, files, f16),
 ]
 
+const MATRICES = ['common/subgroup_matrix']
+
 /** By matrix units, four subgroups a workgroup. */
 const subgroupMatmul = (tile: number, when?: Variant['when']): Variant => ({
   name: `matmul_subgroup_${tile}x${tile}`,
-  files: ['common/half', 'common/subgroup_matrix', 'common/write_vector', 'common/matmul_subgroup', 'matmul_subgroup'],
+  files: ['common/half', ...MATRICES, ...ROWS, 'common/write_vector', 'common/matmul_subgroup', 'matmul_subgroup'],
   header: { TILE_M: tile, TILE_N: tile, WAVES_M: 2, WAVES_N: 2 },
   f16: true,
   matrices: true,
@@ -120,20 +123,22 @@ const plainProducts = {
 
 /** Those of a plain product with an epilogue: named as they are, since the same is best and the same may be refused. */
 const withEpilogue = (list: readonly Variant[]): Variant[] =>
-  list
-    .filter(({ second }) => !second)
-    .map(variant => {
-      const top = variant.files.at(-1)!
-      const inVectors = variant.files.includes('common/write_vector')
-      const width = inVectors ? 'vector' : 'scalar'
-      const cells = [width, `activation_${width}`, `low_rank_${width}`].map(name => `common/${name}`)
-      const { can = () => true } = variant
-      return {
-        ...variant,
-        files: ['common/activation', ...cells, 'common/epilogue', ...variant.files.slice(0, -1), `${top}_epilogue`],
-        ...(inVectors && { can: (p: Params) => can(p) && at(p, 'rank') % 4 === 0 }),
-      }
-    })
+  list.map(variant => {
+    const top = variant.files.at(-1)!
+    const inVectors = variant.files.includes('common/write_vector')
+    const width = inVectors ? 'vector' : 'scalar'
+    const cells = [width, `activation_${width}`, `low_rank_${width}`].map(name => `common/${name}`)
+    const finishing = ['common/activation', ...cells, 'common/epilogue']
+    const { can = () => true, second } = variant
+    return {
+      ...variant,
+      files: [...finishing, 'common/epilogue_tile', ...variant.files.slice(0, -1), `${top}_epilogue`],
+      ...(inVectors && { can: (p: Params) => can(p) && at(p, 'rank') % 4 === 0 }),
+      ...(second && {
+        second: { ...second, files: [...finishing, 'common/write_vector', 'matmul_sum_epilogue'] },
+      }),
+    }
+  })
 
 /** A group of products as one: its columns side by side, or its terms one after the other. */
 const asGroup = (p: Params): Params => ({ M: p.M!, N: groupedColumns(p), K: p.K!, transposeA: 0, transposeB: 1 })
@@ -144,28 +149,28 @@ const groupBits = (p: Params): number =>
   at(p, 'K') | at(p, 'N0') | at(p, 'N1') | at(p, 'N2') | at(p, 'rank0') | at(p, 'rank1') | at(p, 'rank2')
 const sumBits = (p: Params): number => at(p, 'N') | at(p, 'K0') | at(p, 'K1') | at(p, 'K2')
 
-/** Of a group of products in the same tiles and under the same names as one; in vectors where b is f32. */
-const grouped = (
-  list: readonly Variant[],
-  top: 'matmul_grouped' | 'matmul_grouped_sum',
-  as: (p: Params) => Params,
-): Variant[] =>
+/** Of a group of products, or of a sum of them, in the same tiles and under the same names as one. */
+const grouped = (list: readonly Variant[], sum: boolean): Variant[] =>
   list
     .filter(({ second }) => !second)
     .map(variant => {
+      const { when, header, matrices } = variant
+      const [own, top, as, bits] = sum
+        ? (['common/grouped_sum', 'matmul_grouped_sum', asSum, sumBits] as const)
+        : (['common/grouped', 'matmul_grouped', asGroup, groupBits] as const)
       const vectors = variant.files.includes('common/write_vector')
       const cells = vectors ? 'vector' : 'scalar'
-      const { when, header } = variant
+      const finishing = [`common/${cells}`, 'common/activation', `common/activation_${cells}`]
+      const core = matrices
+        ? ['common/half', ...MATRICES, `${own}_vector`, 'common/matmul_subgroup', `${top}_subgroup`]
+        : vectors
+          ? [`${own}_vector`, 'common/matmul_vec4', `${top}_vec4`]
+          : ['common/half', 'common/matmul', top]
       const [tileM, tileN] = [header!.TILE_M as number, header!.TILE_N as number]
-      const sum = top === 'matmul_grouped_sum'
-      const bits = sum ? sumBits : groupBits
-      const finishing = sum ? [] : [`common/${cells}`, 'common/activation', `common/activation_${cells}`]
-      const own = sum ? 'common/grouped_sum' : 'common/grouped'
-      const core = vectors ? ['common/matmul_vec4', `${top}_vec4`] : ['common/half', 'common/matmul', top]
       return {
         ...variant,
-        files: [...finishing, own, ...core],
-        ...(vectors && { can: p => at(p, 'format') === FLOAT_FORMAT && bits(p) % 4 === 0 }),
+        files: [...(sum ? [] : finishing), own, ...core],
+        ...(vectors && { can: p => (matrices || at(p, 'format') === FLOAT_FORMAT) && bits(p) % 4 === 0 }),
         ...(when && { when: (p, target) => when(as(p), target) }),
         // Of a gated group a tile has half its columns from each product.
         workgroups: p => Math.ceil(at(p, 'M') / tileM) * Math.ceil(at(as(p), 'N') / (p.gated ? tileN / 2 : tileN)),
@@ -174,8 +179,10 @@ const grouped = (
 
 export const products = {
   ...plainProducts,
-  matmul_grouped: grouped(plainProducts.matmul, 'matmul_grouped', asGroup),
-  matmul_grouped_sum: grouped(plainProducts.matmul, 'matmul_grouped_sum', asSum),
+  matmul_grouped: grouped(plainProducts.matmul, false),
+  matmul_grouped_sum: grouped(plainProducts.matmul, true),
+  matmul_f16_grouped: grouped(plainProducts.matmul_f16, false),
+  matmul_f16_grouped_sum: grouped(plainProducts.matmul_f16, true),
   matmul_epilogue: withEpilogue(plainProducts.matmul),
   matmul_half_epilogue: withEpilogue(plainProducts.matmul_half),
   matmul_f16_epilogue: withEpilogue(plainProducts.matmul_f16),

@@ -45,6 +45,8 @@ export function piecesOf(kernel: KernelName, params: Params, most: number, workg
       return params.transposeA ? whole(params) : epilogueByRows(kernel, params, most)
     case 'matmul_grouped':
     case 'matmul_grouped_sum':
+    case 'matmul_f16_grouped':
+    case 'matmul_f16_grouped_sum':
       return groupByRows(kernel, params, most)
     case 'attention_forward':
     case 'attention_forward_f16':
@@ -105,7 +107,7 @@ const epilogueByRows = (kernel: KernelName, params: Params, most: number): reado
 function groupByRows(kernel: KernelName, params: Params, most: number): readonly Piece[] {
   const { K, N0, N1, N2, N, K0, K1, K2 } = params
   const strides =
-    kernel === 'matmul_grouped'
+    kernel === 'matmul_grouped' || kernel === 'matmul_f16_grouped'
       ? { a: K, c0: N0, c1: N1, c2: params.gated ? N0 : N2, down: rankSum(params) }
       : { a0: K0, a1: K1, a2: K2, c: N }
   return ranges(params.M!, partsOf(kernel, params, most), GRAIN).map(([first, M]) => ({

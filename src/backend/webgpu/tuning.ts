@@ -37,10 +37,16 @@ const ENOUGH = { milliseconds: 8, runs: 3 }
 
 /** Calls for which one choice serves: products by their transposes and their sizes, each to the nearest power of 4, whatever is made of them. */
 export function shapeClass(called: KernelName, p: Params): string | undefined {
-  if (called === 'matmul_grouped')
-    return shapeClass('matmul', { M: p.M!, N: groupedColumns(p), K: p.K!, transposeA: 0, transposeB: 1 })
-  if (called === 'matmul_grouped_sum')
-    return shapeClass('matmul', { M: p.M!, N: p.N!, K: groupedTerms(p), transposeA: 0, transposeB: 0 })
+  const { format = FLOAT_FORMAT } = p
+  // A group, and a sum of products, as one product.
+  if (called === 'matmul_grouped' || called === 'matmul_f16_grouped') {
+    const whole = { M: p.M!, N: groupedColumns(p), K: p.K!, transposeA: 0, transposeB: 1, format }
+    return shapeClass(called === 'matmul_grouped' ? 'matmul' : 'matmul_f16', whole)
+  }
+  if (called === 'matmul_grouped_sum' || called === 'matmul_f16_grouped_sum') {
+    const whole = { M: p.M!, N: p.N!, K: groupedTerms(p), transposeA: 0, transposeB: 0, format }
+    return shapeClass(called === 'matmul_grouped_sum' ? 'matmul' : 'matmul_f16', whole)
+  }
   const kernel = called.replace('_epilogue', '')
   if (kernel !== 'matmul' && kernel !== 'matmul_f16') return undefined
   const size = (name: string) => Math.min(Math.max(Math.round(Math.log2(Math.max(p[name] ?? 1, 1)) / 2), 1), 7)
