@@ -67,6 +67,7 @@ async function load(location: string | FilesByName): Promise<void> {
   const shown = call.result.then(showModel, error => {
     // What was loaded before is gone, its texts too. That nothing runs at all is said there already.
     embedded = false
+    say('index-note', '')
     if (at('status').textContent !== message(error)) say('status', 'No model is loaded.')
   })
   await busy(call, 'model-note', 'load', 'stop-load', 'load-progress')
@@ -138,7 +139,9 @@ async function searchNow(): Promise<void> {
         : 'No texts yet: add some above.',
     )
   } catch (error) {
-    if (message(error) !== STOPPED) say('search-note', message(error), true)
+    if (message(error) === STOPPED) return
+    at('hits').replaceChildren()
+    say('search-note', message(error), true)
   }
 }
 
@@ -165,6 +168,8 @@ async function train(): Promise<void> {
   if (pairs.length === 0) return say('train-note', 'Add a pair first.', true)
   if (!['steps', 'rate'].every(id => at<HTMLInputElement>(id).reportValidity())) return
   const losses: number[] = []
+  tell('train-note', 'Training …')
+  say('adapter-note', '')
   const call = client.call(
     'train',
     { pairs, steps: Number(value('steps')), learningRate: Number(value('rate')) },
@@ -199,12 +204,12 @@ async function save(): Promise<void> {
       link.click()
       setTimeout(() => URL.revokeObjectURL(link.href), 60_000)
       const downloaded = 'ownloaded as adapter.tar (a PEFT folder)'
-      if (notKept) say('train-note', `D${downloaded}, but not kept in this browser: ${notKept}.`, true)
-      else say('train-note', `Saved: kept in this browser, and d${downloaded}.`)
+      if (notKept) say('adapter-note', `D${downloaded}, but not kept in this browser: ${notKept}.`, true)
+      else say('adapter-note', `Saved: kept in this browser, and d${downloaded}.`)
     },
     () => undefined,
   )
-  await busy(call, 'train-note', 'save')
+  await busy(call, 'adapter-note', 'save')
 }
 
 async function restore(list?: readonly File[]): Promise<void> {
@@ -214,7 +219,7 @@ async function restore(list?: readonly File[]): Promise<void> {
     if (tar) files = unpackTar(new Uint8Array(await tar.arrayBuffer()))
     else if (list) files = filesOf(list)
   } catch (error) {
-    return say('train-note', message(error), true)
+    return say('adapter-note', message(error), true)
   }
   await useModel(client.call('restore', files ? { files } : {}), 'The adapter is on.', 'kept')
 }
@@ -222,12 +227,12 @@ async function restore(list?: readonly File[]): Promise<void> {
 async function useModel(call: Call<'restore' | 'forget'>, done: string, button: string): Promise<void> {
   void call.result.then(
     () => {
-      say('train-note', done)
+      say('adapter-note', done)
       void searchNow()
     },
     () => undefined,
   )
-  await busy(call, 'train-note', button)
+  await busy(call, 'adapter-note', button)
 }
 
 async function bench(): Promise<void> {

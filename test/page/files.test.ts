@@ -100,7 +100,7 @@ declared('without a network from the start: adapts, saves, and loads what it sav
   await page.until("document.querySelectorAll('#hits li').length === 6")
   const before = await hits(page)
   await click(page, 'kept')
-  await says(page, 'train-note', /^no adapter is kept in this browser yet/)
+  await says(page, 'adapter-note', /^no adapter is kept in this browser yet/)
   await addPair(page, question, documents['bread-0']!)
   await addPair(page, 'why do magnets attract', documents['magnets-1']!)
   await fill(page, 'steps', '20')
@@ -114,7 +114,7 @@ declared('without a network from the start: adapts, saves, and loads what it sav
   const downloads = temporaryFolder()
   await page.send('Page.setDownloadBehavior', { behavior: 'allow', downloadPath: downloads })
   await click(page, 'save')
-  await says(page, 'train-note', /^Saved: kept in this browser, and downloaded as adapter\.tar/)
+  await says(page, 'adapter-note', /^Saved: kept in this browser, and downloaded as adapter\.tar/)
   const tar = join(downloads, 'adapter.tar')
   for (let i = 0; i < 100 && !existsSync(tar); i++) await new Promise(resolve => setTimeout(resolve, 50))
 
@@ -130,7 +130,7 @@ declared('without a network from the start: adapts, saves, and loads what it sav
   await click(page, 'forget')
   await untilHits(page, before)
   await choose(page, 'adapter', [tar])
-  await says(page, 'train-note', /adapter is on/)
+  await says(page, 'adapter-note', /adapter is on/)
   await untilHits(page, adapted)
 })
 

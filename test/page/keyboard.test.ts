@@ -96,10 +96,10 @@ declared('from texts to an adapter, with Tab, Enter and Space', async () => {
   await picture(page, 'keyboard')
   await tabTo(page, /^save$/)
   await press(page, 'Enter')
-  await says(page, 'train-note', /^Saved/)
+  await says(page, 'adapter-note', /^Saved/)
   await tabTo(page, /^forget$/)
   await press(page, 'Enter')
-  await says(page, 'train-note', /as it was loaded/)
+  await says(page, 'adapter-note', /as it was loaded/)
   await tabTo(page, /^bench$/)
   await press(page, 'Enter')
   await page.until("document.querySelectorAll('#rows tbody tr').length > 0")
@@ -145,7 +145,7 @@ declared('every control, list and table has a name; what is said is in live regi
         return node.attributes[node.attributes.indexOf('id') + 1]!
       }),
   )
-  assert.equal(ids, ['status', 'model-note', 'index-note', 'search-note', 'train-note', 'bench-note'])
+  assert.equal(ids, ['status', 'model-note', 'index-note', 'search-note', 'train-note', 'adapter-note', 'bench-note'])
   assert.match(await text(page, 'status'), /^Runs on/)
   await page.send('Emulation.setDeviceMetricsOverride', { width: 360, height: 740, deviceScaleFactor: 1, mobile: true })
   assert.ok(await page.evaluate('document.documentElement.scrollWidth <= 360'), 'wider than a phone')

@@ -67,13 +67,13 @@ declared('loads the model beside it, embeds, searches as one types, adapts, save
   await picture(page, 'adapted')
 
   await click(page, 'save')
-  await says(page, 'train-note', /^Saved/)
+  await says(page, 'adapter-note', /^Saved/)
   const adapted = await hits(page)
   await click(page, 'forget')
-  await says(page, 'train-note', /as it was loaded/)
+  await says(page, 'adapter-note', /as it was loaded/)
   await untilHits(page, before)
   await click(page, 'kept')
-  await says(page, 'train-note', /adapter is on/)
+  await says(page, 'adapter-note', /adapter is on/)
   await untilHits(page, adapted)
 
   // Nothing is served any more.
