@@ -26,8 +26,7 @@ fn main(
   if (i >= params.rows * vectors) {
     return;
   }
-  let words = table[u32(index[i / vectors]) * vectors + i % vectors];
-  let value = vec4(widen_at(words.x, 0u), widen_at(words.x, 1u), widen_at(words.y, 0u), widen_at(words.y, 1u));
+  let value = widen_vector(table[u32(index[i / vectors]) * vectors + i % vectors]);
   if (params.accumulate == 1u) {
     out[i] += value;
   } else {

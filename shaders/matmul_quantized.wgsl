@@ -1,5 +1,5 @@
-// c (M, N) = [c +] alpha · op(a) · op(b) [+ bias] with b of 8 or 4 bits a number, see common/matmul.wgsl. Groups of 32 neighbours of a row of b as
-// stored, rows filled up to whole groups: value = least + step · code, in f32.
+// c (M, N) = [c +] alpha · op(a) · op(b) [+ bias] with b of 8 or 4 bits a number, see common/matmul.wgsl and
+// common/quantized.wgsl.
 
 struct Params {
   M: u32,
@@ -20,19 +20,10 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> c: array<f32>; // (M, N), = or +=
 @group(0) @binding(5) var<uniform> params: Params;
 
-const GROUP = 32u;
-
 fn element_b(at: u32) -> f32 {
-  let columns = select(params.N, params.K, params.transpose_b == 1u);
-  // Where rows are whole groups the place in the matrix is that in the buffer.
-  var place = at;
-  if (columns % GROUP != 0u) {
-    place = at / columns * ((columns + GROUP - 1u) / GROUP * GROUP) + at % columns;
-  }
-  let bit = place % GROUP * params.bits;
-  let word = groups[place / GROUP];
-  let code = extractBits(b[place / GROUP * params.bits + bit / 32u], bit % 32u, params.bits);
-  return bitcast<f32>(word & 0xffff0000u) + bitcast<f32>(word << 16u) * f32(code);
+  let place = stored_at(at);
+  let scale = scale_of(place);
+  return scale.y + scale.x * f32(extractBits(word_of(place), place * params.bits % 32u, params.bits));
 }
 
 @compute @workgroup_size(LANES)

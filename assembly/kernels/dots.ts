@@ -24,7 +24,7 @@ export function dots(
 }
 
 /** c = [c +] alpha · (the lanes' sum + the products after the last whole four) [+ bias] */
-function finish(lanes: v128, a: usize, b: usize, left: u32, c: usize, alpha: f32, accumulate: bool, bias: usize): void {
+export function finish(lanes: v128, a: usize, b: usize, left: u32, c: usize, alpha: f32, accumulate: bool, bias: usize): void {
   let sum = f32x4.extract_lane(lanes, 0) + f32x4.extract_lane(lanes, 1) + (f32x4.extract_lane(lanes, 2) + f32x4.extract_lane(lanes, 3))
   for (let k: u32 = 0; k < left; k++) sum += load<f32>(at(a, k)) * load<f32>(at(b, k))
   let value = sum * alpha

@@ -36,12 +36,39 @@ function widen1(from: usize, format: u32): f32 {
   return f32x4.extract_lane(widenBits4(i32x4.splat(<i32>load<u16>(from)), format), 0)
 }
 
+/** Whether one of eight numbers of f16 is not finite. */
+@inline
+export function anyOpen(halves: v128): bool {
+  return v128.any_true(i16x8.gt_s(v128.and(halves, i16x8.splat(0x7fff)), i16x8.splat(0x7bff)))
+}
+
+/** Finite numbers of f16, each in the upper half of its lane. */
+@inline
+export function scaledUpper(upper: v128): v128 {
+  return f32x4.mul(v128.and(i32x4.shr_s(upper, 3), i32x4.splat(0x8fffe000)), f32x4.splat(SCALE))
+}
+
 /** y = [y +] x, `columns` elements of x widened. */
 export function widenRow(x: usize, y: usize, columns: u32, format: u32, accumulate: bool): void {
   let j: u32 = 0
-  for (; j + 4 <= columns; j += 4) {
-    const value = widen4(halfAt(x, j), format)
-    v128.store(at(y, j), accumulate ? f32x4.add(v128.load(at(y, j)), value) : value)
+  for (; j + 8 <= columns; j += 8) {
+    const halves = v128.load(halfAt(x, j))
+    const zero = i16x8.splat(0)
+    // As bf16 they are widened by this already
+    let low = i16x8.shuffle(zero, halves, 0, 8, 1, 9, 2, 10, 3, 11)
+    let high = i16x8.shuffle(zero, halves, 4, 12, 5, 13, 6, 14, 7, 15)
+    if (format != BF16) {
+      if (anyOpen(halves)) {
+        low = widenBits4(i32x4.shr_u(low, 16), format)
+        high = widenBits4(i32x4.shr_u(high, 16), format)
+      } else {
+        low = scaledUpper(low)
+        high = scaledUpper(high)
+      }
+    }
+    const to = at(y, j)
+    v128.store(to, accumulate ? f32x4.add(v128.load(to), low) : low)
+    v128.store(to, accumulate ? f32x4.add(v128.load(to, 16), high) : high, 16)
   }
   for (; j < columns; j++) {
     const value = widen1(halfAt(x, j), format)

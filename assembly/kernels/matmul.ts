@@ -5,7 +5,9 @@
 import { at, rowAt, bytes, scratchAt } from './memory'
 import { dots, FEW_ROWS } from './dots'
 import { F32, halfAt, packColumns8Half, packRows8Half, widenRow } from './half'
-import { groupsOf, packColumns8Quantized, packRows8Quantized, widenGroups } from './quantized'
+import { halfDots } from './half_dots'
+import { GROUP, groupsOf, packColumns8Quantized, packRows8Quantized, widenGroups } from './quantized'
+import { groupSumBytes, groupSums, quantizedDots } from './quantized_dots'
 import { isShort, shortSums } from './short'
 import { packColumns4, packColumns8, packRows4, packRows8 } from './pack'
 import { tile4, tile1 } from './tile'
@@ -95,8 +97,26 @@ export function widenedPart(
     return
   }
   const rowGroups = groupsOf(K)
+  const inRegisters = M <= 2 && lastRow > row && K % (groups ? GROUP : 8) == 0
+  const lastA = rowAt(a, lastRow - 1, K)
+  const two = lastRow - row == 2
+  const sums = scratchAt(DOTS_COLUMNS * 16)
+  if (groups && inRegisters) {
+    groupSums(rowAt(a, row, K), K, sums)
+    groupSums(lastA, K, sums + groupSumBytes(K))
+    for (let n = column; n < lastColumn; n++) {
+      const codes = b + <usize>n * rowGroups * (4 * format)
+      const words = groups + (<usize>n * rowGroups << 2)
+      quantizedDots(rowAt(a, row, K), lastA, two, sums, codes, words, K, format, at(rowAt(c, row, N), n), bytes(N), alpha, accumulate != 0, hasBias ? at(bias, n) : 0)
+    }
+    return
+  }
   for (let n = column; n < lastColumn; n += 4) {
     const columns = min<u32>(4, lastColumn - n)
+    if (inRegisters && columns == 4) {
+      const to = at(rowAt(c, row, N), n)
+      if (halfDots(rowAt(a, row, K), lastA, two, halfAt(b, <u64>n * K), K, format, to, bytes(N), alpha, accumulate != 0, hasBias ? at(bias, n) : 0)) continue
+    }
     for (let j: u32 = 0; j < columns; j++) {
       const to = rowAt(scratchAt(0), j, K)
       if (groups) widenGroups(b, groups, n + j, rowGroups, 0, K, to, format)

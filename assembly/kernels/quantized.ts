@@ -2,11 +2,20 @@
 // word holds step and least as bf16, step in the lower half; of 4 bits the even code of two is the lower half of their byte.
 import { bytes, rowAt } from './memory'
 import { packRows8 } from './pack'
+import { addProduct } from './tile'
 
-const GROUP: u32 = 32
+export const GROUP: u32 = 32
 
 export function groupsOf(columns: u32): u32 {
   return (columns + GROUP - 1) / GROUP
+}
+
+@inline
+export function sixteenCodes(from: usize, bits: u32): v128 {
+  if (bits == 8) return v128.load(from)
+  const packed = v128.load64_zero(from)
+  const even = v128.and(packed, i8x16.splat(15))
+  return i8x16.shuffle(even, i8x16.shr_u(packed, 4), 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
 }
 
 /** `count` numbers of a row from `first` on, a multiple of 16; up to 15 more are written. */
@@ -19,13 +28,7 @@ export function widenGroups(b: usize, groups: usize, row: u32, rowGroups: u32, f
     const word = load<u32>(words + bytes(column / GROUP))
     const step = i32x4.splat(word << 16)
     const least = i32x4.splat(word & 0xffff0000)
-    let code: v128
-    if (bits == 8) code = v128.load(codes + column)
-    else {
-      const packed = v128.load64_zero(codes + (column >> 1))
-      const even = v128.and(packed, i8x16.splat(15))
-      code = i8x16.shuffle(even, i8x16.shr_u(packed, 4), 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
-    }
+    const code = sixteenCodes(codes + (bits == 8 ? column : column >> 1), bits)
     const low = i16x8.extend_low_i8x16_u(code)
     const high = i16x8.extend_high_i8x16_u(code)
     store4(to, i32x4.extend_low_i16x8_u(low), step, least)
@@ -38,7 +41,8 @@ export function widenGroups(b: usize, groups: usize, row: u32, rowGroups: u32, f
 
 @inline
 function store4(to: usize, code: v128, step: v128, least: v128): void {
-  v128.store(to, f32x4.add(f32x4.mul(f32x4.convert_i32x4_u(code), step), least))
+  // The product is exact, of 8 bits by 8: fused or not it is rounded once.
+  v128.store(to, addProduct(least, f32x4.convert_i32x4_s(code), step))
 }
 
 /** packRows8 of rows `row`, … of b stored (N, K), from column k on, a multiple of 16; `room` for 8 rows of depth + 16. */

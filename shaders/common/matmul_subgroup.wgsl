@@ -58,8 +58,7 @@ fn read_b(vector: u32, first_k: u32, first_n: u32) -> vec4<f16> {
   if (params.format == FLOAT) {
     return vec4<f16>(bitcast<vec4<f32>>(vec4(b[2u * i], b[2u * i + 1u])));
   }
-  let words = b[i];
-  return vec4<f16>(vec4(widen_at(words.x, 0u), widen_at(words.x, 1u), widen_at(words.y, 0u), widen_at(words.y, 1u)));
+  return vec4<f16>(widen_vector(b[i]));
 }
 
 fn store_vector(vector: u32, begin: u32, width: u32, values: vec4<f16>) {

@@ -2,8 +2,8 @@
 // registers where they lie along k, and stored in workgroup memory with neighbours along m or n side by side; the next tile's are read while this
 // one's are multiplied. With SPLITS > 1 several workgroups share the terms of one tile. Accumulates in f32.
 // Header: TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N, multiples of 4; SPLITS.
-// What is multiplied is for product.wgsl and product_vector.wgsl to say, or for a group of products. A kernel declares params and
-// `store(m, n, part, sum)`.
+// What is multiplied is for product.wgsl and product_vector.wgsl to say, or for a group of products. A kernel declares params,
+// `vector_b(at)`, four neighbours of b as stored from element `at` on, and `store(m, n, part, sum)`.
 
 const LANES_M = TILE_M / THREAD_M;
 const LANES_N = TILE_N / THREAD_N;

@@ -76,8 +76,12 @@ async function openChosen({ backend, adapter, api, mixed, threads, profile }: Ba
 async function openWebGpu(options: WebGpuOptions, why: string): Promise<OpenedBackend> {
   const { createWebGpuBackend } = await loadWebGpu()
   const backend = await createWebGpuBackend(options)
-  return { backend, reason: `${backend.description} (${why})` }
+  return { backend, reason: `${backend.description} (${why})${leftOut(backend.tuning?.refused ?? [])}` }
 }
+
+/** What an adapter computes wrongly and is not asked for, for people. */
+export const leftOut = (variants: readonly string[]): string =>
+  variants.length === 0 ? '' : `; left out, for it computes wrongly with them: ${variants.join(', ')}`
 
 async function openWasm(options: WasmOptions, why: string): Promise<OpenedBackend> {
   const { createWasmBackend } = await loadWasm()

@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import { createWebGpuBackend } from '../../src/backend/webgpu/backend.js'
 import { variants } from '../../src/backend/webgpu/variants.js'
 import { webgpuBackend } from '../support/adapter.js'
-import { matmulEpilogueCases } from '../support/cases/epilogues.js'
+import { matmulEpilogueCases, matmulHalfEpilogueCases } from '../support/cases/epilogues.js'
 import { runCase } from './conformance.js'
 
 const TOLERANCE = 1e-5
@@ -19,20 +19,23 @@ const backend =
     choose: () => chosen,
   }))
 
-for (const { name, can } of variants.matmul_epilogue) {
-  const run = backend ? test : test.skip
-  run(name, async () => {
-    chosen = name
-    // Of sizes and epilogues a part each time: the conformance suite has all
-    const able = matmulEpilogueCases().filter(({ params }) => can?.(params) ?? true)
-    const cases = able.filter((_, i) => i % 7 === 0 || i >= able.length - 3)
-    assert.ok(cases.length >= 8, `${cases.length} cases`)
-    assert.is(await backend!.variantOf('matmul_epilogue', cases[0]!.params), name)
-    for (const each of cases) {
-      const { problems } = await runCase(backend!, 'matmul_epilogue', each, TOLERANCE)
-      assert.equal(problems, [], each.name)
-    }
-  })
-}
+const formsOf = { matmul_epilogue: matmulEpilogueCases(), matmul_half_epilogue: matmulHalfEpilogueCases() }
+
+for (const kernel of ['matmul_epilogue', 'matmul_half_epilogue'] as const)
+  for (const { name, can } of variants[kernel]) {
+    const run = backend ? test : test.skip
+    run(name, async () => {
+      chosen = name
+      // Of sizes and epilogues a part each time: the conformance suite has all
+      const able = formsOf[kernel].filter(({ params }) => can?.(params) ?? true)
+      const cases = able.filter((_, i) => i % 7 === 0 || i >= able.length - 3)
+      assert.ok(cases.length >= 8, `${cases.length} cases`)
+      assert.is(await backend!.variantOf(kernel, cases[0]!.params), name)
+      for (const each of cases) {
+        const { problems } = await runCase(backend!, kernel, each, TOLERANCE)
+        assert.equal(problems, [], each.name)
+      }
+    })
+  }
 
 test.run()

@@ -1,11 +1,18 @@
-// Every variant of the product that an adapter may be given, by name, at the sizes of the conformance suite: against f64, and on a device with the
+// Every variant of the product, of factors in 32 bits and fewer, that an adapter may be given, by name, at the sizes of the conformance suite: against f64, and on a device with the
 // specification's default limits.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createWebGpuBackend } from '../../src/backend/webgpu/backend.js'
 import { variants } from '../../src/backend/webgpu/variants.js'
 import { webgpuBackend } from '../support/adapter.js'
-import { matmulCases, vectorMatmulCases } from '../support/cases/matmul.js'
+import {
+  matmulCases,
+  matmulHalfCases,
+  matmulQuantizedCases,
+  vectorMatmulCases,
+  vectorMatmulHalfCases,
+  vectorMatmulQuantizedCases,
+} from '../support/cases/matmul.js'
 import { runCase } from './conformance.js'
 
 const TOLERANCE = 1e-5
@@ -20,20 +27,28 @@ const backend =
     choose: () => chosen,
   }))
 
-for (const { name, can } of variants.matmul) {
-  if (!backend) {
-    test.skip(name)
-    continue
-  }
-  test(name, async () => {
-    chosen = name
-    const cases = [...matmulCases(), ...vectorMatmulCases()].filter(({ params }) => can?.(params) ?? true)
-    assert.ok(cases.length >= 8, `${cases.length} cases`)
-    for (const each of cases) {
-      const { problems } = await runCase(backend, 'matmul', each, TOLERANCE)
-      assert.equal(problems, [], each.name)
-    }
-  })
+const formsOf = {
+  matmul: { any: matmulCases(), vectors: vectorMatmulCases() },
+  matmul_half: { any: matmulHalfCases(), vectors: vectorMatmulHalfCases() },
+  matmul_quantized: { any: matmulQuantizedCases(), vectors: vectorMatmulQuantizedCases() },
 }
+
+for (const kernel of ['matmul', 'matmul_half', 'matmul_quantized'] as const)
+  for (const { name, can } of variants[kernel]) {
+    const run = backend ? test : test.skip
+    run(name, async () => {
+      chosen = name
+      const { any, vectors } = formsOf[kernel]
+      // Of a factor in fewer bits a part each time: the conformance suite has all
+      const tried = kernel === 'matmul' ? [...any, ...vectors] : can ? vectors : any.filter((_, i) => i % 4 === 0)
+      const cases = tried.filter(({ params }) => can?.(params) ?? true)
+      assert.ok(cases.length >= 8, `${cases.length} cases`)
+      assert.is(await backend!.variantOf(kernel, cases[0]!.params), name)
+      for (const each of cases) {
+        const { problems } = await runCase(backend!, kernel, each, TOLERANCE)
+        assert.equal(problems, [], each.name)
+      }
+    })
+  }
 
 test.run()

@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert'
 import { shaders } from '../../build/shaders.js'
 import { createWebGpuBackend } from '../../src/backend/webgpu/backend.js'
 import { wrongStreams } from '../../src/backend/webgpu/stream-check.js'
+import { variants } from '../../src/backend/webgpu/variants.js'
 import { webgpuBackend } from '../support/adapter.js'
 
 const present = await webgpuBackend()
@@ -11,7 +12,10 @@ const onGpu = present ? test : test.skip
 const kernels = ['sum_of_squares', 'column_sum', 'adamw'] as const
 
 let chosen: string | undefined
-const wrongWith = async (changes: Partial<typeof shaders>): Promise<readonly string[]> => {
+const wrongWith = async (
+  changes: Partial<typeof shaders>,
+  of: Parameters<typeof wrongStreams>[1] = kernels,
+): Promise<readonly string[]> => {
   const backend = await createWebGpuBackend({
     ...{ adapter: present!.adapterInfo.name, tune: false, variants: 'all', choose: () => chosen },
     shaders: { ...shaders, ...changes } as typeof shaders,
@@ -19,8 +23,8 @@ const wrongWith = async (changes: Partial<typeof shaders>): Promise<readonly str
   const force = (name: string | undefined) => {
     chosen = name
   }
-  const wrong = await wrongStreams({ backend, force }, kernels)
-  const subgroups = backend.features.includes('subgroups')
+  const wrong = await wrongStreams({ backend, force }, of)
+  const subgroups = of !== kernels || backend.features.includes('subgroups')
   backend.close()
   return subgroups ? wrong : [...wrong, 'sum_of_squares_vector_subgroup'].sort()
 }
@@ -47,6 +51,17 @@ onGpu('all are right; a wrong sum of subgroups, of shares of the rows, or of the
   )
   const fours = await wrongWith(changed('common/vector', '(x.z + x.w)', 'x.z'))
   assert.ok(fours.includes('sum_of_squares_vector'), `${fours}`)
+})
+
+onGpu('products with a factor in 16 or 4 bits: one in vectors of four that is read wrongly is refused', async () => {
+  const products = ['matmul_half', 'matmul_quantized'] as const
+  const names = (kernel: (typeof products)[number]) =>
+    variants[kernel].flatMap(({ name }) => (name.includes('vec4') ? [name] : [])).sort()
+  assert.equal(await wrongWith({}, products), [])
+  const half = changed('common/half', 'words.x >> 16u, words.y', 'words.y >> 16u, words.y')
+  assert.equal([...(await wrongWith(half, ['matmul_half']))].sort(), names('matmul_half'))
+  const few = changed('matmul_quantized_vec4', 'vec4(0u, 1u, 2u, 3u)', 'vec4(0u, 1u, 2u, 2u)')
+  assert.equal([...(await wrongWith(few, ['matmul_quantized']))].sort(), names('matmul_quantized'))
 })
 
 test.run()

@@ -1,7 +1,8 @@
 // Frozen weights in 16 bits give what the same numbers in f32 give: layers with low-rank updates, their gradients, embeddings.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Backend } from '../../src/backend/backend.js'
+import { type Backend, wholeView } from '../../src/backend/backend.js'
+import { createWasmBackend } from '../../src/backend/wasm/backend.js'
 import { toF32 } from '../../src/data/dtype.js'
 import { activate } from '../../src/ops/activation.js'
 import { embed } from '../../src/ops/embedding.js'
@@ -84,6 +85,45 @@ for (const backend of await backendsPresent())
       assert.equal(half.rows, whole.rows)
       for (const name of ['y', 'z', 'dx', 'dA', 'dB'] as const) close(half[name], whole[name], name)
     })
+
+test('wasm: every number of f16 is widened as it is, those that are not finite too', async () => {
+  const backend = await createWasmBackend({ threads: 1 })
+  // Rows that end within a block of eight; neighbours lie far from one another, so that few of a block are not finite
+  const [rows, columns] = [2 ** 16 / 16, 19]
+  const pattern = (i: number) => (i * 7919) & 0xffff
+  const words = Uint32Array.from(
+    { length: (rows * columns) / 2 },
+    (_, i) => (pattern(2 * i + 1) << 16) | pattern(2 * i),
+  )
+  const placed = (data: Float32Array | Int32Array | Uint32Array) => {
+    const view = wholeView(backend.allocate(data.byteLength, 'half'))
+    backend.write(view, data)
+    return view
+  }
+  const index = Int32Array.from({ length: rows }, (_, row) => row)
+  const views = [words, index, new Float32Array(rows * columns)].map(placed)
+  const prepared = await backend.prepare([{ kernel: 'gather_rows_half', views }])
+  backend.run(prepared, [{ rows, columns, accumulate: 0, format: 0 }])
+  const found = new Float32Array(await backend.read(views[2]!))
+  const numberOf = (bits: number) => {
+    const [sign, exponent, mantissa] = [bits >> 15 ? -1 : 1, (bits >> 10) & 31, bits & 1023]
+    if (exponent === 31) return mantissa ? Number.NaN : sign * Number.POSITIVE_INFINITY
+    return sign * (exponent ? (1 + mantissa / 1024) * 2 ** (exponent - 15) : mantissa * 2 ** -24)
+  }
+  const wrong = found.findIndex((value, i) => !Object.is(value, numberOf(pattern(i))))
+  assert.is(wrong, -1, `${pattern(wrong)} is widened to ${found[wrong]}`)
+  // Of b (4, 8), all of it 1 but for an infinity: in a product of one row, which is computed in registers
+  const b = new Uint16Array(32).fill(0x3c00)
+  b[2 * 8 + 3] = 0xfc00
+  const factors = [new Float32Array(8).fill(1), new Uint32Array(b.buffer), new Float32Array(4)].map(placed)
+  const product = await backend.prepare([
+    { kernel: 'matmul_half', views: [factors[0], factors[1], undefined, factors[2]] },
+  ])
+  const form = { transposeA: 0, transposeB: 1, accumulate: 0, hasBias: 0, alpha: 1, format: 0 }
+  backend.run(product, [{ M: 1, N: 4, K: 8, ...form }])
+  assert.equal([...new Float32Array(await backend.read(factors[2]!))], [8, 8, Number.NEGATIVE_INFINITY, 8])
+  backend.close()
+})
 
 test('half the bytes; too few words, and operations that know 32 bits only, are refused by name', async () => {
   const [backend] = await backendsPresent()

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { hasRelaxedSimd } from '../../src/backend/wasm/module.js'
-import { describeBackends, openBackend } from '../../src/run/backend.js'
+import { describeBackends, leftOut, openBackend } from '../../src/run/backend.js'
 import { backendsPresent } from '../support/present.js'
 import { failure } from '../support/temporary.js'
 
@@ -42,4 +42,11 @@ test('what this machine offers', async () => {
   if (hasWebGpu) assert.ok(webgpu.available && webgpu.adapter && webgpu.limits!.maxBufferSize! >= 2 ** 28)
   if (!webgpu.available) assert.ok(webgpu.reason, 'a reason where there is none')
 })
+
+test('what the self-test refused is named', () => {
+  assert.is(leftOut([]), '')
+  const names = ['matmul_subgroup_128x128', 'matmul_subgroup_64x64']
+  assert.is(leftOut(names), `; left out, for it computes wrongly with them: ${names[0]}, ${names[1]}`)
+})
+
 test.run()

@@ -1,18 +1,19 @@
 // Mixed precision: products with f16 factors, a scaled loss, steps that are skipped where gradients are not finite.
+import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createWasmBackend } from '../../src/backend/wasm/backend.js'
 import { createWebGpuBackend } from '../../src/backend/webgpu/backend.js'
 import { loadEncoder, randomSource } from '../../src/model/load.js'
 import type { Precision } from '../../src/model/quantize.js'
-import { type Checkpoint, takeParameters } from '../../src/train/checkpoint.js'
+import { type Checkpoint, readCheckpoint, takeParameters, writeCheckpoint } from '../../src/train/checkpoint.js'
 import { type ContrastiveTrainer, candidatesOf, createContrastiveTrainer } from '../../src/train/contrastive.js'
 import { type LoopSettings, type StepRecord, trainLoop } from '../../src/train/loop.js'
 import { firstScaler, nextScaler } from '../../src/train/loss-scale.js'
 import { defaultOptimizer } from '../../src/train/optimizer.js'
 import { webgpuBackend } from '../support/adapter.js'
 import { gradientArrays, worstGradient } from '../support/gradients.js'
-import { failure } from '../support/temporary.js'
+import { failure, temporaryFolder } from '../support/temporary.js'
 import { tinyConfig } from '../support/tiny-bert.js'
 import { tinyEncoder, tinyExamples } from '../support/tiny-training.js'
 import { offsetsOf, seededValues } from '../support/values.js'
@@ -146,13 +147,14 @@ onF16('a scaled loss changes no gradient; one that overflows f16 changes no para
   }
 })
 
-onF16('a run that skips steps, stopped among them and resumed, ends in the same bits', async () => {
+onF16('a run that skips steps, stopped among them and resumed from its file, ends in the same bits', async () => {
   const { texts, examples } = tinyExamples(12)
   const settings: LoopSettings = {
     ...{ seed: 5, steps: 8, batchSize: 4, accumulation: 1, dropLast: true, hardNegatives: 0, inBatch: true },
     ...{ learningRate: 1e-3, schedule: { schedule: 'constant', total: 8, warmup: 0 }, mixed: true, checkpointEvery: 2 },
   }
-  const run = async (resume?: Checkpoint) => {
+  const path = join(temporaryFolder(), 'checkpoint.safetensors')
+  const run = async (resumed?: true) => {
     // So low that the scaled gradients overflow at first.
     const { loaded, trainer } = await open('mixed', { temperature: 0.01, dropout: 0.1 })
     const records: unknown[] = []
@@ -162,6 +164,7 @@ onF16('a run that skips steps, stopped among them and resumed, ends in the same 
         void records.push({ step, loss, loss_scale, skipped }),
       saveCheckpoint: async (checkpoint: Checkpoint) => void saved.push(checkpoint),
     }
+    const resume = resumed && (await readCheckpoint(path, loaded.trainable!, 'mixed'))
     await trainLoop(mixed!, trainer, loaded.trainable!, texts, examples, settings, hooks, resume)
     const parameters = await takeParameters(mixed!, loaded.trainable!)
     trainer.release()
@@ -171,7 +174,8 @@ onF16('a run that skips steps, stopped among them and resumed, ends in the same 
   const whole = await run()
   const skipped = whole.records.filter(record => (record as StepRecord).skipped).length
   assert.ok(skipped > 2 && skipped < 8, `${skipped} of 8 steps skipped`)
-  const resumed = await run(whole.saved[0])
+  await writeCheckpoint(path, whole.saved[0]!, 'mixed')
+  const resumed = await run(true)
   assert.equal(resumed.records, whole.records.slice(2))
   assert.equal(resumed.parameters, whole.parameters)
 })

@@ -43,13 +43,14 @@ function matmulVec4(
   thread: readonly [number, number],
   split: boolean,
   when: Variant['when'],
+  files: readonly string[] = ['common/matmul_vec4', 'matmul_vec4'],
 ): Variant {
   const [TILE_M, TILE_N, TILE_K] = tile
   const splits = split ? SPLITS : 1
-  const name = `matmul_vec4_${TILE_M}x${TILE_N}${split ? '_split' : ''}`
+  const name = `${files.at(-1)}_${TILE_M}x${TILE_N}${split ? '_split' : ''}`
   return {
     name,
-    files: [...VECTORS, 'common/matmul_vec4', 'matmul_vec4'],
+    files: [...VECTORS, ...files],
     header: { TILE_M, TILE_N, TILE_K, THREAD_M: thread[0], THREAD_N: thread[1], SPLITS: splits },
     can: p => inVectors(p) && (!split || 4 * SPLITS * at(p, 'M') * at(p, 'N') <= SCRATCH_BYTES),
     ...(when && { when }),
@@ -73,6 +74,23 @@ const deep = (p: Params, tileM: number, tileN: number) => tiles(p, tileM, tileN)
 
 /** So many workgroups keep a large GPU busy; a processor needs one a core. */
 const enough = (target: Target) => (target.software ? 2 : 128)
+
+/** In vectors of four, whatever b's numbers are read from. */
+const vectorTiles = (files?: readonly string[]): Variant[] => [
+  matmulVec4([16, 128, 8], [4, 4], false, p => at(p, 'M') <= 16, files),
+  matmulVec4([128, 16, 8], [4, 4], false, p => at(p, 'N') <= 16, files),
+  matmulVec4([128, 128, 8], [8, 8], false, p => many(p, 128, 128), files),
+  matmulVec4([128, 64, 8], [8, 8], false, p => many(p, 128, 64), files),
+  matmulVec4([64, 64, 16], [8, 4], false, p => many(p, 64, 64), files),
+  matmulVec4([32, 64, 16], [4, 4], false, undefined, files),
+]
+
+/** A few rows, such as one query's tokens, by a narrow weight. */
+const fewRowsSplit = (files?: readonly string[]): Variant =>
+  matmulVec4([16, 64, 16], [4, 4], true, p => deep(p, 16, 64) && at(p, 'M') <= 16, files)
+
+const HALF_VECTORS = ['common/half', 'common/matmul_vec4', 'matmul_half_vec4']
+const QUANTIZED_VECTORS = ['common/quantized', 'common/matmul_vec4', 'matmul_quantized_vec4']
 
 /** In tiles of 32 × 32 and larger ones, by the sizes of c. */
 const tiled = (files: readonly string[], f16?: true): Variant[] => [
@@ -102,18 +120,20 @@ const subgroupMatmul = (tile: number, when?: Variant['when']): Variant => ({
 const plainProducts = {
   matmul: [
     matmulVec4([64, 64, 16], [8, 4], true, p => deep(p, 64, 64) && at(p, 'M') > 16 && at(p, 'N') > 16),
-    matmulVec4([16, 64, 16], [4, 4], true, p => deep(p, 16, 64) && at(p, 'M') <= 16),
+    fewRowsSplit(),
     matmulVec4([64, 16, 16], [4, 4], true, p => deep(p, 64, 16) && at(p, 'N') <= 16),
-    matmulVec4([16, 128, 8], [4, 4], false, p => at(p, 'M') <= 16),
-    matmulVec4([128, 16, 8], [4, 4], false, p => at(p, 'N') <= 16),
-    matmulVec4([128, 128, 8], [8, 8], false, p => many(p, 128, 128)),
-    matmulVec4([128, 64, 8], [8, 8], false, p => many(p, 128, 64)),
-    matmulVec4([64, 64, 16], [8, 4], false, p => many(p, 64, 64)),
-    matmulVec4([32, 64, 16], [4, 4], false, undefined),
+    ...vectorTiles(),
     ...tiled([...ELEMENTS, 'matmul']),
   ],
-  matmul_half: tiled(['common/half', ...ELEMENTS, 'matmul_half']),
-  matmul_quantized: tiled([...ELEMENTS, 'matmul_quantized']),
+  matmul_half: [
+    fewRowsSplit(HALF_VECTORS),
+    ...vectorTiles(HALF_VECTORS),
+    ...tiled(['common/half', ...ELEMENTS, 'matmul_half']),
+  ],
+  matmul_quantized: [
+    ...vectorTiles(QUANTIZED_VECTORS),
+    ...tiled(['common/quantized', ...ELEMENTS, 'matmul_quantized']),
+  ],
   matmul_f16: [
     subgroupMatmul(128, (p, target) => target.matrices && many(p, 128, 128)),
     subgroupMatmul(64, (p, target) => target.matrices && at(p, 'M') > 16 && at(p, 'N') > 16),
@@ -184,6 +204,6 @@ export const products = {
   matmul_f16_grouped: grouped(plainProducts.matmul_f16, false),
   matmul_f16_grouped_sum: grouped(plainProducts.matmul_f16, true),
   matmul_epilogue: withEpilogue(plainProducts.matmul),
-  matmul_half_epilogue: withEpilogue(plainProducts.matmul_half),
+  matmul_half_epilogue: withEpilogue(plainProducts.matmul_half.filter(({ second }) => !second)),
   matmul_f16_epilogue: withEpilogue(plainProducts.matmul_f16),
 } satisfies Partial<Record<KernelName, readonly Variant[]>>

@@ -1,13 +1,17 @@
-// The variants of stream-variants.ts against each kernel's plain one, on this adapter: those that compute something else are refused. Done once for an
+// The variants of stream-variants.ts, and of products with a factor in few bits, against each kernel's plain one, on this adapter: those that compute something else are refused. Done once for an
 // adapter and driver, as the products are measured.
 import { type Backend, type View, wholeView } from '../backend.js'
 import { type KernelName, kernelSpec, type Params } from '../kernels.js'
 import { dropoutParams } from '../random.js'
 import { tensorSizes } from '../sizes.js'
+import { products } from './products.js'
 import { streamVariants } from './stream-variants.js'
 import { type Adapter, remembered, type TunedBackend, type Tuning } from './tuning.js'
+import type { Variant } from './variants.js'
 
-type StreamKernel = keyof typeof streamVariants
+const { matmul_half, matmul_quantized } = products
+const checked: Readonly<Record<string, readonly Variant[]>> = { ...streamVariants, matmul_half, matmul_quantized }
+type Checked = keyof typeof streamVariants | 'matmul_half' | 'matmul_quantized'
 
 /** Of sums in another order, as a part of the largest value. */
 const TOLERANCE = 1e-4
@@ -18,7 +22,10 @@ const branch = { accumulate: 1, hasBranch: 1, ...dropoutParams(0.1, 1, 2, 3) }
 const residual = { ...matrix, epsilon: 1e-6, hasResidual: 1, ...dropoutParams(0.1, 1, 2, 3) }
 const moments = { rate: 0.1, beta1: 0.9, oneMinusBeta1: 0.1, beta2: 0.99, oneMinusBeta2: 0.01, epsilon: 1, decay: 0.1 }
 
-const calls: Readonly<Record<StreamKernel, Params>> = {
+// Rows that are not whole groups; so many terms that every share of them has some.
+const product = { M: 76, N: 140, K: 1020, transposeA: 0, transposeB: 1, accumulate: 0, hasBias: 1, alpha: 1 }
+
+const calls: Readonly<Record<Checked, Params>> = {
   gather_rows: { ...matrix, accumulate: 1 },
   gather_rows_half: { ...matrix, accumulate: 1, format: 1 },
   scatter_rows: { count: 8, columns: 384 },
@@ -41,6 +48,8 @@ const calls: Readonly<Record<StreamKernel, Params>> = {
   fill: { ...many, value: 2 },
   adamw: { ...many, ...moments, correction1: 1, correction2: 1, decoupled: 1 },
   sum_of_squares: { ...many, first: 1 },
+  matmul_half: { ...product, format: 1 },
+  matmul_quantized: { ...product, bits: 4 },
 }
 
 /** Of tensors whose length only their values tell: of rows 0 to 7, of which all indices are. */
@@ -56,12 +65,12 @@ const values = {
 /** Names of variants that compute something else than the plain one. */
 export async function wrongStreams(
   { backend, force }: TunedBackend,
-  kernels = Object.keys(calls) as readonly StreamKernel[],
+  kernels = Object.keys(calls) as readonly Checked[],
 ): Promise<readonly string[]> {
   const wrong: string[] = []
   try {
     for (const kernel of kernels) {
-      const names = streamVariants[kernel].map(({ name }) => name)
+      const names = checked[kernel]!.map(({ name }) => name)
       force(names.at(-1))
       const expected = await resultsOf(backend, kernel)
       for (const name of names.slice(0, -1)) {
@@ -79,13 +88,13 @@ export async function wrongStreams(
 export const checkedStreams = (tunedBackend: TunedBackend, adapter: Adapter): Promise<Tuning> =>
   remembered(
     adapter,
-    Object.values(streamVariants).flatMap(list => list.map(({ name }) => name)),
+    Object.values(checked).flatMap(list => list.map(({ name }) => name)),
     async () => ({ choices: {}, refused: await wrongStreams(tunedBackend), gflops: 1 }),
   )
 
 /** What a call leaves in the tensors that it writes. */
 async function resultsOf(backend: Backend, kernel: KernelName): Promise<Float32Array[]> {
-  const params = calls[kernel as StreamKernel]
+  const params = calls[kernel as Checked]
   const sizes = tensorSizes(kernel, params)
   const specs = Object.entries(kernelSpec(kernel).tensors)
   const views = specs.map(([name, { dtype }], i): View => {

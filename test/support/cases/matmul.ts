@@ -64,17 +64,18 @@ function product([M, N, K]: Size, transposes: number, epilogue: number): KernelC
   return caseOf('matmul', name, params, tensors, { terms: K })
 }
 
+const vectors: readonly Size[] = [
+  [4, 4, 4],
+  [36, 68, 20],
+  [132, 140, 44],
+  [8, 384, 1100],
+  [384, 8, 1100],
+  [260, 12, 2052],
+  [64, 128, 32],
+]
+
 /** Rows of whole vectors of four, with ragged tiles, few rows or columns, and few or many terms. */
 export function vectorMatmulCases(): KernelCase[] {
-  const vectors: readonly Size[] = [
-    [4, 4, 4],
-    [36, 68, 20],
-    [132, 140, 44],
-    [8, 384, 1100],
-    [384, 8, 1100],
-    [260, 12, 2052],
-    [64, 128, 32],
-  ]
   const all = vectors.flatMap((size, index) => [0, 1, 2, 3].map(form => product(size, form, index + form)))
   // Terms of a weight's gradient are tokens: any number of them.
   const tokens: readonly Size[] = [
@@ -96,30 +97,37 @@ export function halves(count: number, format: number): Uint32Array {
   return words.map(word => (numberOf(word & 0xffff) | (numberOf(word >>> 16) << 16)) >>> 0)
 }
 
+function halfProduct([M, N, K]: Size, transposeB: number, format: number, epilogue: number): KernelCase {
+  const [accumulate, hasBias] = [epilogue & 1, (epilogue >> 1) & 1]
+  const name = `M ${M}, N ${N}, K ${K}, transposed ${transposeB}, format ${format}, accumulate ${accumulate}, bias ${hasBias}`
+  const alpha = epilogue === 3 ? 0.375 : 1
+  const params = { M, N, K, transposeA: 0, transposeB, accumulate, hasBias, alpha, format }
+  const tensors = {
+    a: random.normal(M * K),
+    b: halves(N * K, format),
+    bias: hasBias ? random.normal(N, 3) : undefined,
+    c: accumulate ? random.normal(M * N, 2) : M * N,
+  }
+  return caseOf('matmul_half', name, params, tensors, { terms: K })
+}
+
+/** Rows of whole vectors of four, b in 16 bits. */
+export const vectorMatmulHalfCases = (): KernelCase[] =>
+  vectors.flatMap((size, i) => [0, 1, 2, 3].map(form => halfProduct(size, form & 1, form >> 1, (i + form) & 3)))
+
 /** What a frozen layer needs: x Wᵀ forward, dy W backward; both formats at every size, odd ones too. */
 export function matmulHalfCases(): KernelCase[] {
-  const product = ([M, N, K]: Size, transposeB: number, format: number, epilogue: number): KernelCase => {
-    const [accumulate, hasBias] = [epilogue & 1, (epilogue >> 1) & 1]
-    const name = `M ${M}, N ${N}, K ${K}, transposed ${transposeB}, format ${format}, accumulate ${accumulate}, bias ${hasBias}`
-    const alpha = epilogue === 3 ? 0.375 : 1
-    const params = { M, N, K, transposeA: 0, transposeB, accumulate, hasBias, alpha, format }
-    const tensors = {
-      a: random.normal(M * K),
-      b: halves(N * K, format),
-      bias: hasBias ? random.normal(N, 3) : undefined,
-      c: accumulate ? random.normal(M * N, 2) : M * N,
-    }
-    return caseOf('matmul_half', name, params, tensors, { terms: K })
-  }
   const nothing = { M: 0, N: 3, K: 2, transposeA: 0, transposeB: 1, accumulate: 0, hasBias: 0, alpha: 1, format: 0 }
   const none = { a: random.normal(2), b: halves(6, 0), bias: undefined, c: 3 }
   const few: Size[] = [
     [12, 401, 66],
     [2, 6, 4096],
+    [1, 133, 64],
+    [2, 40, 24],
   ]
   return [
     ...[...sizes, ...largeSizes, ...few].flatMap((size, i) =>
-      [0, 1, 2, 3].map(form => product(size, form & 1, form >> 1, (i + form) & 3)),
+      [0, 1, 2, 3].map(form => halfProduct(size, form & 1, form >> 1, (i + form) & 3)),
     ),
     caseOf('matmul_half', 'no rows', nothing, none),
   ]
@@ -177,30 +185,38 @@ export function quantizedFactor(rows: number, columns: number, bits: number): { 
   return { b: random.words(groups * bits), groups: words }
 }
 
+function quantizedProduct([M, N, K]: Size, form: number, bits: number, epilogue: number): KernelCase {
+  const [transposeA, transposeB] = [form >> 1, form & 1]
+  const [accumulate, hasBias] = [epilogue & 1, (epilogue >> 1) & 1]
+  const name = `M ${M}, N ${N}, K ${K}, transposes ${transposeA}${transposeB}, bits ${bits}, accumulate ${accumulate}, bias ${hasBias}`
+  const alpha = epilogue === 3 ? 0.375 : 1
+  const params = { M, N, K, transposeA, transposeB, accumulate, hasBias, alpha, bits }
+  const tensors = {
+    a: random.normal(M * K),
+    ...(transposeB ? quantizedFactor(N, K, bits) : quantizedFactor(K, N, bits)),
+    bias: hasBias ? random.normal(N, 3) : undefined,
+    c: accumulate ? random.normal(M * N, 2) : M * N,
+  }
+  return caseOf('matmul_quantized', name, params, tensors, { terms: K })
+}
+
+/** Rows of whole vectors of four, b in 8 and 4 bits. */
+export const vectorMatmulQuantizedCases = (): KernelCase[] =>
+  vectors.flatMap((size, i) =>
+    [0, 1, 2, 3].map(form => quantizedProduct(size, form & 1, form < 2 ? 8 : 4, (i + form) & 3)),
+  )
+
 /** What a frozen layer needs, as for 16 bits: rows of whole groups and others. */
 export function matmulQuantizedCases(): KernelCase[] {
-  const product = ([M, N, K]: Size, form: number, bits: number, epilogue: number): KernelCase => {
-    const [transposeA, transposeB] = [form >> 1, form & 1]
-    const [accumulate, hasBias] = [epilogue & 1, (epilogue >> 1) & 1]
-    const name = `M ${M}, N ${N}, K ${K}, transposes ${transposeA}${transposeB}, bits ${bits}, accumulate ${accumulate}, bias ${hasBias}`
-    const alpha = epilogue === 3 ? 0.375 : 1
-    const params = { M, N, K, transposeA, transposeB, accumulate, hasBias, alpha, bits }
-    const tensors = {
-      a: random.normal(M * K),
-      ...(transposeB ? quantizedFactor(N, K, bits) : quantizedFactor(K, N, bits)),
-      bias: hasBias ? random.normal(N, 3) : undefined,
-      c: accumulate ? random.normal(M * N, 2) : M * N,
-    }
-    return caseOf('matmul_quantized', name, params, tensors, { terms: K })
-  }
   const few: Size[] = [
     [12, 401, 66],
     [2, 6, 4096],
+    [1, 37, 64],
     [40, 416, 800],
   ]
   return [...sizes, ...largeSizes, ...few].flatMap((size, i) =>
     [0, 1].flatMap(form =>
-      [8, 4].map((bits, j) => product(size, form + (i % 5 === 4 ? 2 : 0), bits, (i + form + j) & 3)),
+      [8, 4].map((bits, j) => quantizedProduct(size, form + (i % 5 === 4 ? 2 : 0), bits, (i + form + j) & 3)),
     ),
   )
 }
