@@ -141,11 +141,13 @@ const plainProducts = {
   ],
 }
 
+const isInVectors = ({ files }: Variant): boolean => files.includes('common/write_vector')
+
 /** Those of a plain product with an epilogue: named as they are, since the same is best and the same may be refused. */
 const withEpilogue = (list: readonly Variant[]): Variant[] =>
   list.map(variant => {
     const top = variant.files.at(-1)!
-    const inVectors = variant.files.includes('common/write_vector')
+    const inVectors = isInVectors(variant)
     const width = inVectors ? 'vector' : 'scalar'
     const cells = [width, `activation_${width}`, `low_rank_${width}`].map(name => `common/${name}`)
     const finishing = ['common/activation', ...cells, 'common/epilogue']
@@ -169,6 +171,12 @@ const groupBits = (p: Params): number =>
   at(p, 'K') | at(p, 'N0') | at(p, 'N1') | at(p, 'N2') | at(p, 'rank0') | at(p, 'rank1') | at(p, 'rank2')
 const sumBits = (p: Params): number => at(p, 'N') | at(p, 'K0') | at(p, 'K1') | at(p, 'K2')
 
+/** Factors of 32 bits and of 16 are one kernel's in groups. */
+const ofEither: readonly Variant[] = [
+  ...[...plainProducts.matmul, ...plainProducts.matmul_half].filter(isInVectors),
+  ...plainProducts.matmul.filter(variant => !isInVectors(variant)),
+]
+
 /** Of a group of products, or of a sum of them, in the same tiles and under the same names as one. */
 const grouped = (list: readonly Variant[], sum: boolean): Variant[] =>
   list
@@ -178,19 +186,26 @@ const grouped = (list: readonly Variant[], sum: boolean): Variant[] =>
       const [own, top, as, bits] = sum
         ? (['common/grouped_sum', 'matmul_grouped_sum', asSum, sumBits] as const)
         : (['common/grouped', 'matmul_grouped', asGroup, groupBits] as const)
-      const vectors = variant.files.includes('common/write_vector')
+      const vectors = isInVectors(variant)
+      const half = variant.files.includes('common/half')
       const cells = vectors ? 'vector' : 'scalar'
       const finishing = [`common/${cells}`, 'common/activation', `common/activation_${cells}`]
       const core = matrices
         ? ['common/half', ...MATRICES, `${own}_vector`, 'common/matmul_subgroup', `${top}_subgroup`]
         : vectors
-          ? [`${own}_vector`, 'common/matmul_vec4', `${top}_vec4`]
+          ? [
+              ...(half ? ['common/half'] : []),
+              `${own}_vector`,
+              'common/matmul_vec4',
+              `${top}${half ? '_half' : ''}_vec4`,
+            ]
           : ['common/half', 'common/matmul', top]
+      const takes = (p: Params) => matrices || (at(p, 'format') === FLOAT_FORMAT) !== half
       const [tileM, tileN] = [header!.TILE_M as number, header!.TILE_N as number]
       return {
         ...variant,
         files: [...(sum ? [] : finishing), own, ...core],
-        ...(vectors && { can: p => (matrices || at(p, 'format') === FLOAT_FORMAT) && bits(p) % 4 === 0 }),
+        ...(vectors && { can: p => takes(p) && bits(p) % 4 === 0 }),
         ...(when && { when: (p, target) => when(as(p), target) }),
         // Of a gated group a tile has half its columns from each product.
         workgroups: p => Math.ceil(at(p, 'M') / tileM) * Math.ceil(at(as(p), 'N') / (p.gated ? tileN / 2 : tileN)),
@@ -199,8 +214,8 @@ const grouped = (list: readonly Variant[], sum: boolean): Variant[] =>
 
 export const products = {
   ...plainProducts,
-  matmul_grouped: grouped(plainProducts.matmul, false),
-  matmul_grouped_sum: grouped(plainProducts.matmul, true),
+  matmul_grouped: grouped(ofEither, false),
+  matmul_grouped_sum: grouped(ofEither, true),
   matmul_f16_grouped: grouped(plainProducts.matmul_f16, false),
   matmul_f16_grouped_sum: grouped(plainProducts.matmul_f16, true),
   matmul_epilogue: withEpilogue(plainProducts.matmul),

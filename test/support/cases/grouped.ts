@@ -103,9 +103,12 @@ export function matmulGroupedCases(): KernelCase[] {
     { M: 5, K: 64, N: [300, 60, 60], hasBias: 1, ranks: [0, 8, 0], order: 1 },
     { M: 132, K: 44, N: [12, 12, 0], ranks: [4, 4, 0], format: 0 },
     { M: 300, K: 24, N: [128, 128, 128], hasBias: 1, ranks: [8, 0, 8] },
+    { M: 68, K: 36, N: [132, 12, 12], ranks: [8, 4, 0], format: 1, hasBias: 1, order: 2 },
+    { M: 9, K: 64, N: [68, 68, 68], format: 0, order: 1 },
     { M: 0, K: 4, N: [4, 4, 4] },
     ...gated,
     { M: 300, K: 24, N: [260, 260, 0], gate: 2, hasBeside: 1, ranks: [8, 8, 0] },
+    { M: 40, K: 24, N: [72, 72, 0], gate: 2, hasBeside: 0, ranks: [0, 8, 0], format: 1 },
   ]
   return forms.map(group)
 }
@@ -132,6 +135,9 @@ export function matmulGroupedSumCases(): KernelCase[] {
     sum(5, 300, [64, 64, 0], 2, 1, 2),
     sum(300, 260, [24, 16, 40], 2, 0, 2),
     sum(132, 12, [384, 128, 128], 0, 1),
+    sum(20, 68, [64, 16, 16], 1, 0, 1),
+    sum(68, 132, [36, 4, 0], 0, 1),
+    sum(260, 20, [8, 8, 8], 1, 1, 2),
     sum(0, 4, [4, 4, 4], 2, 0),
   ]
 }
