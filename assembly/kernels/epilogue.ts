@@ -3,7 +3,7 @@ import {
   activation_backward, activation_forward, gated_activation_backward, gated_activation_forward,
 } from './activation'
 import { at, bytes } from './memory'
-import { matmul, matmul_half, UNIT_COLUMNS } from './matmul'
+import { matmul, matmul_half, matmul_quantized, UNIT_COLUMNS } from './matmul'
 
 /** EPILOGUES of the kernel table; else it is gate or residual. */
 const ACTIVATION: u32 = 0
@@ -30,6 +30,17 @@ export function matmul_half_epilogue(
 ): void {
   const v = placeOf(c, beside, accumulate, hasBeside, epilogue)
   matmul_half(a, b, bias, v, M, N, K, transposeA, transposeB, accumulate, hasBias, alpha, format, begin, end)
+  finish(v, with0, with1, c, hasBeside, M, N, epilogue, kind, rank, factor, beside, begin, end)
+}
+
+export function matmul_quantized_epilogue(
+  a: usize, b: usize, groups: usize, bias: usize, with0: usize, with1: usize, c: usize, beside: usize,
+  M: u32, N: u32, K: u32, transposeA: u32, transposeB: u32, accumulate: u32, hasBias: u32, alpha: f32, bits: u32,
+  epilogue: u32, kind: u32, hasBeside: u32, rank: u32, factor: f32,
+  begin: u32, end: u32,
+): void {
+  const v = placeOf(c, beside, accumulate, hasBeside, epilogue)
+  matmul_quantized(a, b, groups, bias, v, M, N, K, transposeA, transposeB, accumulate, hasBias, alpha, bits, begin, end)
   finish(v, with0, with1, c, hasBeside, M, N, epilogue, kind, rank, factor, beside, begin, end)
 }
 

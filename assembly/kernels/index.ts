@@ -2,7 +2,7 @@
 export { setScratch, scratchBytes, heapBase } from './memory'
 export { maxHeadSize } from './attention_tiles'
 export { matmul, matmul_half, matmul_quantized } from './matmul'
-export { matmul_epilogue, matmul_half_epilogue } from './epilogue'
+export { matmul_epilogue, matmul_half_epilogue, matmul_quantized_epilogue } from './epilogue'
 export { matmul_grouped, matmul_grouped_sum } from './grouped'
 export { gather_rows_half } from './half'
 export { gather_rows, scatter_rows, copy_rows, copy_columns, place_columns, fill, scale } from './rows'

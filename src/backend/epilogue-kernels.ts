@@ -43,6 +43,12 @@ export const epilogueKernels = {
     units,
     flops,
   },
+  matmul_quantized_epilogue: {
+    tensors: { a: read, b: words, groups: words, ...rest },
+    params: { ...form, bits: u32, ...epilogue },
+    units,
+    flops,
+  },
   matmul_f16_epilogue: {
     tensors: { a: read, b: words, ...rest },
     params: { ...form, format: u32, ...epilogue },

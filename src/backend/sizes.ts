@@ -47,6 +47,10 @@ const maxsim = (p: { readonly queryTokens: number; readonly documentTokens: numb
   document: p.documentTokens * p.width,
 })
 
+/** Of a factor in 8 or 4 bits. */
+const quantizedGroups = (p: ParamsOf<'matmul'>): number =>
+  p.transposeB ? p.N * Math.ceil(p.K / QUANTIZED_GROUP) : p.K * Math.ceil(p.N / QUANTIZED_GROUP)
+
 const withEpilogue = (p: ParamsOf<'matmul_epilogue'>, b: number) => {
   const [epilogue, c] = [EPILOGUES[p.epilogue], p.M * p.N]
   const [with0, with1, beside] = {
@@ -100,7 +104,7 @@ const sizes: Sizes = {
   matmul: p => ({ a: p.M * p.K, b: p.K * p.N, bias: p.hasBias ? p.N : 0, c: p.M * p.N }),
   matmul_half: p => ({ a: p.M * p.K, b: Math.ceil((p.K * p.N) / 2), bias: p.hasBias ? p.N : 0, c: p.M * p.N }),
   matmul_quantized: p => {
-    const groups = p.transposeB ? p.N * Math.ceil(p.K / QUANTIZED_GROUP) : p.K * Math.ceil(p.N / QUANTIZED_GROUP)
+    const groups = quantizedGroups(p)
     return { a: p.M * p.K, b: groups * p.bits, groups, bias: p.hasBias ? p.N : 0, c: p.M * p.N }
   },
   matmul_f16: p => ({
@@ -111,6 +115,10 @@ const sizes: Sizes = {
   }),
   matmul_epilogue: p => withEpilogue(p, p.K * p.N),
   matmul_half_epilogue: p => withEpilogue(p, Math.ceil((p.K * p.N) / 2)),
+  matmul_quantized_epilogue: p => {
+    const groups = quantizedGroups(p)
+    return { ...withEpilogue(p, groups * p.bits), groups }
+  },
   matmul_f16_epilogue: p => withEpilogue(p, wordsOf(p.format, p.K * p.N)),
   matmul_grouped: groupSizes,
   matmul_grouped_sum: groupSumSizes,

@@ -7,7 +7,7 @@ import { elementCount } from './activation.js'
 import { sumGroup } from './grouped.js'
 import type { Activated, LinearWeights } from './linear.js'
 import { lowRankGradients, type Updated } from './low-rank.js'
-import { canFinish, type Finish, multiply, plainProduct } from './product.js'
+import { type Finish, multiply, plainProduct } from './product.js'
 import { weightGradient } from './weight-gradients.js'
 
 /** Where the reader of the result did not hand its gradient on. */
@@ -40,7 +40,7 @@ export function gradients(
     const sums = { rows: dy.shape[0]!, columns: columnsOf(dy) }
     if (bias?.needsGradient) call(trace, 'column_sum', { x: dy, out: gradientTarget(trace, bias).target }, sums)
   }
-  if (from && x.needsGradient && reached.length > 0 && canFinish(reached.at(-1)!.weight)) {
+  if (from && x.needsGradient && reached.length > 0) {
     slopeGradients(trace, x, reached, groups, from)
     return
   }

@@ -11,7 +11,7 @@ import { type Activation, elementCount } from './activation.js'
 import { fitsEpilogue, groupOf, multiplyGroup } from './grouped.js'
 import { activationGradient, gradients } from './linear-gradients.js'
 import { groupsOf, type LowRank, multiplyDown, type Updated, updatesOf } from './low-rank.js'
-import { canFinish, type Finish, multiply, plainProduct } from './product.js'
+import { type Finish, multiply, plainProduct } from './product.js'
 
 export type { LowRank } from './low-rank.js'
 
@@ -146,15 +146,10 @@ function product(trace: Trace, x: Tensor, { name, weights, update, y, low, activ
     transposeB: 1,
     hasBias: bias ? 1 : 0,
   }
-  if (!canFinish(weight) && !low) {
-    multiply(trace, { a: x, b: weight, bias, c: y }, params)
-    if (activated) activate(trace, activated)
-    return
-  }
   const finish = activated && activationOf(trace, activated)
   const c = activated?.y ?? y
   const tensors = { a: x, b: weight, bias, c }
-  if (low && !activated && canFinish(weight) && fitsEpilogue(rank)) {
+  if (low && !activated && fitsEpilogue(rank)) {
     const factors = { with0: low.down, with1: low.update.B, rank, factor: low.update.scale }
     multiply(trace, tensors, params, { finish: { epilogue: 'low_rank', ...factors } })
     return

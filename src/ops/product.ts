@@ -18,8 +18,10 @@ export interface Finish {
   readonly factor?: number
 }
 
-/** Whether products with this factor b can have an epilogue. */
-export const canFinish = (b: Tensor): boolean => quantizedBits(b) === undefined && !b.scales
+const finishTensors = ({ with0, with1, beside }: Finish) => ({ with0, with1, beside })
+const finishParams = ({ epilogue, kind = 0, beside, rank = 0, factor = 0 }: Finish) => ({
+  ...{ epilogue: EPILOGUES.indexOf(epilogue), kind, hasBeside: beside ? 1 : 0, rank, factor },
+})
 
 /** c = [c +] alpha · op(a) · op(b) [+ bias], b perhaps held in 16 bits or fewer; with `finish`, what is made of it. `narrow`: both factors to f16. */
 export function multiply(
@@ -34,9 +36,16 @@ export function multiply(
   const { b } = tensors
   const bits = quantizedBits(b)
   if (bits) {
-    if (finish) throw new Error(`${b.name}: products of weights in ${bits} bits have no ${finish.epilogue}`)
     const quantized: ParamArguments<'matmul_quantized', Param> = { ...params, bits }
-    call(trace, 'matmul_quantized', { ...tensors, groups: b.groups! }, quantized)
+    const all = { ...tensors, groups: b.groups! }
+    if (!finish) call(trace, 'matmul_quantized', all, quantized)
+    else
+      call(
+        trace,
+        'matmul_quantized_epilogue',
+        { ...all, ...finishTensors(finish) },
+        { ...quantized, ...finishParams(finish) },
+      )
     return
   }
   const held = halfFormat(b)
@@ -49,9 +58,7 @@ export function multiply(
     else call(trace, kernel, tensors, half)
     return
   }
-  const { epilogue, kind = 0, with0, with1, beside, rank = 0, factor = 0 } = finish
-  const all = { ...tensors, with0, with1, beside }
-  const more = { epilogue: EPILOGUES.indexOf(epilogue), kind, hasBeside: beside ? 1 : 0, rank, factor }
+  const [all, more] = [{ ...tensors, ...finishTensors(finish) }, finishParams(finish)]
   if (kernel === 'matmul') call(trace, 'matmul_epilogue', all, { ...params, ...more })
   else call(trace, `${kernel}_epilogue`, all, { ...half, ...more })
 }

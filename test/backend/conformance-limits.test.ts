@@ -9,6 +9,7 @@ const kernels: readonly KernelName[] = [
   ...([
     'matmul',
     'matmul_epilogue',
+    'matmul_quantized_epilogue',
     'matmul_grouped',
     'matmul_grouped_sum',
     'lora_down',

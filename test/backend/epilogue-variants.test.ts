@@ -4,7 +4,11 @@ import * as assert from 'uvu/assert'
 import { createWebGpuBackend } from '../../src/backend/webgpu/backend.js'
 import { variants } from '../../src/backend/webgpu/variants.js'
 import { webgpuBackend } from '../support/adapter.js'
-import { matmulEpilogueCases, matmulHalfEpilogueCases } from '../support/cases/epilogues.js'
+import {
+  matmulEpilogueCases,
+  matmulHalfEpilogueCases,
+  matmulQuantizedEpilogueCases,
+} from '../support/cases/epilogues.js'
 import { runCase } from './conformance.js'
 
 const TOLERANCE = 1e-5
@@ -19,9 +23,13 @@ const backend =
     choose: () => chosen,
   }))
 
-const formsOf = { matmul_epilogue: matmulEpilogueCases(), matmul_half_epilogue: matmulHalfEpilogueCases() }
+const formsOf = {
+  matmul_epilogue: matmulEpilogueCases(),
+  matmul_half_epilogue: matmulHalfEpilogueCases(),
+  matmul_quantized_epilogue: matmulQuantizedEpilogueCases(),
+}
 
-for (const kernel of ['matmul_epilogue', 'matmul_half_epilogue'] as const)
+for (const kernel of ['matmul_epilogue', 'matmul_half_epilogue', 'matmul_quantized_epilogue'] as const)
   for (const { name, can } of variants[kernel]) {
     const run = backend ? test : test.skip
     run(name, async () => {

@@ -15,7 +15,7 @@ const processor: Target = { software: true, features: [], matrices: false, workg
 /** Kernels whose every variant a test goes through by name. */
 const byName: Readonly<Record<string, readonly string[]>> = {
   'matmul-variants': ['matmul', 'matmul_half', 'matmul_quantized'],
-  'epilogue-variants': ['matmul_epilogue', 'matmul_half_epilogue'],
+  'epilogue-variants': ['matmul_epilogue', 'matmul_half_epilogue', 'matmul_quantized_epilogue'],
   'grouped-variants': ['matmul_grouped', 'matmul_grouped_sum'],
 }
 

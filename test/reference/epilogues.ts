@@ -2,7 +2,7 @@
 import { EPILOGUES, type Epilogue } from '../../src/backend/epilogue-kernels.js'
 import { ACTIVATIONS } from '../../src/backend/layer-kernels.js'
 import { activations, slopes } from './activations.js'
-import { matmul, matmul_f16, matmul_half } from './rows.js'
+import { matmul, matmul_f16, matmul_half, matmul_quantized } from './rows.js'
 import type { Reference } from './types.js'
 
 type Finish = Parameters<Reference<'matmul_epilogue'>>
@@ -40,6 +40,11 @@ export const matmul_epilogue: Reference<'matmul_epilogue'> = (tensors, p) => {
 
 export const matmul_half_epilogue: Reference<'matmul_half_epilogue'> = (tensors, p) => {
   matmul_half(tensors, p)
+  finish(tensors, p)
+}
+
+export const matmul_quantized_epilogue: Reference<'matmul_quantized_epilogue'> = (tensors, p) => {
+  matmul_quantized(tensors, p)
   finish(tensors, p)
 }
 

@@ -4,7 +4,12 @@ import type { KernelName } from '../../src/backend/kernels.js'
 import * as activations from './cases/activations.js'
 import * as attention from './cases/attention.js'
 import type { KernelCase } from './cases/case.js'
-import { matmulEpilogueCases, matmulF16EpilogueCases, matmulHalfEpilogueCases } from './cases/epilogues.js'
+import {
+  matmulEpilogueCases,
+  matmulF16EpilogueCases,
+  matmulHalfEpilogueCases,
+  matmulQuantizedEpilogueCases,
+} from './cases/epilogues.js'
 import { matmulGroupedCases, matmulGroupedSumCases } from './cases/grouped.js'
 import { matmulInt8Cases, quantizeRowsCases } from './cases/int8.js'
 import * as layers from './cases/layers.js'
@@ -25,6 +30,7 @@ export const kernelCases: Readonly<Record<KernelName, () => KernelCase[]>> = {
   matmul_quantized: matmulQuantizedCases,
   matmul_epilogue: matmulEpilogueCases,
   matmul_half_epilogue: matmulHalfEpilogueCases,
+  matmul_quantized_epilogue: matmulQuantizedEpilogueCases,
   matmul_f16_epilogue: matmulF16EpilogueCases,
   matmul_grouped: matmulGroupedCases,
   matmul_grouped_sum: matmulGroupedSumCases,

@@ -220,5 +220,6 @@ export const products = {
   matmul_f16_grouped_sum: grouped(plainProducts.matmul_f16, true),
   matmul_epilogue: withEpilogue(plainProducts.matmul),
   matmul_half_epilogue: withEpilogue(plainProducts.matmul_half.filter(({ second }) => !second)),
+  matmul_quantized_epilogue: withEpilogue(plainProducts.matmul_quantized),
   matmul_f16_epilogue: withEpilogue(plainProducts.matmul_f16),
 } satisfies Partial<Record<KernelName, readonly Variant[]>>

@@ -42,6 +42,7 @@ export function piecesOf(kernel: KernelName, params: Params, most: number, workg
     case 'matmul_epilogue':
     case 'matmul_half_epilogue':
     case 'matmul_f16_epilogue':
+    case 'matmul_quantized_epilogue':
       return params.transposeA ? whole(params) : epilogueByRows(kernel, params, most)
     case 'matmul_grouped':
     case 'matmul_grouped_sum':

@@ -4,7 +4,7 @@ import { FLOAT_FORMAT, type KernelName } from '../../../src/backend/kernels.js'
 import { ACTIVATIONS } from '../../../src/backend/layer-kernels.js'
 import { seededValues } from '../values.js'
 import { caseOf, type Initial, type KernelCase } from './case.js'
-import { halves } from './matmul.js'
+import { halves, quantizedFactor } from './matmul.js'
 
 const random = seededValues(117)
 type Product = Extract<KernelName, `matmul${string}_epilogue`>
@@ -97,6 +97,16 @@ const cases = (kernel: Product, formats: readonly number[]): KernelCase[] => {
 
 export const matmulEpilogueCases = () => cases('matmul_epilogue', [FLOAT_FORMAT])
 export const matmulHalfEpilogueCases = () => cases('matmul_half_epilogue', [0, 1])
+/** Those of 16 bits with b in 8 or 4. */
+export const matmulQuantizedEpilogueCases = (): KernelCase[] =>
+  matmulHalfEpilogueCases().map(({ params, tensors, name, ...rest }) => {
+    const { format, ...form } = params as Record<string, number>
+    const [N, K, bits] = [form.N!, form.K!, format === 0 ? 8 : 4]
+    const factor = form.transposeB ? quantizedFactor(N, K, bits) : quantizedFactor(K, N, bits)
+    const given = { ...form, bits } as Parameters<typeof caseOf<'matmul_quantized_epilogue'>>[2]
+    const all = { ...tensors, ...factor } as Parameters<typeof caseOf<'matmul_quantized_epilogue'>>[3]
+    return caseOf('matmul_quantized_epilogue', `${name.replace(/format .*/, '')}${bits} bits`, given, all, rest)
+  })
 export const matmulF16EpilogueCases = () => cases('matmul_f16_epilogue', [FLOAT_FORMAT, 0, 1])
 
 const RELU = ACTIVATIONS.indexOf('relu')

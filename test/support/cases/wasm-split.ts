@@ -58,6 +58,14 @@ const loraCases = (more: Params): readonly Case[] =>
     tensors: { keys: keys(70) },
   }))
 
+/** With b in 8 bits or 4, by turns. */
+function quantized({ params, tensors }: Case, i: number): Case {
+  const { N, K, transposeB } = params
+  const bits = i % 2 ? 4 : 8
+  const factor = transposeB ? quantizedFactor(N!, K!, bits) : quantizedFactor(K!, N!, bits)
+  return { params: { ...params, bits }, tensors: { ...tensors, ...factor } }
+}
+
 export const splitCases: Readonly<Record<CommonKernelName | 'nearest' | 'maxsim_stored', readonly Case[]>> = {
   matmul: matmuls,
   matmul_half: matmuls
@@ -72,19 +80,11 @@ export const splitCases: Readonly<Record<CommonKernelName | 'nearest' | 'maxsim_
     params: { ...params, alpha: params.alpha! / 16, format: i % 2 },
     tensors: { ...tensors, b: halves(params.N! * params.K!, i % 2) },
   })),
-  matmul_quantized: matmuls
-    .filter(({ params }) => !params.transposeA)
-    .map(({ params, tensors }, i) => ({
-      params: { ...params, bits: i % 2 ? 4 : 8 },
-      tensors: {
-        ...tensors,
-        ...quantizedFactor(
-          params.transposeB ? params.N! : params.K!,
-          params.transposeB ? params.K! : params.N!,
-          i % 2 ? 4 : 8,
-        ),
-      },
-    })),
+  matmul_quantized: matmuls.filter(({ params }) => !params.transposeA).map(quantized),
+  // Small sums, as above
+  matmul_quantized_epilogue: epilogues.map((one, i) =>
+    quantized({ ...one, params: { ...one.params, alpha: one.params.alpha! / 16 } }, i),
+  ),
   matmul_grouped: filled(matmulGroupedCases()),
   matmul_grouped_sum: filled(matmulGroupedSumCases()),
   gather_rows_half: [0, 1].map(format => ({
