@@ -67,6 +67,24 @@ onF16('too many skipped in a row end the command with advice', async () => {
   assert.ok(skipped.length >= 23 && skipped.slice(-23).every(Boolean) && !skipped[0], log.join('\n'))
 })
 
+onF16('steps skipped are counted in the log, the record and for people, and training goes on', async () => {
+  const { recipe, runs } = smallRecipe()
+  // So low that gradients of a loss scaled by 65,536 are beyond f16 at first.
+  const words = ['train.precision=mixed', 'train.temperature=0.001', 'train.steps=12']
+  const ended = await attempt('train', recipe, '--backend', 'webgpu', '--adapter', name, '--set', ...words)
+  assert.is(ended.code, 0, ended.stderr)
+  const lines = readFileSync(join(runs, 'small', 'log.jsonl'), 'utf8')
+    .trimEnd()
+    .split('\n')
+  const steps = lines.map(line => JSON.parse(line) as StepRecord)
+  const skipped = steps.filter(step => step.skipped).length
+  assert.ok(skipped > 0 && skipped < 12 && !steps.at(-1)!.skipped, lines.join('\n'))
+  assert.ok(steps.at(-1)!.loss_scale! < 2 ** 16, lines.at(-1))
+  assert.match(ended.stderr, `${skipped} of 12 steps skipped: gradients beyond f16; the loss is scaled by less since`)
+  const saved = JSON.parse(readFileSync(join(runs, 'small', 'training.json'), 'utf8'))
+  assert.is(saved.skipped_steps, skipped)
+})
+
 onF16('an adapter that computes wrongly is refused by name, in f32 and with f16 factors', async () => {
   const texts: Record<string, string> = shaders
   const { recipe } = smallRecipe()
@@ -82,7 +100,7 @@ onF16('an adapter that computes wrongly is refused by name, in f32 and with f16 
     }
   }
   const quoted = name.replace(/[^\w ]/g, '.')
-  const plain = await broken('common/matmul', 'params.alpha * sum', 'params.alpha * sum + 1.0', 'f32')
+  const plain = await broken('common/product_scalar', 'params.alpha * sum', 'params.alpha * sum + 1.0', 'f32')
   refused(plain, 1, new RegExp(`the WebGPU adapter ${quoted} computes wrongly: .*--backend wasm`))
   const narrow = await broken('matmul_f16', 'bitcast<f32>(b[at])', '2.0', 'mixed')
   refused(narrow, 1, new RegExp(`the WebGPU adapter ${quoted} computes products of f16 wrongly; use precision f32`))
