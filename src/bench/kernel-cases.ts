@@ -13,6 +13,7 @@ import {
   checkLayerNormParameters,
   checkTopK,
 } from './checks.js'
+import { groupCases } from './groups.js'
 import { type Data, type HostTensors, uniformValues } from './host.js'
 import { loraCases } from './lora.js'
 import { product } from './products.js'
@@ -43,6 +44,7 @@ const RANK = 8 // of LoRA
 /** `tokens`: 4096, fewer on a software adapter. */
 export const kernelCases = (tokens: number): KernelCase[] => [
   ...products(tokens),
+  ...groupCases(tokens, WIDTH, WIDE, RANK),
   ...[64, 256].flatMap(length =>
     (['attention_forward', 'attention_backward_q', 'attention_backward_kv'] as const).flatMap(kernel =>
       [0, 0.1].map(rate => attentionCase(kernel, tokens, { length, heads: HEADS, size: HEAD_SIZE }, rate)),

@@ -13,7 +13,7 @@ import { selfTest } from './self-test.js'
 import { mostFlops } from './split.js'
 import { checkedStreams } from './stream-check.js'
 import { recordTimes, timePasses } from './times.js'
-import { choiceOf, computesRightly, fnv, joinTunings, type Tuning, tuned } from './tuning.js'
+import { BUDGET, choiceOf, computesRightly, fnv, joinTunings, type Tuning, tuned } from './tuning.js'
 import { SCRATCH_BYTES } from './variants.js'
 
 export interface WebGpuBackend extends Backend {
@@ -77,10 +77,11 @@ export async function createWebGpuBackend(options: WebGpuOptions = {}): Promise<
     }
     choose = given
     if (!(options.tune ?? (!opened.info.software && !options.choose))) return backend
+    const budget = options.mixed ? BUDGET / 2 : BUDGET
     const measured = [
-      await tuned({ backend, force }, opened.info),
+      await tuned({ backend, force }, opened.info, budget),
       await checkedStreams({ backend, force }, opened.info),
-      ...(options.mixed ? [await tuned({ backend, force }, opened.info, undefined, 'matmul_f16')] : []),
+      ...(options.mixed ? [await tuned({ backend, force }, opened.info, budget, 'matmul_f16')] : []),
       ...(opened.target.matrices ? [await checkedAttention({ backend, force }, opened.info)] : []),
     ]
     const tuning = measured.reduce(joinTunings)

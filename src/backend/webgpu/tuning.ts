@@ -30,8 +30,8 @@ export interface TunedBackend {
   force(name: string | undefined): void
 }
 
-/** Milliseconds for all measurements; what is not reached is left to the table. */
-const BUDGET = 3000
+/** Milliseconds for all measurements of a process; what is not reached is left to the table. */
+export const BUDGET = 3000
 /** Of a variant's runs for one size. */
 const ENOUGH = { milliseconds: 8, runs: 3 }
 
@@ -68,10 +68,8 @@ export const tuned = (
   budget = BUDGET,
   kernel: Product = 'matmul',
 ): Promise<Tuning> =>
-  remembered(
-    adapter,
-    variants[kernel].map(({ name }) => name),
-    () => tune(tunedBackend, budget, kernel),
+  remembered(adapter, [...variants[kernel].map(({ name }) => name), `${budget} ms`], () =>
+    tune(tunedBackend, budget, kernel),
   )
 
 /** What an earlier process measured of these variants on this adapter, by this version; else `measure`. */
