@@ -10,6 +10,7 @@ import { runCase } from './conformance.js'
 const TOLERANCE = 1e-5
 const present = await webgpuBackend()
 let chosen = ''
+let turn = 0
 const backend =
   present &&
   (await createWebGpuBackend({
@@ -24,7 +25,10 @@ for (const kernel of ['matmul_grouped', 'matmul_grouped_sum'] as const)
     const run = backend ? test : test.skip
     run(`${kernel}, ${name}`, async () => {
       chosen = name
-      const cases = kernelCases[kernel]().filter(({ params }) => can?.(params) ?? true)
+      // Of forms that every variant takes a part each time: the conformance suite has all
+      const able = kernelCases[kernel]().filter(({ params }) => can?.(params) ?? true)
+      const cases = able.filter((_, i) => able.length < 14 || i % 3 === turn % 3)
+      turn++
       assert.ok(cases.length >= 4, `${cases.length} cases`)
       assert.is(await backend!.variantOf(kernel, cases[0]!.params), name)
       for (const each of cases) {
