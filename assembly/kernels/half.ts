@@ -48,28 +48,31 @@ export function scaledUpper(upper: v128): v128 {
   return f32x4.mul(v128.and(i32x4.shr_s(upper, 3), i32x4.splat(0x8fffe000)), f32x4.splat(SCALE))
 }
 
+/** Eight neighbours to `to`: = or +=. */
+@inline
+function widen8(from: usize, to: usize, format: u32, accumulate: bool): void {
+  const halves = v128.load(from)
+  const zero = i16x8.splat(0)
+  // As bf16 they are widened by this already
+  let low = i16x8.shuffle(zero, halves, 0, 8, 1, 9, 2, 10, 3, 11)
+  let high = i16x8.shuffle(zero, halves, 4, 12, 5, 13, 6, 14, 7, 15)
+  if (format != BF16) {
+    if (anyOpen(halves)) {
+      low = widenBits4(i32x4.shr_u(low, 16), format)
+      high = widenBits4(i32x4.shr_u(high, 16), format)
+    } else {
+      low = scaledUpper(low)
+      high = scaledUpper(high)
+    }
+  }
+  v128.store(to, accumulate ? f32x4.add(v128.load(to), low) : low)
+  v128.store(to, accumulate ? f32x4.add(v128.load(to, 16), high) : high, 16)
+}
+
 /** y = [y +] x, `columns` elements of x widened. */
 export function widenRow(x: usize, y: usize, columns: u32, format: u32, accumulate: bool): void {
   let j: u32 = 0
-  for (; j + 8 <= columns; j += 8) {
-    const halves = v128.load(halfAt(x, j))
-    const zero = i16x8.splat(0)
-    // As bf16 they are widened by this already
-    let low = i16x8.shuffle(zero, halves, 0, 8, 1, 9, 2, 10, 3, 11)
-    let high = i16x8.shuffle(zero, halves, 4, 12, 5, 13, 6, 14, 7, 15)
-    if (format != BF16) {
-      if (anyOpen(halves)) {
-        low = widenBits4(i32x4.shr_u(low, 16), format)
-        high = widenBits4(i32x4.shr_u(high, 16), format)
-      } else {
-        low = scaledUpper(low)
-        high = scaledUpper(high)
-      }
-    }
-    const to = at(y, j)
-    v128.store(to, accumulate ? f32x4.add(v128.load(to), low) : low)
-    v128.store(to, accumulate ? f32x4.add(v128.load(to, 16), high) : high, 16)
-  }
+  for (; j + 8 <= columns; j += 8) widen8(halfAt(x, j), at(y, j), format, accumulate)
   for (; j < columns; j++) {
     const value = widen1(halfAt(x, j), format)
     store<f32>(at(y, j), accumulate ? load<f32>(at(y, j)) + value : value)
@@ -91,10 +94,8 @@ export function packColumns8Half(b: usize, N: u32, columns: u32, depth: u32, pan
     let from = halfAt(b, j)
     const width = min<u32>(8, columns - j)
     for (let k: u32 = 0; k < depth; k++) {
-      if (width == 8) {
-        v128.store(to, widen4(from, format))
-        v128.store(to, widen4(from + 8, format), 16)
-      } else {
+      if (width == 8) widen8(from, to, format, false)
+      else {
         for (let l: u32 = 0; l < 8; l++) store<f32>(at(to, l), l < width ? widen1(halfAt(from, l), format) : 0)
       }
       from = halfAt(from, N)
