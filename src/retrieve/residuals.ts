@@ -32,8 +32,10 @@ export async function compressTokens(
   if (count > MOST_CENTROIDS)
     throw new Error(`${count} centroids are asked for, a code of 16 bits names ${MOST_CENTROIDS}; ask for fewer`)
   const sample = everyNth(vectors, width, Math.min(tokens, SAMPLED * count))
-  const centroids = asHalves(await kMeans(backend, sample, width, count, rounds))
-  const codes = await nearest(backend, vectors, centroids, width)
+  const directions = await kMeans(backend, sample, width, count, rounds)
+  const codes = await nearest(backend, vectors, directions, width)
+  // A mean leaves less than its direction does: the wider a cluster, the shorter it is.
+  const centroids = asHalves(meansOf(vectors, codes, directions, width))
   const codebook = { centroids, levels: levelsOf(vectors, centroids, codes, width) }
   const residuals = packResiduals(vectors, codebook, codes, width)
   return storeInMemory('residual', packed, { codes, residuals }, codebook)
@@ -84,19 +86,30 @@ async function kMeans(
   let centroids = everyNth(vectors, width, count)
   for (let round = 0; round < rounds; round++) {
     const codes = await nearest(backend, vectors, centroids, width)
-    const sums = new Float64Array(count * width)
-    for (let i = 0; i < codes.length; i++)
-      for (let c = 0; c < width; c++) sums[codes[i]! * width + c]! += vectors[i * width + c]!
-    centroids = unitRows(sums, centroids, width)
+    centroids = unitRows(meansOf(vectors, codes, centroids, width), centroids, width)
   }
   return centroids
 }
 
-/** Sums scaled to length 1; the row of before where nothing was summed. */
-function unitRows(sums: Float64Array, before: Float32Array, width: number): Float32Array {
-  const rows = new Float32Array(sums.length)
-  for (let at = 0; at < sums.length; at += width) {
-    const row = sums.subarray(at, at + width)
+/** The mean of the vectors of each code; the row of before where there are none. */
+function meansOf(vectors: Float32Array, codes: Int32Array, before: Float32Array, width: number): Float32Array {
+  const sums = new Float64Array(before.length)
+  const counts = new Int32Array(before.length / width)
+  for (const [i, code] of codes.entries()) {
+    counts[code]!++
+    for (let c = 0; c < width; c++) sums[code * width + c]! += vectors[i * width + c]!
+  }
+  return Float32Array.from(sums, (sum, at) => {
+    const count = counts[Math.floor(at / width)]!
+    return count > 0 ? sum / count : before[at]!
+  })
+}
+
+/** Rows scaled to length 1; the row of before where one is 0. */
+function unitRows(means: Float32Array, before: Float32Array, width: number): Float32Array {
+  const rows = new Float32Array(means.length)
+  for (let at = 0; at < means.length; at += width) {
+    const row = means.subarray(at, at + width)
     const length = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0))
     if (length > 0)
       rows.set(

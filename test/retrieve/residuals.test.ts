@@ -1,5 +1,5 @@
-// Residual-compressed late interaction on real texts: all-MiniLM-L6-v2's token vectors through a projection as training begins with it. Its scores stay
-// within 0.01 of those of uncompressed vectors, in a sixth of the bytes.
+// Residual-compressed late interaction on real texts: all-MiniLM-L6-v2's token vectors (computed in 8 bits, which is quicker) through a projection as
+// training begins with it. Its scores stay within 0.01 of those of uncompressed vectors, in a tenth of the bytes of f32 and a fifth of f16's.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createWasmBackend } from '../../src/backend/wasm/backend.js'
@@ -12,7 +12,7 @@ import { searchLate } from '../../src/retrieve/maxsim.js'
 import { compressTokens } from '../../src/retrieve/residuals.js'
 import { type TokenStore, vectorStore } from '../../src/retrieve/token-store.js'
 import { runOf, scoreRun, tokenizeCollection } from '../../src/run/evaluate.js'
-import { openModel } from '../../src/run/model.js'
+import { openModelUnhashed } from '../../src/run/model.js'
 import { asArchitecture, placeFrozen } from '../../src/run/placed.js'
 import { needs } from '../support/shared.js'
 
@@ -20,16 +20,16 @@ const model = needs('models/all-MiniLM-L6-v2')
 const rules = { k: 10, protocol: 'beir', measures: ['ndcg_at_10'] } as const
 
 for (const [name, sample] of [
-  ['conala', { queries: 150, documents: 500 }],
+  ['conala', { queries: 150, documents: 250 }],
   ['xquad/en', { queries: 100, documents: 60 }],
 ] as const) {
   const folder = needs(`data/${name}`)
   ;(model && folder ? test : test.skip)(`${name}: nDCG@10 and bytes`, async () => {
-    const recipe = { architecture: 'late_interaction', projection: 128, max_length: 96 } as const
-    const source = await asArchitecture(await openModel(model!), recipe, 1)
-    const backend = await createWasmBackend()
+    const recipe = { architecture: 'late_interaction', projection: 128, query_length: 16, max_length: 96 } as const
+    const source = await asArchitecture({ ...(await openModelUnhashed(model!)), hash: '' }, recipe, 1)
+    const backend = await createWasmBackend({ threads: 2 })
     try {
-      const { encoder } = await placeFrozen(backend, source)
+      const { encoder } = await placeFrozen(backend, source, { precision: 'int8' })
       assert.ok(isPerToken(encoder))
       const collection = sampleCollection(await loadCollection(folder!), sample)
       const tokenized = tokenizeCollection(source.tokenizer!, source.settings, collection, 96)
@@ -53,7 +53,7 @@ for (const [name, sample] of [
       assert.ok(before > 0.05, figures)
       assert.ok(Math.abs(halved - before) < 0.002, figures)
       assert.ok(Math.abs(after - before) < 0.01, figures)
-      assert.ok(packed.bytes < exact.bytes / 6, figures)
+      assert.ok(packed.bytes < exact.bytes / 10 && packed.bytes < half.bytes / 5, figures)
     } finally {
       backend.close()
       await source.close()
