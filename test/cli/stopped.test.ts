@@ -7,6 +7,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openSafetensors } from '../../src/data/safetensors.js'
 import { attempt, contents, main, refused, smallRecipe, start, tinyCollection, tinyModel } from '../support/cli.js'
+import { needs } from '../support/shared.js'
 import { folderWith, temporaryFolder } from '../support/temporary.js'
 
 const lineCount = (path: string) => (existsSync(path) ? readFileSync(path, 'utf8').split('\n').length - 1 : 0)
@@ -16,6 +17,9 @@ async function checkpointStep(path: string): Promise<number> {
   await file.close()
   return JSON.parse(file.metadata.state!).step as number
 }
+
+/** What an interrupted run leaves. */
+const KEPT = ['checkpoint.safetensors', 'log.jsonl', 'recipe.toml', 'runs', 'seconds.json']
 
 test('Ctrl-C in training keeps a checkpoint and says how to go on; --resume ends the run', async () => {
   const { recipe, runs } = smallRecipe()
@@ -40,10 +44,10 @@ test('Ctrl-C in training keeps a checkpoint and says how to go on; --resume ends
   assert.match(stopped.stderr, /\nstopping as soon as what has begun is done; Ctrl-C again stops at once\n/)
   assert.match(
     stopped.stderr,
-    /\ninterrupted; a checkpoint is kept: .*small\/checkpoint\.safetensors\ngo on with: wgpu-retrieve run .*small\.toml --set train\.steps=600 train\.checkpoint_every=500 train\.batch_size=4 --resume\n$/,
+    /\ninterrupted; a checkpoint is kept: .*small\/checkpoint\.safetensors\ngo on with: (npx )?wgpu-retrieve run .*small\.toml --set train\.steps=600 train\.checkpoint_every=500 train\.batch_size=4 --resume\n$/,
   )
   assert.not.match(stopped.stderr, /error|^ +at /m)
-  assert.equal(contents(folder), ['checkpoint.safetensors', 'log.jsonl', 'recipe.toml', 'runs'])
+  assert.equal(contents(folder), KEPT)
   const step = await checkpointStep(join(folder, 'checkpoint.safetensors'))
   assert.ok(step >= 3 && step < 500, `step ${step}`)
   assert.is(lineCount(join(folder, 'log.jsonl')), step)
@@ -112,7 +116,7 @@ test('a loss that is not finite stops the run, names the step and keeps the last
   )
   const step = Number(/error: step (\d+)/.exec(stopped.stderr)![1])
   assert.is(await checkpointStep(path), step)
-  assert.equal(contents(join(runs, 'small')), ['checkpoint.safetensors', 'log.jsonl', 'recipe.toml', 'runs'])
+  assert.equal(contents(join(runs, 'small')), KEPT)
   // Other settings are another run.
   const changed = await attempt('run', recipe, '--resume')
   refused(changed, 1, /small belongs to a run with other settings \(\[train\] differ\)/)
@@ -192,6 +196,30 @@ withDisk('no space left for vectors: the good file that is there stays, with its
   })
 })
 
+const late = needs('oracles/sentence-transformers/colbert-pylate')
+;(late ? withDisk : test.skip)(
+  'no space left for token vectors: no half file, and with space it is written',
+  async () => {
+    const data = folderWith({
+      'corpus.jsonl': Array.from({ length: 200 }, (_, i) => `{"_id":"${i}","title":"","text":"a red cat ${i}"}\n`).join(
+        '',
+      ),
+      'queries.jsonl': '{"_id":"q","text":"red cat"}\n',
+      'qrels/test.tsv': 'query-id\tcorpus-id\tscore\nq\t7\t1\n',
+    })
+    await onSmallDisk(16, async disk => {
+      const words = ['search', '--model', late!, '--data', data, '--backend', 'wasm', '--quiet', '--output', '-']
+      const search = () => attempt(...words, '--token-file', join(disk, 'tokens.safetensors'))
+      refused(await search(), 1, /error: cannot write .*tokens\.safetensors: no space left on the device/)
+      assert.equal(contents(disk), [])
+      execFileSync('mount', ['-o', 'remount,size=4m', disk])
+      const written = await search()
+      assert.is(written.code, 0, written.stderr)
+      assert.is((await search()).stdout, written.stdout)
+    })
+  },
+)
+
 withDisk('no space left in a run: the last checkpoint stays, and with more space the run goes on', async () => {
   const { recipe } = smallRecipe()
   // One checkpoint fits, but not a second one beside it.
@@ -200,7 +228,7 @@ withDisk('no space left in a run: the last checkpoint stays, and with more space
     const stopped = await attempt(...words)
     refused(stopped, 1, /error: cannot write .*small\/checkpoint\.safetensors: no space left on the device/)
     assert.match(stopped.stderr, /\nthe last checkpoint is kept: .*checkpoint\.safetensors/)
-    assert.equal(contents(join(disk, 'small')), ['checkpoint.safetensors', 'log.jsonl', 'recipe.toml', 'runs'])
+    assert.equal(contents(join(disk, 'small')), KEPT)
     assert.is(await checkpointStep(join(disk, 'small/checkpoint.safetensors')), 2)
     execFileSync('mount', ['-o', 'remount,size=4m', disk])
     const resumed = await attempt(...words, '--resume')
@@ -218,7 +246,7 @@ withDisk(
       const words = ['run', recipe, '--out', disk, '--set', 'train.checkpoint_every=6']
       const stopped = await attempt(...words)
       refused(stopped, 1, /error: cannot write .*small\/model\/model\.safetensors: no space left on the device/)
-      assert.equal(contents(join(disk, 'small')), ['checkpoint.safetensors', 'log.jsonl', 'recipe.toml', 'runs'])
+      assert.equal(contents(join(disk, 'small')), KEPT)
       mkdirSync(join(disk, 'small/model'))
       writeFileSync(join(disk, 'small/model/config.json'), 'good')
       const again = await attempt(...words, '--resume')
