@@ -155,7 +155,7 @@ async function collectionsIn(folder: string): Promise<string[]> {
 
 /** A collection of the package: the first folder of collections/, or of a folder in it, that holds documents. */
 async function packagedCollection(): Promise<string> {
-  const root = join(await packageFolder(), 'collections')
+  const root = join(await packageFolder('collections'), 'collections')
   for (const name of await listFolder(root)) {
     const [first] = (await isFolder(join(root, name))) ? await collectionsIn(join(root, name)) : []
     if (first) return first

@@ -95,7 +95,7 @@ async function builtinFile(path: string): Promise<string> {
 
 /** A recipe's file: a path, or one of the package by name (builtin:primer). Fails where there is none, or something else. */
 export async function recipeFile(path: string): Promise<string> {
-  const recipes = join(await packageFolder(), 'recipes')
+  const recipes = join(await packageFolder('recipes'), 'recipes')
   const names = (await listFolder(recipes)).map(name => `builtin:${name.replace(/\.toml$/, '')}`)
   if (names.includes(path)) return join(recipes, `${path.slice('builtin:'.length)}.toml`)
   if (!(await exists(path))) {

@@ -10,7 +10,7 @@ export const isBuiltin = (path: string): boolean => path.startsWith(PREFIX)
 export async function collectionFolder(path: string): Promise<string> {
   if (!isBuiltin(path)) return path
   const name = path.slice(PREFIX.length)
-  const collections = join(await packageFolder(), 'collections')
+  const collections = join(await packageFolder('collections'), 'collections')
   const names = await collectionNames(collections)
   if (names.includes(name)) return join(collections, name)
   const meant = nearest(name, names)

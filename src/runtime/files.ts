@@ -247,11 +247,14 @@ export async function removeFolder(path: string): Promise<void> {
   await fs.rm(path, { recursive: true, force: true })
 }
 
-/** This package's own folder: the nearest one above this module that holds collections/. */
-export async function packageFolder(): Promise<string> {
+/** This package's own folder: the nearest one above this module with a package.json, and with a folder of this name where one is needed. */
+export async function packageFolder(holding?: 'collections' | 'recipes'): Promise<string> {
+  const needed = holding ?? '.'
   for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
-    if ((await isFolder(join(folder, 'collections'))) && (await exists(join(folder, 'package.json')))) return folder
+    if ((await exists(join(folder, 'package.json'))) && (await isFolder(join(folder, needed)))) return folder
     if (folder === dirname(folder))
-      throw new Error('the package is incomplete: its collections/ folder is missing; install it anew')
+      throw new Error(
+        `the package is incomplete: its ${holding ? `${holding}/ folder` : 'package.json'} is missing; install it anew`,
+      )
   }
 }
