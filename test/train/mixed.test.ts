@@ -4,6 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createWasmBackend } from '../../src/backend/wasm/backend.js'
 import { createWebGpuBackend } from '../../src/backend/webgpu/backend.js'
+import { type ModelConfig, parseConfig } from '../../src/model/config.js'
 import { loadEncoder, randomSource } from '../../src/model/load.js'
 import type { Precision } from '../../src/model/quantize.js'
 import { type Checkpoint, readCheckpoint, takeParameters, writeCheckpoint } from '../../src/train/checkpoint.js'
@@ -95,15 +96,30 @@ test('the loop: skipped steps are counted, do not count for Adam, and a run that
 })
 
 const config = { ...tinyConfig, hidden: 32, heads: 2, intermediate: 72, initializerRange: 0.3 }
+// Gated, grouped queries, causal, rotated: its widths in vectors of four and not.
+const decoder = {
+  ...parseConfig(
+    {
+      ...{ model_type: 'qwen2', hidden_size: 36, num_hidden_layers: 2, num_attention_heads: 6, num_key_value_heads: 2 },
+      ...{ intermediate_size: 74, vocab_size: config.vocabulary, max_position_embeddings: 32, rope_theta: 1e4 },
+    },
+    'tiny',
+  ),
+  initializerRange: 0.3,
+}
 const batchOf = () => {
   const random = seededValues(3)
   const texts = () => ({ ids: random.integers(24, config.vocabulary), offsets: offsetsOf([5, 7, 4, 8]) })
   return { query: texts(), passage: texts(), ...candidatesOf(4, 1, true) }
 }
 
-const open = async (precision: Precision, more: { temperature?: number; dropout?: number } = {}) => {
+const open = async (
+  precision: Precision,
+  more: { temperature?: number; dropout?: number } = {},
+  model: ModelConfig = config,
+) => {
   const settings = { pooling: ['mean'], normalize: true } as const
-  const loaded = await loadEncoder(mixed!, randomSource(config, 1), settings, { kind: 'full' }, { precision })
+  const loaded = await loadEncoder(mixed!, randomSource(model, 1), settings, { kind: 'full' }, { precision })
   const shared = { query: loaded.encoder, passage: loaded.encoder, trainable: loaded.trainable! }
   const trainer = createContrastiveTrainer(mixed!, {
     ...{ ...shared, optimizer: defaultOptimizer, temperature: 0.05, dropout: 0, ...more },
@@ -111,22 +127,23 @@ const open = async (precision: Precision, more: { temperature?: number; dropout?
   return { loaded, trainer }
 }
 
-onF16('gradients are near those in f32, and not the same', async () => {
-  const gradients = async (precision: Precision) => {
-    const { loaded, trainer } = await open(precision)
-    const loss = await trainer.gradients(batchOf(), { seed: 1, counter: 0 })
-    const arrays = await gradientArrays(mixed!, loaded)
-    trainer.release()
-    loaded.release()
-    return { loss, arrays }
-  }
-  const [f32, f16] = [await gradients('f32'), await gradients('mixed')]
-  assert.ok(Math.abs(f16.loss - f32.loss) < 5e-3 * f32.loss && f16.loss !== f32.loss, `${f16.loss}, ${f32.loss}`)
-  // Of weights; the bias of keys has a gradient of 0.
-  const weights = Object.fromEntries(Object.entries(f32.arrays).filter(([name]) => name.endsWith('weight')))
-  const { name, error } = worstGradient(f16.arrays, weights)
-  assert.ok(error < 0.03 && error > 1e-5, `${name} is ${error} off`)
-})
+for (const [form, model] of Object.entries({ bert: config, qwen2: decoder }))
+  onF16(`${form}: gradients are near those in f32, and not the same`, async () => {
+    const gradients = async (precision: Precision) => {
+      const { loaded, trainer } = await open(precision, {}, model)
+      const loss = await trainer.gradients(batchOf(), { seed: 1, counter: 0 })
+      const arrays = await gradientArrays(mixed!, loaded)
+      trainer.release()
+      loaded.release()
+      return { loss, arrays }
+    }
+    const [f32, f16] = [await gradients('f32'), await gradients('mixed')]
+    assert.ok(Math.abs(f16.loss - f32.loss) < 5e-3 * f32.loss && f16.loss !== f32.loss, `${f16.loss}, ${f32.loss}`)
+    // Of weights; the bias of keys has a gradient of 0.
+    const weights = Object.fromEntries(Object.entries(f32.arrays).filter(([name]) => name.endsWith('weight')))
+    const { name, error } = worstGradient(f16.arrays, weights)
+    assert.ok(error < 0.03 && error > 1e-5, `${name} is ${error} off`)
+  })
 
 onF16('a scaled loss changes no gradient; one that overflows f16 changes no parameter', async () => {
   const { loaded, trainer } = await open('mixed')
