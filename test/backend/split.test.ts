@@ -66,6 +66,27 @@ test('what an epilogue reads and writes is split with the rows; the second facto
   assert.equal(offsets('low_rank')[1], [128, { a: 128 * 128, c: c(128), with0: 32 * 128, with1: 0, beside: c(128) }])
 })
 
+test('groups of products by rows of what each reads and writes', () => {
+  const sizes = { M: 300, K: 20, N0: 64, N1: 64, N2: 0, rank0: 8, rank1: 4, rank2: 0 }
+  const offsets = (gated: number) =>
+    piecesOf('matmul_grouped', { ...sizes, gated }, 128 * 2 * 64 * 52, 1).map(piece => [piece.params.M, piece.offsets])
+  const at = (first: number, c2: number) => {
+    const c = 4 * 64 * first
+    return { a: 80 * first, c0: c, c1: c, c2: c2 * first, down: 48 * first }
+  }
+  assert.equal(offsets(0), [
+    [128, at(0, 0)],
+    [128, at(128, 0)],
+    [44, at(256, 0)],
+  ])
+  assert.equal(offsets(1)[1], [128, at(128, 4 * 64)])
+  const sum = { M: 200, N: 16, K0: 8, K1: 4, K2: 0 }
+  assert.equal(
+    piecesOf('matmul_grouped_sum', sum, 128 * 2 * 16 * 12, 1).map(piece => [piece.params.M, piece.offsets]),
+    [0, 128].map(first => [first ? 72 : 128, { a0: 32 * first, a1: 16 * first, a2: 0, c: 64 * first }]),
+  )
+})
+
 test('low-rank updates by rows, MaxSim by workgroups: together the whole', () => {
   const ranks = { rank0: 8, rank1: 2, rank2: 0 }
   const down = piecesOf('lora_down', { rows: 300, columns: 12, ...ranks }, 1000, 1)
@@ -211,6 +232,13 @@ onGpu('low-rank updates and MaxSim in pieces are right to the tolerance of the w
     groups = 0
     for (const each of cases) assert.equal((await runCase(split, kernel, each, 1e-5)).problems, [], each.name)
     assert.ok(groups > 2 * cases.length, `${kernel}: ${groups} groups for ${cases.length} cases`)
+  }
+  for (const kernel of ['matmul_grouped', 'matmul_grouped_sum'] as const) {
+    // Of fewer rows there are no pieces.
+    const cases = kernelCases[kernel]().filter(({ params }) => params.M! > 256)
+    groups = 0
+    for (const each of cases) assert.equal((await runCase(split, kernel, each, 1e-5)).problems, [], each.name)
+    assert.ok(cases.length > 0 && groups >= 4 * cases.length, `${kernel}: ${groups} groups for ${cases.length} cases`)
   }
   split.close()
 })
