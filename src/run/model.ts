@@ -13,6 +13,7 @@ import { writeAdapter } from '../model/peft-writing.js'
 import type { SentenceSettings } from '../model/sentence-transformers.js'
 import { writeModelFolder } from '../model/writing.js'
 import { exists, hashFile, isAbsolute, isFolder, join, readText, resolve } from '../runtime/files.js'
+import { quantizedBits } from '../tensor/tensor.js'
 import { withEnd } from '../text/ending.js'
 import { loadTokenizer, type Tokenizer } from '../text/tokenizer.js'
 
@@ -205,9 +206,15 @@ export async function saveModel(
     settings,
     tokenizer: source.tokenizer ? await source.tokenizer.files() : {},
     readTensor: name =>
-      adapter ? adaptedTensor(name, adapter, each => loaded.readWeight(each)) : loaded.readWeight(name),
+      adapter ? adaptedTensor(name, adapter, each => baseWeight(source, loaded, each)) : loaded.readWeight(name),
   })
   return 'sentence-transformers'
+}
+
+/** What lies frozen in 8 or 4 bits comes from where it was read. */
+function baseWeight({ weights }: ModelSource, { encoder, readWeight }: LoadedEncoder, name: string) {
+  const onHost = encoder.words && name === encoder.config.form.words
+  return !onHost && quantizedBits(encoder.weights(name)) ? weights.readTensor(name) : readWeight(name)
 }
 
 /** The prompt that stands before a text of this kind, as sentence-transformers chooses it. */

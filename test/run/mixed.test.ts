@@ -6,6 +6,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { shaders } from '../../build/shaders.js'
 import { createWebGpuBackend } from '../../src/backend/webgpu/backend.js'
+import { openModelFolder } from '../../src/model/folder.js'
 import { completeRecipe } from '../../src/recipe/complete.js'
 import { openModel } from '../../src/run/model.js'
 import { trainingSummary } from '../../src/run/record.js'
@@ -104,6 +105,34 @@ onF16('an adapter that computes wrongly is refused by name, in f32 and with f16 
   refused(plain, 1, new RegExp(`the WebGPU adapter ${quoted} computes wrongly: .*--backend wasm`))
   const narrow = await broken('matmul_f16', 'bitcast<f32>(b[at])', '2.0', 'mixed')
   refused(narrow, 1, new RegExp(`the WebGPU adapter ${quoted} computes products of f16 wrongly; use precision f32`))
+})
+
+const DENSE = 'encoder.layer.0.attention.output.dense.weight'
+
+/** Losses of LoRA over a random model, and a weight of what is saved, which is a whole model then. */
+async function overRandom(precision: string, bits: readonly string[], ...backend: readonly string[]) {
+  const { recipe, runs } = smallRecipe()
+  const set = ['train.method=lora', 'train.learning_rate=2e-2', `train.precision=${precision}`, ...bits]
+  const ended = await attempt('train', recipe, '--json', ...backend, '--set', ...set)
+  assert.is(ended.code, 0, ended.stderr)
+  const saved = await openModelFolder(join(runs, 'small', 'model'))
+  const dense = await saved.readTensor(DENSE)
+  await saved.close()
+  return { loss: (JSON.parse(ended.stdout) as { readonly loss: number[] }).loss, dense }
+}
+
+test('a random model is saved with the weights that it was given, not those of 4 bits; in mixed precision too', async () => {
+  const bits = ['lora.frozen_bits=4']
+  const whole = await overRandom('f32', [], '--backend', 'wasm')
+  const few = await overRandom('f32', bits, '--backend', 'wasm')
+  assert.not.equal(few.loss, whole.loss)
+  assert.equal(few.dense, whole.dense)
+  if (onF16 !== test) return
+  const mixed = await overRandom('mixed', bits, '--backend', 'webgpu', '--adapter', name)
+  assert.not.equal(mixed.loss, few.loss)
+  mixed.loss.forEach((loss, i) => {
+    assert.ok(Math.abs(loss - few.loss[i]!) < 0.01 * few.loss[i]!, `step ${i}: ${loss}, in f32 ${few.loss[i]}`)
+  })
 })
 
 test('LoRA over weights in 8 and in 4 bits learns as over whole ones; the adapter is read again', async () => {
