@@ -14,6 +14,7 @@ const kernels = ['sum_of_squares', 'column_sum', 'adamw'] as const
 const compiled = [
   ...['matmul_half_vec4_16x64_split', 'matmul_half_vec4_32x64', 'matmul_half_32x32'],
   ...['matmul_quantized_vec4_32x64', 'matmul_quantized_32x32'],
+  ...['matmul_vec4_16x64_split', 'matmul_vec4_32x64', 'matmul_32x32'],
 ]
 
 let chosen: string | undefined
@@ -69,6 +70,17 @@ onGpu('products with a factor in 16 or 4 bits: one in vectors of four that is re
   assert.ok((await wrongWith(half, ['matmul_half'])).includes('matmul_half_vec4_32x64'))
   const few = changed('matmul_quantized_vec4', 'vec4(0u, 1u, 2u, 3u)', 'vec4(0u, 1u, 2u, 2u)')
   assert.ok((await wrongWith(few, ['matmul_quantized'])).includes('matmul_quantized_vec4_32x64'))
+})
+
+onGpu('products with an epilogue and in groups: one in vectors of four that is wrong is refused', async () => {
+  const all = ['matmul_epilogue', 'matmul_grouped', 'matmul_grouped_sum'] as const
+  assert.equal(await wrongWith({}, all), [])
+  const slope = changed('matmul_sum_epilogue', 'part < SPLITS', 'part + 1u < SPLITS')
+  assert.equal(await wrongWith(slope, ['matmul_epilogue']), ['matmul_vec4_16x64_split'])
+  const group = changed('common/grouped_vector', 'bias[bias_of(place) / 4u]', 'bias[place.column / 4u]')
+  assert.ok((await wrongWith(group, ['matmul_grouped'])).includes('matmul_vec4_32x64'))
+  const sum = changed('common/grouped_sum_vector', 'k - params.K0)', 'k)')
+  assert.ok((await wrongWith(sum, ['matmul_grouped_sum'])).includes('matmul_vec4_32x64'))
 })
 
 test.run()

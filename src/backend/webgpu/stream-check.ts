@@ -1,7 +1,8 @@
-// The variants of stream-variants.ts, and of products with a factor in few bits, against each kernel's plain one, on this adapter: those that compute something else are refused. Done once for an
-// adapter and driver, as the products are measured.
+// The variants of stream-variants.ts, and of products with a factor in few bits, with an epilogue or in groups, against each kernel's plain one, on this
+// adapter: those that compute something else are refused. Done once for an adapter and driver, as the products are measured.
 import { type Backend, type View, wholeView } from '../backend.js'
-import { type KernelName, kernelSpec, type Params } from '../kernels.js'
+import { EPILOGUES } from '../epilogue-kernels.js'
+import { FLOAT_FORMAT, type KernelName, kernelSpec, type Params } from '../kernels.js'
 import { dropoutParams } from '../random.js'
 import { tensorSizes } from '../sizes.js'
 import { products } from './products.js'
@@ -9,9 +10,10 @@ import { streamVariants } from './stream-variants.js'
 import { type Adapter, remembered, type TunedBackend, type Tuning } from './tuning.js'
 import type { Variant } from './variants.js'
 
-const { matmul_half, matmul_quantized } = products
-const checked: Readonly<Record<string, readonly Variant[]>> = { ...streamVariants, matmul_half, matmul_quantized }
-type Checked = keyof typeof streamVariants | 'matmul_half' | 'matmul_quantized'
+const { matmul_half, matmul_quantized, matmul_epilogue, matmul_grouped, matmul_grouped_sum } = products
+const others = { matmul_half, matmul_quantized, matmul_epilogue, matmul_grouped, matmul_grouped_sum }
+const checked: Readonly<Record<string, readonly Variant[]>> = { ...streamVariants, ...others }
+type Checked = keyof typeof streamVariants | keyof typeof others
 
 /** Of sums in another order, as a part of the largest value. */
 const TOLERANCE = 1e-4
@@ -24,6 +26,15 @@ const moments = { rate: 0.1, beta1: 0.9, oneMinusBeta1: 0.1, beta2: 0.99, oneMin
 
 // Rows that are not whole groups; so many terms that every share of them has some.
 const product = { M: 76, N: 140, K: 1020, transposeA: 0, transposeB: 1, accumulate: 0, hasBias: 1, alpha: 1 }
+
+// All tensors that an epilogue may have
+const gatedSlope = { epilogue: EPILOGUES.indexOf('gated_slope'), kind: 2, hasBeside: 1, rank: 0, factor: 0 }
+const group = {
+  ...{ M: 76, K: 1020, N0: 140, N1: 68, N2: 36, b0: 0, b1: 142848, b2: 212224, format: FLOAT_FORMAT },
+  ...{ hasBias: 1, bias0: 0, bias1: 192, bias2: 320, rank0: 8, rank1: 0, rank2: 4, up0: 0, up1: 0, up2: 1152 },
+  ...{ factor0: 2, factor1: 0, factor2: 3, gated: 0, kind: 0, hasBeside: 0 },
+}
+const groupSum = { M: 76, N: 140, K0: 340, K1: 36, K2: 20, b0: 0, b1: 47616, b2: 52672 }
 
 const calls: Readonly<Record<Checked, Params>> = {
   gather_rows: { ...matrix, accumulate: 1 },
@@ -50,6 +61,9 @@ const calls: Readonly<Record<Checked, Params>> = {
   sum_of_squares: { ...many, first: 1 },
   matmul_half: { ...product, format: 1 },
   matmul_quantized: { ...product, bits: 4 },
+  matmul_epilogue: { ...product, ...gatedSlope },
+  matmul_grouped: group,
+  matmul_grouped_sum: { ...groupSum, format: FLOAT_FORMAT, accumulate: 0 },
 }
 
 /** Of tensors whose length only their values tell: of rows 0 to 7, of which all indices are. */
