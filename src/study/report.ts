@@ -7,8 +7,11 @@ import { type Html, html } from '../run/report/html.js'
 import { reportStyle } from '../run/report/style.js'
 import { drawChart } from '../run/report/vega.js'
 import { version } from '../version.js'
+import { differenceText } from './differences.js'
 import type { CellResult } from './result.js'
-import { domainMean, type StudyTable, sampledText, studyTables } from './tables.js'
+import { studySections } from './sections.js'
+import { domainMean, labels, type StudyTable, seedGroups, variantOf } from './tables.js'
+import { commonText, sampledText } from './texts.js'
 
 export interface StudyReport {
   readonly name: string
@@ -26,7 +29,9 @@ const POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 export async function renderStudy(report: StudyReport): Promise<string> {
   const { name, question, cells, missing, notes, basis, alike } = report
-  const tables = studyTables(cells, basis, alike)
+  const [first, ...others] = studySections(cells, basis, alike)
+  const tables = (given: typeof first) => (given ? section(given.title, html`${given.tables.map(tableHtml)}`) : '')
+  const common = commonText(cells)
   const sampled = sampledText(cells)
   const measure = cells[0]?.measure ?? 'ndcg_at_10'
   const page = html`<!doctype html>
@@ -43,15 +48,18 @@ export async function renderStudy(report: StudyReport): Promise<string> {
 <header>
 <h1>${name}</h1>
 ${question ? html`<p class="question">${question}</p>` : ''}
-<p class="lead">${cells.length} cells. Figures are ${measure} in percent, means over test sets, averaged over seeds${sampled === '' ? '' : `; searched are ${sampled}`}.
+<p>${differenceText(cells, basis)}</p>
+<p class="lead">${counted(cells.length, 'training')}${common === '' ? '' : ` of ${common}`}. FT: full fine-tuning; in, out: in domain, out of domain. Figures are ${measure} in percent, means over test sets, averaged over seeds${sampled === '' ? '' : `; searched are ${sampled}`}.
 ${basisPhrase(basis)}. ▲ higher, ▼ lower: p &lt; 0.05, paired randomisation test over queries.</p>
 ${notes.map(note => html`<p class="note">${note}</p>`)}
 </header>
 <main>
 ${missing.length > 0 ? section('Not in it', html`<ul>${missing.map(line => html`<li>${line}</li>`)}</ul>`) : ''}
-${section('Results', html`${tables.map(tableHtml)}`)}
+${tables(first)}
 ${cells.length > 0 ? section('In domain and out of domain', await scatter(cells)) : ''}
+${others.slice(0, -1).map(tables)}
 ${cells.length > 0 ? section('Losses', await curves(cells)) : ''}
+${tables(others.at(-1))}
 ${section('What every number depends on', fingerprints(cells))}
 </main>
 </body>
@@ -91,9 +99,14 @@ function marked(cell: string): Html | string {
 
 const COLOURS = ['--c0', '--c1', '--c2', '--c3', '--c4', '--c5'].map(name => `var(${name})`)
 const size = { width: 640, height: 360, margins: { left: 56, right: 24, top: 12, bottom: 44 } }
-const labelOf = ({ axes }: CellResult) => `${axes.set} · ${axes.architecture}`
+/** The training set and the architecture, as far as cells differ by them. */
+function kindsOf(cells: readonly CellResult[]): (cell: CellResult) => string {
+  const label = labels(seedGroups(cells))
+  return ({ axes }) => label({ ...axes, negatives: 'none', batch: 1 }, ['method'])
+}
 
 async function scatter(cells: readonly CellResult[]): Promise<Html> {
+  const labelOf = kindsOf(cells)
   const values = cells.flatMap(cell => {
     const [inside, outside] = [domainMean(cell, 'in'), domainMean(cell, 'out')]
     if (inside === undefined || outside === undefined) return []
@@ -124,33 +137,56 @@ async function scatter(cells: readonly CellResult[]): Promise<Html> {
 <figcaption>Squares are full fine-tunings, circles LoRA. ${legend(kinds)}</figcaption></figure>`
 }
 
+/** Points on either side that a loss is averaged with. */
+const REACH = 2
+
+const smoothed = (losses: CellResult['losses']): { step: number; loss: number }[] =>
+  losses.map(([step], i) => {
+    const near = losses.slice(Math.max(0, i - REACH), i + REACH + 1)
+    return { step, loss: near.reduce((sum, [, loss]) => sum + loss, 0) / near.length }
+  })
+
+/** A picture a training set and architecture: their losses have scales of their own. */
 async function curves(cells: readonly CellResult[]): Promise<Html> {
-  const values = cells.flatMap(cell =>
-    cell.losses.map(([step, loss]) => ({ step, loss, cell: cell.key, kind: labelOf(cell), method: cell.axes.method })),
-  )
-  const kinds = [...new Set(values.map(({ kind }) => kind))]
-  const spec = {
-    data: { values },
-    mark: { type: 'line', strokeWidth: 1.3, opacity: 0.8 },
-    encoding: {
-      x: { field: 'step', type: 'quantitative', title: 'step', axis: { titleColor: 'var(--soft)' } },
-      y: { field: 'loss', type: 'quantitative', title: 'loss', axis: { titleColor: 'var(--soft)' } },
-      color: { field: 'kind', type: 'nominal', scale: { domain: kinds, range: COLOURS }, legend: null },
-      strokeDash: {
-        ...{ field: 'method', type: 'nominal', legend: null },
-        scale: {
-          domain: ['full', 'lora'],
-          range: [
-            [1, 0],
-            [4, 3],
-          ],
+  const labelOf = kindsOf(cells)
+  const variant = ({ axes }: CellResult) => variantOf(axes).join(' · ') || 'in-batch negatives'
+  const kinds = [...new Set(cells.map(labelOf))]
+  const variants = [...new Set(cells.map(variant))]
+  const colour = { field: 'variant', type: 'nominal', scale: { domain: variants, range: COLOURS }, legend: null }
+  const dashes = { full: [1, 0], lora: [4, 3] }
+  const small = { width: 400, height: 220, margins: { left: 48, right: 12, top: 8, bottom: 40 } }
+  const figures: Html[] = []
+  for (const kind of kinds) {
+    const own = cells.filter(cell => labelOf(cell) === kind)
+    const values = own.flatMap(cell =>
+      smoothed(cell.losses).map(point => ({
+        ...point,
+        cell: cell.key,
+        method: cell.axes.method,
+        variant: variant(cell),
+      })),
+    )
+    const axis = (field: string) => ({ field, type: 'quantitative', title: field, axis: { titleColor: 'var(--soft)' } })
+    const spec = {
+      data: { values },
+      mark: { type: 'line', strokeWidth: 1.5, opacity: 0.85 },
+      encoding: {
+        ...{ x: axis('step'), y: axis('loss'), color: colour },
+        strokeDash: {
+          field: 'method',
+          type: 'nominal',
+          legend: null,
+          scale: { domain: Object.keys(dashes), range: Object.values(dashes) },
         },
+        detail: { field: 'cell', type: 'nominal' },
       },
-      detail: { field: 'cell', type: 'nominal' },
-    },
-  } as unknown as TopLevelSpec
-  return html`<figure>${await drawChart(spec, size, 'Losses over steps, a line a cell')}
-<figcaption>Whole lines are full fine-tunings, broken ones LoRA. ${legend(kinds)}</figcaption></figure>`
+    } as unknown as TopLevelSpec
+    figures.push(html`<figure><figcaption><strong>${kind}</strong></figcaption>
+${await drawChart(spec, small, `Losses of ${kind} over steps, a line a cell`)}</figure>`)
+  }
+  return html`<p class="note">A line a cell, each loss averaged with its neighbours. Whole lines are full fine-tunings, broken ones LoRA.</p>
+${legend(variants)}
+<div style="display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr));column-gap:1.5rem">${figures}</div>`
 }
 
 const legend = (kinds: readonly string[]): Html =>

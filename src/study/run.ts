@@ -12,7 +12,8 @@ import { cellFile, checkCell, checkCells, impossibleError, impossibleLines, plan
 import { renderStudy } from './report.js'
 import { type CellResult, readCell, resultsJson } from './result.js'
 import { searchRate, splitsOff } from './search.js'
-import { domainMean, studyCsv } from './tables.js'
+import { domainMean } from './tables.js'
+import { studyCsv } from './texts.js'
 
 export interface StudyHooks extends RunHooks {
   /** Leaves impossible cells out, and goes on after one that failed. */

@@ -16,12 +16,33 @@ export interface SeedGroup {
   readonly cells: readonly CellResult[]
 }
 
-const AXES = ['model', 'set', 'architecture', 'method', 'negatives', 'batch'] as const
+export const AXES = ['model', 'set', 'architecture', 'method', 'negatives', 'batch'] as const
 
 const idOf = (axes: Omit<Axes, 'seed'>, without: readonly string[] = []): string =>
   AXES.filter(axis => !without.includes(axis))
     .map(axis => axes[axis])
     .join(' · ')
+
+const METHODS = { full: 'FT', lora: 'LoRA' } as const
+
+/** What is said of a cell's negatives and batch: nothing of those that all begin with. */
+export const variantOf = ({ negatives, batch }: Pick<Axes, 'negatives' | 'batch'>): string[] => [
+  ...(negatives === 'none' ? [] : [`${negatives} negatives`]),
+  ...(batch === 1 ? [] : [`${batch}B`]),
+]
+
+/** What names each of these groups in tables: that by which they differ. */
+export function labels(groups: readonly SeedGroup[]): (axes: SeedGroup['axes'], without?: readonly string[]) => string {
+  const differ = (axis: (typeof AXES)[number]) => new Set(groups.map(({ axes }) => axes[axis])).size > 1
+  const named = (['model', 'set', 'architecture'] as const).filter(differ)
+  const methods = differ('method')
+  return (axes, without = []) => {
+    const method = methods && !without.includes('method') ? [METHODS[axes.method]] : []
+    const name = (axis: (typeof named)[number]) => (axis === 'architecture' ? axes[axis].replace('_', ' ') : axes[axis])
+    const parts = [...named.map(name), ...method, ...variantOf(axes)]
+    return parts.length > 0 ? parts.join(' · ') : name('architecture')
+  }
+}
 
 export function seedGroups(cells: readonly CellResult[]): SeedGroup[] {
   const groups = new Map<string, SeedGroup>()
@@ -118,13 +139,11 @@ function pairTable(
 
 /** Pairs of groups that differ by one axis: its value `from` and another one. */
 export function pairsBy(groups: readonly SeedGroup[], axis: (typeof AXES)[number], from: string | number): Pair[] {
+  const label = labels(groups)
   return groups.flatMap(old => {
     if (old.axes[axis] !== from) return []
     const alike = (other: SeedGroup) => other !== old && idOf(other.axes, [axis]) === idOf(old.axes, [axis])
-    return groups.filter(alike).map(now => ({
-      label: axis === 'method' ? idOf(now.axes, ['method']) : `${idOf(now.axes, [axis])} · ${now.axes[axis]}`,
-      ...{ old, now },
-    }))
+    return groups.filter(alike).map(now => ({ label: label(now.axes, axis === 'method' ? [axis] : []), old, now }))
   })
 }
 
@@ -135,8 +154,8 @@ export const negativesTable = (groups: readonly SeedGroup[], basis: RelativeBasi
   pairTable('Hard negatives against none', 'trained', ['none', 'with'], pairsBy(groups, 'negatives', 'none'), basis)
 
 export function batchTable(groups: readonly SeedGroup[], basis: RelativeBasis): StudyTable {
-  const pairs = pairsBy(groups, 'batch', 1).map(pair => ({ ...pair, label: `${pair.label}B` }))
-  return pairTable('Larger batches (more in-batch negatives) against B', 'trained', ['B', 'larger'], pairs, basis)
+  const title = 'Larger batches (more in-batch negatives) against B'
+  return pairTable(title, 'trained', ['B', 'larger'], pairsBy(groups, 'batch', 1), basis)
 }
 
 /** The effect of hard negatives on test sets that are like the training set and on others. */
@@ -162,12 +181,13 @@ export function likenessTable(
 
 /** The main measure of every group on every test set. */
 export function testTable(groups: readonly SeedGroup[]): StudyTable {
+  const label = labels(groups)
   const names = [...new Set(groups.flatMap(({ cells }) => cells[0]!.tests.map(({ name }) => name)))]
   return {
     title: 'Every test set; those of the training set’s domain in brackets',
     head: ['trained', ...names, 'seeds'],
     rows: groups.map(group => [
-      idOf(group.axes),
+      label(group.axes),
       ...names.map(name => {
         const found = group.cells.flatMap(cell => cell.tests.filter(test => test.name === name))
         if (found.length === 0) return '–'
@@ -193,6 +213,7 @@ export const costTable = (cells: readonly CellResult[]): StudyTable => ({
 
 /** For each full fine-tuning the largest LoRA batch whose peak is no more: what is saved goes into the batch. */
 export function roomTable(groups: readonly SeedGroup[]): StudyTable {
+  const label = labels(groups)
   const peak = ({ cells }: SeedGroup) => Math.max(...cells.map(cell => cell.peak_bytes))
   const rows = groups
     .filter(({ axes }) => axes.method === 'full')
@@ -206,7 +227,7 @@ export function roomTable(groups: readonly SeedGroup[]): StudyTable {
       const same = others.find(({ axes }) => axes.batch === full.axes.batch)
       return [
         [
-          idOf(full.axes, ['method']),
+          label(full.axes, ['method']),
           megabytes(peak(full)),
           same ? megabytes(peak(same)) : '–',
           fitting ? `${fitting.axes.batch}B (${megabytes(peak(fitting))})` : 'none of those trained',
@@ -224,85 +245,4 @@ export function roomTable(groups: readonly SeedGroup[]): StudyTable {
 export function domainMean({ tests }: CellResult, domain: 'in' | 'out'): number | undefined {
   const own = tests.filter(test => test.domain === domain)
   return own.length === 0 ? undefined : meanOf(own.map(({ per_query: values }) => meanOf(values)))
-}
-
-/** All tables that have a row. */
-export function studyTables(
-  cells: readonly CellResult[],
-  basis: RelativeBasis,
-  alike?: Readonly<Record<string, readonly string[]>>,
-): StudyTable[] {
-  const groups = seedGroups(cells)
-  return [
-    methodTable(groups, basis),
-    negativesTable(groups, basis),
-    ...(alike ? [likenessTable(groups, alike, basis)] : []),
-    batchTable(groups, basis),
-    testTable(groups),
-    roomTable(groups),
-    costTable(cells),
-  ].filter(({ rows }) => rows.length > 0)
-}
-
-const quoted = (value: string | number): string =>
-  /[",\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value)
-
-/** A line for each test of each cell. */
-export function studyCsv(cells: readonly CellResult[]): string {
-  const measures = [...new Set(cells.flatMap(({ tests }) => tests.flatMap(({ scores }) => Object.keys(scores))))]
-  const head = [
-    ...[
-      'cell',
-      ...AXES,
-      'seed',
-      'learning_rate',
-      'steps',
-      'parameters',
-      'peak_bytes',
-      'training_seconds',
-      'total_seconds',
-    ],
-    ...['test', 'domain', 'queries', 'truncated_queries', 'documents', 'corpus_sample', ...measures, 'fingerprint'],
-  ]
-  const rows = cells.flatMap(({ key, axes, learning_rate, steps, parameters, peak_bytes, seconds, tests }) =>
-    tests.map(({ name, domain, queries, truncated_queries = 0, documents, corpus_sample, scores, fingerprint }) => [
-      ...[
-        key,
-        ...AXES.map(axis => axes[axis]),
-        axes.seed,
-        learning_rate,
-        steps,
-        parameters,
-        peak_bytes,
-        seconds.training,
-        seconds.total,
-      ],
-      ...[
-        name,
-        domain,
-        queries,
-        truncated_queries,
-        documents,
-        corpus_sample ?? '',
-        ...measures.map(each => scores[each] ?? ''),
-        fingerprint,
-      ],
-    ]),
-  )
-  return [head, ...rows].map(row => `${row.map(quoted).join(',')}\n`).join('')
-}
-
-/** What is searched where collections are sampled, in words; '' where none is. */
-export function sampledText(cells: readonly CellResult[]): string {
-  const samples = new Set(cells.flatMap(({ tests }) => tests.flatMap(each => each.corpus_sample ?? [])))
-  return [...samples].map(sample => `the judged documents and ${sample} others`).join('; ')
-}
-
-/** For a terminal. */
-export function tableText({ title, head, rows }: StudyTable): string {
-  const all = [head, ...rows]
-  const widths = head.map((_, column) => Math.max(...all.map(row => row[column]!.length)))
-  const line = (row: readonly string[]) =>
-    row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  ')
-  return [title, ...all.map(row => line(row).trimEnd())].join('\n')
 }

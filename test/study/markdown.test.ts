@@ -2,8 +2,10 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { differenceTable, intoPage, studyMarkdown, tableMarkdown } from '../../src/study/markdown.js'
+import { differenceTable } from '../../src/study/differences.js'
+import { intoPage, studyMarkdown, tableMarkdown } from '../../src/study/markdown.js'
 import type { CellResult } from '../../src/study/result.js'
+import { seedGroups } from '../../src/study/tables.js'
 import { attempt } from '../support/cli.js'
 import { folderWith } from '../support/temporary.js'
 
@@ -27,12 +29,12 @@ const cells = [
 ]
 
 test('LoRA − FT in points, with its sign, its p and what follows', () => {
-  assert.equal(differenceTable(cells, 'old').rows, [
-    ['m · s · symmetric · none · 1', '+20.0', 'p=0.008', 'LoRA higher ▲', '−4.0', 'p=0.008', 'LoRA lower ▼'],
-    ['m · t · symmetric · none · 1', '0.0', 'p=1.000', 'no difference found', '0.0', 'p=1.000', 'no difference found'],
+  assert.equal(differenceTable(seedGroups(cells), 'old').rows, [
+    ['s', '+20.0', 'p=0.008', 'LoRA higher ▲', '−4.0', 'p=0.008', 'LoRA lower ▼'],
+    ['t', '0.0', 'p=1.000', 'no difference found', '0.0', 'p=1.000', 'no difference found'],
   ])
   const page = studyMarkdown({ cells, basis: 'old', missing: ['a cell'] })
-  assert.match(page, /^4 cells \(one seed\), wgpu-retrieve 9\.9.*judged documents and 500 others/)
+  assert.match(page, /^4 cells \(one seed\), wgpu-retrieve 9\.9, of m\. .*judged documents and 500 others/)
   assert.match(
     page,
     /Out of domain, LoRA − FT is \+10\.0 points in the mean of 2 ways of training: above 0 in 1 \(1 significant\), below in 0/,
@@ -63,7 +65,7 @@ test('report: a page of Markdown from the file of a study, again and again the s
   const first = await attempt(...words)
   assert.is(first.code, 0, first.stderr)
   const page = readFileSync(`${folder}/page.md`, 'utf8')
-  assert.match(page, /\| m · s · symmetric · none · 1 \| \+20\.0 \| p=0\.008 \| LoRA higher ▲ \|/)
+  assert.match(page, /\| s \| \+20\.0 \| p=0\.008 \| LoRA higher ▲ \|/)
   assert.match(page, /1 cells are still to be run/)
   await attempt(...words)
   assert.is(readFileSync(`${folder}/page.md`, 'utf8'), page)
