@@ -17,7 +17,7 @@ const PRODUCT_UNITS = 24
 
 /** Products that copy a whole factor for each share. */
 const BLOCKED: ReadonlySet<KernelName> = new Set<KernelName>([
-  ...(['matmul', 'matmul_half', 'matmul_quantized', 'matmul_epilogue', 'matmul_half_epilogue'] as const),
+  ...(['matmul', 'matmul_half', 'matmul_epilogue', 'matmul_half_epilogue'] as const),
   ...(['matmul_quantized', 'matmul_quantized_epilogue'] as const),
   ...(['matmul_grouped', 'matmul_grouped_sum'] as const),
 ])
