@@ -151,6 +151,8 @@ test('run: a live line a cell, none twice, an interrupted one resumed, the repor
     assert.ok(seconds.total > parts + seconds.training && seconds.total < parts + 3600, `${key}: ${seconds.total} s`)
   }
   const page = readFileSync(whole.report, 'utf8')
+  // Texts are cut to 32 tokens.
+  assert.match(page, /music, \d+ documents \(judged ones and 10 others\), \d+ queries cut: beir /)
   for (const what of [
     'LoRA against full fine-tuning',
     'Out of domain, LoRA − FT is',
