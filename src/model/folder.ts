@@ -85,7 +85,8 @@ async function openWeights(folder: string): Promise<SafetensorsFile> {
  * that says what comes after the transformer, and holds its Dense modules.
  */
 export async function openModelFolder(path: string, modules = path): Promise<ModelFolder> {
-  if (!(await exists(path))) throw new Error(`the model folder ${path} does not exist; check the path`)
+  if (!(await exists(path)))
+    throw new Error(`the model folder ${path} does not exist; check the path, or give a model of the Hub as org/name`)
   if (!(await isFolder(path)))
     throw new Error(`${path} is a file, expected a model folder with config.json and model.safetensors`)
   if (!(await exists(join(path, 'config.json')))) {

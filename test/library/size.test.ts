@@ -1,6 +1,6 @@
 // What a page fetches that only encodes, and that importing the library does nothing.
 import { spawnSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
@@ -76,6 +76,19 @@ test('nothing of Node is left in what browsers get', async () => {
   assert.equal(names, [])
   const inputs = Object.values(outputs).flatMap(output => Object.keys(output.inputs))
   assert.not.ok(inputs.some(name => /src\/runtime\/(files|write|adapters|workers|child)\.ts$/.test(name)))
+})
+
+test('runtimes are named in runtime/ alone, and by the command line and the page, which have one each', () => {
+  const src = join(root, 'src')
+  const elsewhere = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(
+    name => name.endsWith('.ts') && !/^(runtime|cli|page)[/\\]/.test(name),
+  )
+  assert.ok(elsewhere.length > 200, `${elsewhere.length} files`)
+  const naming = elsewhere.filter(name => {
+    const code = readFileSync(join(src, name), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '')
+    return /from 'node:|\bDeno\.|\bBun\.|\bprocess\.|\bnavigator\./.test(code)
+  })
+  assert.equal(naming, [])
 })
 
 test('what is not imported is not in a bundle: measures without encoders', async () => {

@@ -120,6 +120,18 @@ declared(
   },
 )
 
+declared('the benchmark: every kernel is right on what the model runs on', async () => {
+  const { server, page } = await opened()
+  await click(page, 'bench')
+  await says(page, 'bench-note', /^(\d\d+) of \1 kernels are right\.$/, 300)
+  assert.is(
+    await page.evaluate("document.querySelectorAll('#rows tbody tr').length"),
+    Number.parseInt(await text(page, 'bench-note'), 10),
+  )
+  await picture(page, 'benchmark')
+  await server.close()
+})
+
 declared('a worker that a content security policy keeps from starting is said', async () => {
   const { server, page } = await opened({
     folders,
