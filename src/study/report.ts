@@ -3,9 +3,10 @@
 import type { TopLevelSpec } from 'vega-lite'
 import { counted } from '../data/counted.js'
 import { basisPhrase, type RelativeBasis } from '../evaluate/relative.js'
+import { pageOf, section } from '../run/report/document.js'
 import { type Html, html } from '../run/report/html.js'
-import { reportStyle } from '../run/report/style.js'
 import { drawChart } from '../run/report/vega.js'
+import { measureTitle } from '../run/report/words.js'
 import { version } from '../version.js'
 import { differenceText } from './differences.js'
 import type { CellResult } from './result.js'
@@ -25,8 +26,6 @@ export interface StudyReport {
   readonly notes: readonly string[]
 }
 
-const POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-
 export async function renderStudy(report: StudyReport): Promise<string> {
   const { name, question, cells, missing, notes, basis, alike } = report
   const [first, ...others] = studySections(cells, basis, alike)
@@ -34,44 +33,26 @@ export async function renderStudy(report: StudyReport): Promise<string> {
   const common = commonText(cells)
   const sampled = sampledText(cells)
   const measure = cells[0]?.measure ?? 'ndcg_at_10'
-  const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="wgpu-retrieve ${version}">
-<title>${name}</title>
-<style>${{ html: `${reportStyle}body{max-width:70rem}` }}</style>
-</head>
-<body>
-<header>
-<h1>${name}</h1>
-${question ? html`<p class="question">${question}</p>` : ''}
-<p>${differenceText(cells, basis)}</p>
-<p class="lead">${counted(cells.length, 'training')}${common === '' ? '' : ` of ${common}`}. FT: full fine-tuning; in, out: in domain, out of domain. Figures are ${measure} in percent, means over test sets, averaged over seeds${sampled === '' ? '' : `; searched are ${sampled}`}.
+  const lead = html`<p class="lead">${counted(cells.length, 'training')}${common === '' ? '' : ` of ${common}`}. FT: full fine-tuning; in, out: in domain, out of domain. Figures are ${measureTitle(measure)} in percent, means over test sets, averaged over seeds${sampled === '' ? '' : `; searched are ${sampled}`}.
 ${basisPhrase(basis)}. ▲ higher, ▼ lower: p &lt; 0.05, paired randomisation test over queries.</p>
-${notes.map(note => html`<p class="note">${note}</p>`)}
-</header>
-<main>
-${missing.length > 0 ? section('Not in it', html`<ul>${missing.map(line => html`<li>${line}</li>`)}</ul>`) : ''}
+${notes.map(note => html`<p class="note">${note}</p>`)}`
+  const main = html`${missing.length > 0 ? section('Not in it', html`<ul>${missing.map(line => html`<li>${line}</li>`)}</ul>`) : ''}
 ${tables(first)}
 ${cells.length > 0 ? section('In domain and out of domain', await scatter(cells)) : ''}
 ${others.slice(0, -1).map(tables)}
 ${cells.length > 0 ? section('Losses', await curves(cells)) : ''}
 ${tables(others.at(-1))}
-${section('What every number depends on', fingerprints(cells))}
-</main>
-</body>
-</html>
-`
-  return page.html
+${section('What every number depends on', fingerprints(cells))}`
+  return pageOf({
+    name,
+    question,
+    answer: differenceText(cells, basis),
+    version,
+    style: 'body{max-width:70rem}',
+    lead,
+    main,
+  })
 }
-
-const section = (title: string, content: Html) => html`<section>
-<h2>${title}</h2>
-${content}
-</section>`
 
 const tableHtml = ({
   title,

@@ -2,43 +2,21 @@
 import { trainingCharts } from './chart-curves.js'
 import { scoreChart } from './chart-scores.js'
 import { weightCharts } from './chart-weights.js'
+import { pageOf, section } from './document.js'
 import { exampleList } from './examples.js'
 import { type Html, html } from './html.js'
 import { markOf } from './marks.js'
 import type { ComparisonRecord, System } from './record.js'
-import { reportStyle } from './style.js'
 import { answer, lead } from './summary.js'
 import { differenceTable, scoreTable, testTable } from './tables.js'
 import { day, duration, grouped, measureMeaning, measureTitle, megabytes, words } from './words.js'
-
-// Nothing is fetched or run, whatever a name in the data says.
-const POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 /** A whole HTML document. */
 export async function renderComparison(record: ComparisonRecord): Promise<string> {
   const { name, question, notes, measures, curves, examples, warnings } = record
   const words = answer(record)
   const scored = measures.length > 0 && record.scores.length > 0
-  const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="wgpu-retrieve ${record.version}">
-<title>${name}</title>
-<style>${{ html: reportStyle }}</style>
-</head>
-<body>
-<header>
-<h1>${name}</h1>
-${question ? html`<p class="question">${question}</p>` : ''}
-${words ? html`<p class="answer">${words}</p>` : ''}
-<p class="lead">${lead(record)}</p>
-${notes.length > 0 ? html`<div class="notes">${notes.map(note => html`<p>${note}</p>`)}</div>` : ''}
-</header>
-<main>
-${warnings.length > 0 ? section('Warnings', html`<ul>${warnings.map(line => html`<li>${line}</li>`)}</ul>`) : ''}
+  const main = html`${warnings.length > 0 ? section('Warnings', html`<ul>${warnings.map(line => html`<li>${line}</li>`)}</ul>`) : ''}
 ${scored ? section('Result', html`${await scoreChart(record)}${systemList(record)}`) : ''}
 ${scored ? section('All measures', html`${scoreTable(record)}${differenceTable(record)}`) : ''}
 ${record.tables.length > 0 && record.tests.length > 1 ? section('By test set', testTables(record)) : ''}
@@ -48,18 +26,13 @@ ${examples.length > 0 ? section('Queries', exampleList(record)) : ''}
 ${section('Machine', machine(record))}
 ${section('Repeat it', html`<pre>${record.command}</pre>`)}
 ${section('Settings', settings(record))}
-${scored ? section('Measures', meanings(measures)) : ''}
-</main>
-</body>
-</html>
-`
-  return page.html
+${scored ? section('Measures', meanings(measures)) : ''}`
+  return pageOf({
+    ...{ name, question, answer: words, version: record.version, main },
+    lead: html`<p class="lead">${lead(record)}</p>
+${notes.length > 0 ? html`<div class="notes">${notes.map(note => html`<p>${note}</p>`)}</div>` : ''}`,
+  })
 }
-
-const section = (title: string, content: Html) => html`<section>
-<h2>${title}</h2>
-${content}
-</section>`
 
 const settings = ({ recipe }: ComparisonRecord) =>
   html`<details><summary>The completed recipe</summary><pre>${recipe.trim()}</pre></details>`
