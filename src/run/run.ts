@@ -104,8 +104,7 @@ export async function runExperiment(recipe: Recipe, hooks: RunHooks = {}): Promi
           },
           ...(tdro && { tdro }),
         }
-        const groups = await writeResults(folder, recipe, outcome, hooks)
-        await clock.end()
+        const groups = await writeResults(folder, clock, recipe, outcome, hooks)
         return {
           ...{ groups, folder: folder.path, report: folder.report, tests: scores, trainings: outcomes },
           systems: systems.map(({ key, label }) => ({ key, label })),
@@ -196,11 +195,18 @@ async function scoreUntrained(
 }
 
 /** Metrics and report; metrics come last, for they mark a run as ended. */
-async function writeResults(folder: RunFolder, recipe: Recipe, outcome: Outcome, hooks: RunHooks): Promise<Score[]> {
+async function writeResults(
+  folder: RunFolder,
+  clock: RunClock,
+  recipe: Recipe,
+  outcome: Outcome,
+  hooks: RunHooks,
+): Promise<Score[]> {
   const { tests, systems } = outcome
   const groups = groupScores(recipe, tests, systems)
   const record = comparisonRecord(recipe, folder.path, outcome, groups, hooks.command ?? 'wgpu-retrieve run')
   await writeFile(folder.report, await renderComparison(record))
+  await clock.end()
   await writeFile(folder.metrics, `${JSON.stringify(metricsRecord(recipe, outcome, groups), null, 1)}\n`)
   return groups
 }
