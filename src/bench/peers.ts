@@ -76,11 +76,17 @@ export async function withPeers(
       await use(peerOf(child, await child.ask({ do: 'open', ...settings })))
     } catch (error) {
       if (!isChildError(error)) throw error
-      say(`${label} is left out: ${error.message}`)
+      say(`${label} is left out: ${whyNot(error.message, folder)}`)
     } finally {
       child.close()
     }
   }
+}
+
+/** A rival that is not installed, in a word. */
+function whyNot(message: string, folder: string): string {
+  const missing = /Cannot find package '([^']+)'/.exec(message)?.[1]
+  return missing ? `${missing} is not installed; npm ci --ignore-scripts --prefix ${folder}` : message
 }
 
 const environment = (threads: number): Record<string, string> => ({

@@ -78,7 +78,7 @@ const TURN = 2
 
 /**
  * Two threads beside one, in turns, each with a tokenizer of its own that has seen the texts: the same ids, and how much sooner. A turn is
- * the median of some calls, since threads that have slept are slower for a while.
+ * the median of some calls, since threads that have slept or just begun are slower for a while.
  */
 async function timeThreads(
   tokenizer: Tokenizer,
@@ -97,6 +97,7 @@ async function timeThreads(
   const wrong = differs(together.ids, ids) || differs(together.offsets, offsets)
   const turn = (which: Tokenizer) => () =>
     timeCalls(async () => void which.encode(texts), { seconds: TURN, atMost: 10 })
+  await turn(threaded)()
   const { medians } = await takeTurns([turn(threaded), turn(tokenizer)], rounds)
   await threaded.setThreads(1)
   const [two, one] = [medians[0]!, medians[1]!]
