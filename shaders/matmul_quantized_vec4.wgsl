@@ -1,4 +1,4 @@
-// The same product as matmul_quantized.wgsl in vectors of four, see common/matmul_vec4.wgsl and common/quantized.wgsl.
+// The same product as matmul_quantized.wgsl in vectors of four, see common/matmul_vec4.wgsl and common/quantized_vector.wgsl.
 
 struct Params {
   M: u32,
@@ -18,15 +18,6 @@ struct Params {
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>; // (N), optional
 @group(0) @binding(4) var<storage, read_write> c: array<vec4<f32>>; // (M, N), = or +=
 @group(0) @binding(5) var<uniform> params: Params;
-
-// Four neighbours are of one group, their codes in one word.
-fn vector_b(at: u32) -> vec4<f32> {
-  let place = stored_at(at);
-  let scale = scale_of(place);
-  let shifts = vec4(place * params.bits % 32u) + params.bits * vec4(0u, 1u, 2u, 3u);
-  let codes = (vec4(word_of(place)) >> shifts) & vec4((1u << params.bits) - 1u);
-  return scale.y + scale.x * vec4<f32>(codes);
-}
 
 fn store(m: u32, n: u32, part: u32, sum: vec4<f32>) {
   write_vector(m, n, sum);

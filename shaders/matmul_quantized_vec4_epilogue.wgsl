@@ -1,4 +1,4 @@
-// The same in vectors of four, see common/matmul_vec4.wgsl, common/quantized.wgsl and common/epilogue.wgsl.
+// The same in vectors of four, see common/matmul_vec4.wgsl, common/quantized_vector.wgsl and common/epilogue.wgsl.
 
 struct Params {
   M: u32,
@@ -26,15 +26,6 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> c: array<vec4<f32>>; // (M, N), = or +=
 @group(0) @binding(7) var<storage, read_write> beside: array<vec4<f32>>; // (M, N), =, optional
 @group(0) @binding(8) var<uniform> params: Params;
-
-// Four neighbours are of one group, their codes in one word.
-fn vector_b(at: u32) -> vec4<f32> {
-  let place = stored_at(at);
-  let scale = scale_of(place);
-  let shifts = vec4(place * params.bits % 32u) + params.bits * vec4(0u, 1u, 2u, 3u);
-  let codes = (vec4(word_of(place)) >> shifts) & vec4((1u << params.bits) - 1u);
-  return scale.y + scale.x * vec4<f32>(codes);
-}
 
 fn store(m: u32, n: u32, part: u32, sum: vec4<f32>) {
   write_vector(m, n, sum);

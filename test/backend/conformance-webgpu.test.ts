@@ -5,6 +5,6 @@ import { conformance } from './conformance.js'
 
 const backend = await webgpuBackend()
 if (backend) conformance(backend, 1e-5)
-else for (const kernel of commonKernelNames) test.skip(kernel)
+else for (const kernel of commonKernelNames) test.skip(`${kernel}: no WebGPU adapter here`)
 
 test.run()

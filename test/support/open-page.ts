@@ -22,7 +22,7 @@ export function browser(options?: Parameters<typeof startChromium>[1]): Chromium
 /** Undefined where Chromium is missing. */
 export const chromium = path ? browser() : undefined
 /** A test, skipped where Chromium is missing. */
-export const declared = path ? test : (name: string, _: () => Promise<void>) => test.skip(name)
+export const declared = path ? test : (name: string, _: () => Promise<void>) => test.skip(`${name}: no Chromium here`)
 
 /** The page's own folder. */
 export const built = `${temporaryFolder()}/page`

@@ -90,7 +90,7 @@ const fewRowsSplit = (files?: readonly string[]): Variant =>
   matmulVec4([16, 64, 16], [4, 4], true, p => deep(p, 16, 64) && at(p, 'M') <= 16, files)
 
 const HALF_VECTORS = ['common/half', 'common/matmul_vec4', 'matmul_half_vec4']
-const QUANTIZED_VECTORS = ['common/quantized', 'common/matmul_vec4', 'matmul_quantized_vec4']
+const QUANTIZED_VECTORS = ['common/quantized', 'common/quantized_vector', 'common/matmul_vec4', 'matmul_quantized_vec4']
 
 /** In tiles of 32 × 32 and larger ones, by the sizes of c. */
 const tiled = (files: readonly string[], f16?: true): Variant[] => [
