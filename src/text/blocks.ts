@@ -120,26 +120,26 @@ export function appendIds(to: Collected, ids: Int32Array): void {
   to.length = needed
 }
 
-/** Of the texts of a tokenizer so far, the most ids a character in a call; at first more than most have. */
+/** Of a tokenizer: the most ids a character in a call so far. */
 export interface Density {
-  idsPerCharacter: number
-  known: boolean
+  idsPerCharacter?: number
 }
 
-export const unknownDensity = (): Density => ({ idsPerCharacter: 0.4, known: false })
+/** More than most texts have. */
+const MANY_IDS = 0.4
 
 /** Room for the ids of so many texts of so many characters together, nearly always enough, and little more: unused, it still makes garbage collections. */
 export const roomForIds = ({ idsPerCharacter }: Density, characters: number, texts: number): Collected => ({
-  ids: new Int32Array(Math.min(Math.ceil(1.02 * idsPerCharacter * characters) + 8 * texts + 64, MOST_ROOM)),
+  ids: new Int32Array(
+    Math.min(Math.ceil(1.02 * (idsPerCharacter ?? MANY_IDS) * characters) + 8 * texts + 64, MOST_ROOM),
+  ),
   length: 0,
 })
 
 /** After a call. */
 export function learnDensity(density: Density, { length }: Collected, characters: number): void {
   if (characters < ENOUGH_TO_LEARN) return
-  const seen = length / characters
-  density.idsPerCharacter = density.known ? Math.max(density.idsPerCharacter, seen) : seen
-  density.known = true
+  density.idsPerCharacter = Math.max(density.idsPerCharacter ?? 0, length / characters)
 }
 
 const MOST_ROOM = 1 << 26

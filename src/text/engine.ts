@@ -8,7 +8,6 @@ import {
   noMemory,
   type PackedIds,
   type TextModule,
-  unknownDensity,
   utf8Length,
   type Wanted,
 } from './blocks.js'
@@ -65,7 +64,7 @@ export async function startEngine(definition: Definition, source: string): Promi
     }
   }
   const cuts = cutsOf(definition, stages)
-  const engine: Instance = { module, memory, before: before.length, cuts, density: unknownDensity() }
+  const engine: Instance = { module, memory, before: before.length, cuts, density: {} }
   const here: EncodeHere = (...part) => encodeSome(engine, ...part)
   let crew: Crew | undefined
   const encode = (texts: readonly string[], wanted: Wanted) =>

@@ -2,7 +2,7 @@
 // vocabulary is trained on. The tokenizer's module gives each different word a number, so that texts become numbers
 // and only the different words become strings.
 import { textModule } from '../../build/text.js'
-import { encodeTexts, type Instance, noMemory, unknownDensity } from './blocks.js'
+import { encodeTexts, type Instance, noMemory } from './blocks.js'
 import type { Definition } from './definition.js'
 import { cutsOf, putPipeline } from './engine.js'
 import { byteAlphabet, type TextForm } from './host.js'
@@ -88,7 +88,7 @@ async function startCounter(rules: WordRules, size: number, source: string): Pro
     memory,
     before: 0,
     cuts: cutsOf(definition, stages),
-    density: unknownDensity(),
+    density: {},
     form,
     counts: new Float64Array(1 << (size - 1)),
   }
