@@ -68,7 +68,7 @@ onGpu('products with a factor in 16 or 4 bits: one in vectors of four that is re
   assert.equal(await wrongWith({}, ['matmul_half', 'matmul_quantized']), [])
   const half = changed('common/half', 'words.x >> 16u, words.y', 'words.y >> 16u, words.y')
   assert.ok((await wrongWith(half, ['matmul_half'])).includes('matmul_half_vec4_32x64'))
-  const few = changed('matmul_quantized_vec4', 'vec4(0u, 1u, 2u, 3u)', 'vec4(0u, 1u, 2u, 2u)')
+  const few = changed('common/quantized_vector', 'vec4(0u, 1u, 2u, 3u)', 'vec4(0u, 1u, 2u, 2u)')
   assert.ok((await wrongWith(few, ['matmul_quantized'])).includes('matmul_quantized_vec4_32x64'))
 })
 
