@@ -16,6 +16,7 @@ if (!adapter.available) {
   if (process.env.CI === 'true') console.log('CI=true: that is a failure')
 }
 
+const failures: string[] = []
 const sum = { passed: 0, failed: !adapter.available && process.env.CI === 'true' ? 1 : 0, skipped: 0 }
 for (const file of files) {
   const started = performance.now()
@@ -39,10 +40,29 @@ for (const file of files) {
   const seconds = ((performance.now() - started) / 1000).toFixed(1)
   console.log(`${failed ? 'FAIL' : 'ok  '} ${file}  ${figures.join(', ')}  (${seconds} s)`)
   for (const note of notes) console.log(`     ${note}`)
-  if (failed) console.log(output)
+  if (!failed) continue
+  console.log(withoutRepeats(output))
+  failures.push(file, ...output.split('\n').filter(line => line.startsWith('   FAIL  ')))
 }
+// Once more where a log that was cut still has them.
+if (failures.length) console.log(`failed:\n${failures.join('\n')}`)
 console.log(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`)
 process.exit(sum.failed || sum.passed === 0 ? 1 : 0)
+
+/** Dawn warns of the same limits for every device: once is enough, or what failed is lost among them. */
+function withoutRepeats(output: string): string {
+  const seen = new Set<string>()
+  return output
+    .split('\n')
+    .filter(line => {
+      const warning = /Warning: .*/.exec(line)?.[0]
+      if (!warning) return true
+      const repeated = seen.has(warning)
+      seen.add(warning)
+      return !repeated
+    })
+    .join('\n')
+}
 
 function runFile(file: string): Promise<{ output: string; code: number }> {
   return new Promise(resolve => {
