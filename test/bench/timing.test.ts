@@ -1,10 +1,15 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { median, takeTurns, timeCalls } from '../../src/bench/timing.js'
+import { fasterHalf, median, takeTurns, timeCalls } from '../../src/bench/timing.js'
 
 test('median: the middle one, or the mean of the two in the middle', () => {
   assert.is(median([9, 1, 5]), 5)
   assert.is(median([10, 1, 2, 4]), 3)
+})
+
+test('the faster half: its median, the one in the middle counted in', () => {
+  assert.is(fasterHalf([9, 1, 5, 70]), 3)
+  assert.is(fasterHalf([50, 3, 1, 80, 2]), 2)
 })
 
 test('calls: the first does not count, and there are no more than asked', async () => {

@@ -77,6 +77,26 @@ test('the same ids for any number of threads, whole and cut', async () => {
   }
 })
 
+test('texts that no sample shows: one that is all of the work, and few', async () => {
+  const tokenizer = await tokenizers[0]!()
+  const long = 'the cat sat '.repeat(60_000)
+  for (const some of [
+    [long],
+    ['', long],
+    [long, 'the cat'],
+    [...Array(2000).fill('cat'), long, ...Array(2000).fill('')],
+  ]) {
+    const expected = tokenizer.encode(some)
+    for (const threads of [2, 4]) {
+      await tokenizer.setThreads(threads)
+      const { ids, offsets } = tokenizer.encode(some)
+      assert.is(Buffer.compare(Buffer.from(ids.slice().buffer), Buffer.from(expected.ids.slice().buffer)), 0)
+      assert.equal([...offsets], [...expected.offsets])
+    }
+    await tokenizer.setThreads(1)
+  }
+})
+
 /** Takes the first block that it gets and ends. */
 const dying = `var thread = { start({ mailboxes }, ready) {
   const bell = new Int32Array(mailboxes, 0, 1)
