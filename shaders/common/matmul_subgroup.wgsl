@@ -4,7 +4,7 @@
 // next ones are read while these are multiplied. Rows of a, b and c are whole vectors of four. Sums16 have no elements to be named: they go through
 // workgroup memory, a matrix at a time.
 // Header: TILE_M, TILE_N, WAVES_M, WAVES_N. What is multiplied, and where it goes, is for product.wgsl, product_rows.wgsl and write_vector.wgsl to say, or
-// for a group of products. A kernel declares params and b.
+// for a group of products. A kernel declares params and `vector_b(at)`, four neighbours of b as stored from element `at` on.
 
 const TILE_K = 32u;
 const PAD = 8u;
@@ -54,11 +54,7 @@ fn read_b(vector: u32, first_k: u32, first_n: u32) -> vec4<f16> {
   if (!has_column(select(at.y, at.x, turned_b())) || select(at.x, at.y, turned_b()) >= terms()) {
     return vec4<f16>();
   }
-  let i = (row_b(at.x) + at.y) / 4u;
-  if (params.format == FLOAT) {
-    return vec4<f16>(bitcast<vec4<f32>>(vec4(b[2u * i], b[2u * i + 1u])));
-  }
-  return vec4<f16>(widen_vector(b[i]));
+  return vec4<f16>(vector_b(row_b(at.x) + at.y));
 }
 
 fn store_vector(vector: u32, begin: u32, width: u32, values: vec4<f16>) {

@@ -1,7 +1,7 @@
 // Products of matrices of which every row of a, b and c is a whole number of vectors of four. Blocks of 4 × 4 elements are read as four vectors, turned in
 // registers where they lie along k, and stored in workgroup memory with neighbours along m or n side by side; the next tile's are read while this
 // one's are multiplied. With SPLITS > 1 several workgroups share the terms of one tile. Accumulates in f32.
-// Header: TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N, multiples of 4; SPLITS.
+// Header: TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N, multiples of 4; SPLITS; TileElement, f32 or f16: what factors are narrowed to.
 // What is multiplied is for product.wgsl and product_vector.wgsl to say, or for a group of products. A kernel declares params,
 // `vector_b(at)`, four neighbours of b as stored from element `at` on, and `store(m, n, part, sum)`.
 
@@ -18,8 +18,8 @@ const BLOCKS_A = ROW_M * BLOCKS_K;
 const BLOCKS = BLOCKS_A + ROW_N * BLOCKS_K;
 const OWN_BLOCKS = (BLOCKS + LANES - 1u) / LANES;
 
-var<workgroup> a_tile: array<vec4<f32>, 2u * TILE_K * ROW_M>; // (2, TILE_K, TILE_M)
-var<workgroup> b_tile: array<vec4<f32>, 2u * TILE_K * ROW_N>; // (2, TILE_K, TILE_N)
+var<workgroup> a_tile: array<vec4<TileElement>, 2u * TILE_K * ROW_M>; // (2, TILE_K, TILE_M)
+var<workgroup> b_tile: array<vec4<TileElement>, 2u * TILE_K * ROW_N>; // (2, TILE_K, TILE_N)
 
 // The same bound, hidden from a compiler that would take seconds over the unrolled loop (params.M is never 0).
 fn bound(count: u32) -> u32 {
@@ -89,13 +89,13 @@ fn store_block(block: u32, half: u32, values: mat4x4<f32>) {
   if (block < BLOCKS_A) {
     let at = place(block, ROW_M, !turned_a());
     for (var i = 0u; i < 4u; i++) {
-      a_tile[(half * TILE_K + at.y + i) * ROW_M + at.x] = values[i];
+      a_tile[(half * TILE_K + at.y + i) * ROW_M + at.x] = vec4<TileElement>(values[i]);
     }
     return;
   }
   let at = place(block - BLOCKS_A, ROW_N, turned_b());
   for (var i = 0u; i < 4u; i++) {
-    b_tile[(half * TILE_K + at.y + i) * ROW_N + at.x] = values[i];
+    b_tile[(half * TILE_K + at.y + i) * ROW_N + at.x] = vec4<TileElement>(values[i]);
   }
 }
 
@@ -137,10 +137,10 @@ fn multiply(index: u32, local: u32) {
     for (var k = 0u; k < bound(TILE_K); k++) {
       var right: array<vec4<f32>, VECTORS_N>;
       for (var j = 0u; j < VECTORS_N; j++) {
-        right[j] = b_tile[(half * TILE_K + k) * ROW_N + lane_n + j * LANES_N];
+        right[j] = vec4<f32>(b_tile[(half * TILE_K + k) * ROW_N + lane_n + j * LANES_N]);
       }
       for (var i = 0u; i < VECTORS_M; i++) {
-        let left = a_tile[(half * TILE_K + k) * ROW_M + lane_m + i * LANES_M];
+        let left = vec4<f32>(a_tile[(half * TILE_K + k) * ROW_M + lane_m + i * LANES_M]);
         for (var j = 0u; j < VECTORS_N; j++) {
           sums[4u * i][j] += left.x * right[j];
           sums[4u * i + 1u][j] += left.y * right[j];

@@ -56,4 +56,11 @@ export const epilogueKernels = {
     flops,
     needs: 'shader-f16',
   },
+  matmul_f16_quantized_epilogue: {
+    tensors: { a: read, b: words, groups: words, ...rest },
+    params: { ...form, bits: u32, ...epilogue },
+    units: (p: Params) => at(p, 'M'),
+    flops,
+    needs: 'shader-f16',
+  },
 } as const satisfies Record<string, KernelSpec>

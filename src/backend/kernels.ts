@@ -132,6 +132,17 @@ export const kernels = {
     flops: (p: Params) => 2 * at(p, 'M') * at(p, 'N') * at(p, 'K'),
     needs: 'shader-f16',
   },
+  // matmul_quantized with both factors narrowed to f16, b once its numbers are made; sums in f32.
+  matmul_f16_quantized: {
+    tensors: { a: read, b: spec('read', 'u32'), groups: spec('read', 'u32'), bias: optional.read, c: update },
+    params: {
+      ...{ M: u32, N: u32, K: u32, transposeA: u32, transposeB: u32, accumulate: u32, hasBias: u32, alpha: f32 },
+      bits: u32,
+    },
+    units: (p: Params) => at(p, 'M'),
+    flops: (p: Params) => 2 * at(p, 'M') * at(p, 'N') * at(p, 'K'),
+    needs: 'shader-f16',
+  },
   // scales[row] = max |x| / 127; values (rows, int8Words(columns)) = x / scale, to the nearest whole number (ties to even), as x · (127 / max) in f32.
   // Rows whose max is below 1e-30 are zeros with scale 0; where it is not finite, so is the scale, and the values are zeros.
   quantize_rows: {

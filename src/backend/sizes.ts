@@ -51,6 +51,11 @@ const maxsim = (p: { readonly queryTokens: number; readonly documentTokens: numb
 const quantizedGroups = (p: ParamsOf<'matmul'>): number =>
   p.transposeB ? p.N * Math.ceil(p.K / QUANTIZED_GROUP) : p.K * Math.ceil(p.N / QUANTIZED_GROUP)
 
+const quantized = (p: ParamsOf<'matmul_quantized'>) => {
+  const groups = quantizedGroups(p)
+  return { a: p.M * p.K, b: groups * p.bits, groups, bias: p.hasBias ? p.N : 0, c: p.M * p.N }
+}
+
 const withEpilogue = (p: ParamsOf<'matmul_epilogue'>, b: number) => {
   const [epilogue, c] = [EPILOGUES[p.epilogue], p.M * p.N]
   const [with0, with1, beside] = {
@@ -62,6 +67,11 @@ const withEpilogue = (p: ParamsOf<'matmul_epilogue'>, b: number) => {
     residual: [c, 0, 0],
   }[epilogue ?? 'low_rank']!
   return { a: p.M * p.K, b, bias: p.hasBias ? p.N : 0, with0: with0!, with1: with1!, c, beside: beside! }
+}
+
+const quantizedEpilogue = (p: ParamsOf<'matmul_quantized_epilogue'>) => {
+  const groups = quantizedGroups(p)
+  return { ...withEpilogue(p, groups * p.bits), groups }
 }
 
 const attentionForward = (p: ParamsOf<'attention_forward'>) => {
@@ -103,10 +113,8 @@ const groupSumSizes = (p: ParamsOf<'matmul_grouped_sum'>) => ({
 const sizes: Sizes = {
   matmul: p => ({ a: p.M * p.K, b: p.K * p.N, bias: p.hasBias ? p.N : 0, c: p.M * p.N }),
   matmul_half: p => ({ a: p.M * p.K, b: Math.ceil((p.K * p.N) / 2), bias: p.hasBias ? p.N : 0, c: p.M * p.N }),
-  matmul_quantized: p => {
-    const groups = quantizedGroups(p)
-    return { a: p.M * p.K, b: groups * p.bits, groups, bias: p.hasBias ? p.N : 0, c: p.M * p.N }
-  },
+  matmul_quantized: quantized,
+  matmul_f16_quantized: quantized,
   matmul_f16: p => ({
     a: p.M * p.K,
     b: wordsOf(p.format, p.K * p.N),
@@ -115,10 +123,8 @@ const sizes: Sizes = {
   }),
   matmul_epilogue: p => withEpilogue(p, p.K * p.N),
   matmul_half_epilogue: p => withEpilogue(p, Math.ceil((p.K * p.N) / 2)),
-  matmul_quantized_epilogue: p => {
-    const groups = quantizedGroups(p)
-    return { ...withEpilogue(p, groups * p.bits), groups }
-  },
+  matmul_quantized_epilogue: quantizedEpilogue,
+  matmul_f16_quantized_epilogue: quantizedEpilogue,
   matmul_f16_epilogue: p => withEpilogue(p, wordsOf(p.format, p.K * p.N)),
   matmul_grouped: groupSizes,
   matmul_grouped_sum: groupSumSizes,

@@ -233,7 +233,8 @@ export async function loadEncoder(
       else if (place === 'int8') await quantize({ name, shape, data: await adapted.readTensor(name) })
       else if (place === 'q8' || place === 'q4') {
         const grouped = await quantizedGroups(backend, name, shape, frozenBits!, adapted, loss)
-        for (const each of [grouped, grouped.groups!]) tensors.set(each.name, each)
+        tensors.set(grouped.groups!.name, grouped.groups!)
+        tensors.set(name, narrow.has(name) ? { ...grouped, narrow: true } : grouped)
       } else if (place === 'host') words = await readHostTable(adapted, name, shape)
       else {
         const view = besides(name)

@@ -38,14 +38,12 @@ export function multiply(
   if (bits) {
     const quantized: ParamArguments<'matmul_quantized', Param> = { ...params, bits }
     const all = { ...tensors, groups: b.groups! }
-    if (!finish) call(trace, 'matmul_quantized', all, quantized)
-    else
-      call(
-        trace,
-        'matmul_quantized_epilogue',
-        { ...all, ...finishTensors(finish) },
-        { ...quantized, ...finishParams(finish) },
-      )
+    const kernel = narrow ? 'matmul_f16_quantized' : 'matmul_quantized'
+    if (!finish) call(trace, kernel, all, quantized)
+    else {
+      const finished = { ...quantized, ...finishParams(finish) }
+      call(trace, `${kernel}_epilogue`, { ...all, ...finishTensors(finish) }, finished)
+    }
     return
   }
   const held = halfFormat(b)

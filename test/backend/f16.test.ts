@@ -6,12 +6,12 @@ import { create } from 'webgpu'
 import { shaders } from '../../build/shaders.js'
 import { type KernelName, kernelNames, kernelSpec } from '../../src/backend/kernels.js'
 import { createWebGpuBackend } from '../../src/backend/webgpu/backend.js'
-import { shaderText, variants } from '../../src/backend/webgpu/variants.js'
+import { shaderText, type Variant, variants } from '../../src/backend/webgpu/variants.js'
 import { narrowed, toF32 } from '../../src/data/dtype.js'
 import { webgpuBackend } from '../support/adapter.js'
 import type { KernelCase } from '../support/cases/case.js'
-import { wholeEpilogueCases } from '../support/cases/epilogues.js'
-import { matmulF16Cases } from '../support/cases/matmul.js'
+import { wholeEpilogueCases, wholeQuantizedEpilogueCases } from '../support/cases/epilogues.js'
+import { matmulF16Cases, matmulF16QuantizedCases } from '../support/cases/matmul.js'
 import { kernelCases } from '../support/kernel-cases.js'
 import { runCase } from './conformance.js'
 
@@ -74,7 +74,7 @@ function rounded(values: Float32Array): Float32Array {
 }
 
 for (const kernel of needing)
-  for (const { name, can } of variants[kernel]) {
+  for (const { name, can, matrices } of variants[kernel] as readonly Variant[]) {
     // Without matrix units attention is that of f32, which the conformance suite knows.
     if (!tested.includes(name)) continue
     const run = backend ? test : test.skip
@@ -83,7 +83,10 @@ for (const kernel of needing)
       const small = kernelCases[kernel]().filter(({ params }) => (can?.(params) ?? true) && (params.rows ?? 0) <= 300)
       // Of wide heads those that no narrower form does, and some that it does
       const width = Number(/attention.*_(96|128|256)$/.exec(name)?.[1] ?? 0)
-      const able = small.filter(({ params }, i) => !width || params.headSize! > NARROWER[width]! || i % 4 === 0)
+      const wide = small.filter(({ params }, i) => !width || params.headSize! > NARROWER[width]! || i % 4 === 0)
+      // These differ from what f32 has, which is tested by itself, by what factors are narrowed to.
+      const known = kernel.includes('quantized') && !matrices
+      const able = known ? wide.filter((_, i) => i % 9 === 0 || i >= wide.length - 4) : wide
       assert.ok(able.length >= 2, `${able.length} cases`)
       assert.is(await backend!.variantOf(kernel, able[0]!.params), name)
       const product = kernel.startsWith('matmul_f16')
@@ -95,23 +98,29 @@ for (const kernel of needing)
     })
   }
 
-for (const { name, can } of variants.matmul_f16) {
-  const run = backend ? test : test.skip
-  run(`${name}: whole numbers`, async () => {
-    chosen = name
-    const able = ({ params }: KernelCase) => can?.(params) ?? true
-    await check('matmul_f16', matmulF16Cases(true).filter(able), 1e-12)
-    const finished = wholeEpilogueCases()
-    assert.is(await backend!.variantOf('matmul_f16_epilogue', finished[0]!.params), name)
-    await check('matmul_f16_epilogue', finished, 1e-12)
-  })
+const whole = {
+  matmul_f16: { plain: matmulF16Cases(true), finished: wholeEpilogueCases() },
+  matmul_f16_quantized: { plain: matmulF16QuantizedCases(true), finished: wholeQuantizedEpilogueCases() },
 }
+for (const kernel of ['matmul_f16', 'matmul_f16_quantized'] as const)
+  for (const { name, can, hardware } of variants[kernel] as readonly Variant[]) {
+    if (hardware) continue
+    const run = backend ? test : test.skip
+    run(`${kernel}, ${name}: whole numbers`, async () => {
+      chosen = name
+      const { plain, finished } = whole[kernel]
+      const able = ({ params }: KernelCase) => can?.(params) ?? true
+      await check(kernel, plain.filter(able), 1e-12)
+      assert.is(await backend!.variantOf(`${kernel}_epilogue`, finished[0]!.params), name)
+      await check(`${kernel}_epilogue`, finished, 1e-12)
+    })
+  }
 
 test('tiles of 128 × 128 by matrix units are among what was tested, where workgroup memory holds them', () => {
   if (!backend) return
   const { maxComputeWorkgroupStorageSize: bytes } = backend.device.limits
   const tile = 'matmul_subgroup_128x128'
-  for (const kernel of ['matmul_f16', 'matmul_f16_epilogue'] as const) {
+  for (const kernel of needing.filter(each => each.startsWith('matmul_f16'))) {
     const { workgroupMemory } = variants[kernel].find(({ name }) => name === tile)!
     assert.ok(bytes >= workgroupMemory! && tested.includes(tile), `${kernel}: ${workgroupMemory} bytes, ${bytes} here`)
   }

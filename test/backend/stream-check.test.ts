@@ -2,12 +2,14 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { shaders } from '../../build/shaders.js'
+import { kernelSpec } from '../../src/backend/kernels.js'
 import { createWebGpuBackend } from '../../src/backend/webgpu/backend.js'
 import { wrongStreams } from '../../src/backend/webgpu/stream-check.js'
 import { webgpuBackend } from '../support/adapter.js'
 
 const present = await webgpuBackend()
 const onGpu = present ? test : test.skip
+const onF16 = present && (await hasF16()) ? test : test.skip
 const kernels = ['sum_of_squares', 'column_sum', 'adamw'] as const
 
 /** Of products some forms and the plain one: a processor takes long to compile them. The split one is there for its binding. */
@@ -15,7 +17,20 @@ const compiled = [
   ...['matmul_half_vec4_16x64_split', 'matmul_half_vec4_32x64', 'matmul_half_32x32'],
   ...['matmul_quantized_vec4_32x64', 'matmul_quantized_32x32'],
   ...['matmul_vec4_16x64_split', 'matmul_vec4_32x64', 'matmul_32x32'],
+  ...['matmul_subgroup_64x64', 'matmul_f16_vec4_32x64', 'matmul_f16_32x32'],
 ]
+
+async function hasF16(): Promise<boolean> {
+  try {
+    const opened = await createWebGpuBackend({ adapter: present!.adapterInfo.name, mixed: true })
+    opened.close()
+    return true
+  } catch (error) {
+    if (!/no shader-f16/.test((error as Error).message)) throw error
+    console.log(`skipped: ${(error as Error).message}`)
+    return false
+  }
+}
 
 let chosen: string | undefined
 const wrongWith = async (
@@ -28,6 +43,7 @@ const wrongWith = async (
       tune: false,
       variants: of === kernels ? 'all' : compiled,
       choose: () => chosen,
+      mixed: of.some(kernel => kernelSpec(kernel).needs === 'shader-f16'),
     },
     shaders: { ...shaders, ...changes } as typeof shaders,
   })
@@ -71,6 +87,22 @@ onGpu('products with a factor in 16 or 4 bits: one in vectors of four that is re
   const few = changed('common/quantized_vector', 'vec4(0u, 1u, 2u, 3u)', 'vec4(0u, 1u, 2u, 2u)')
   assert.ok((await wrongWith(few, ['matmul_quantized'])).includes('matmul_quantized_vec4_32x64'))
 })
+
+onF16(
+  'with f16 factors and b in 4 bits: one by matrix units or in vectors of four that is wrong is refused',
+  async () => {
+    const of = ['matmul_f16_quantized'] as const
+    assert.equal(await wrongWith({}, of), [])
+    const few = changed('common/quantized_vector', 'vec4(0u, 1u, 2u, 3u)', 'vec4(0u, 1u, 2u, 2u)')
+    const wrong = await wrongWith(few, of)
+    for (const name of ['matmul_subgroup_64x64', 'matmul_f16_vec4_32x64']) assert.ok(wrong.includes(name), `${wrong}`)
+    const tiles = changed('common/matmul_subgroup', 'k < rolled(TILE_K)', 'k < rolled(TILE_K - 16u)')
+    assert.equal(
+      (await wrongWith(tiles, of)).filter(name => compiled.includes(name)),
+      ['matmul_subgroup_64x64'],
+    )
+  },
+)
 
 onGpu('products with an epilogue and in groups: one in vectors of four that is wrong is refused', async () => {
   const all = ['matmul_epilogue', 'matmul_grouped', 'matmul_grouped_sum'] as const

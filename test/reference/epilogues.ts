@@ -52,3 +52,6 @@ export const matmul_f16_epilogue: Reference<'matmul_f16_epilogue'> = (tensors, p
   matmul_f16(tensors, p)
   finish(tensors, p)
 }
+
+export const matmul_f16_quantized_epilogue: Reference<'matmul_f16_quantized_epilogue'> = (tensors, p) =>
+  matmul_quantized_epilogue(tensors, p)

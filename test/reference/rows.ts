@@ -52,6 +52,8 @@ export const matmul_f16: Reference<'matmul_f16'> = ({ b, ...tensors }, { format,
   matmul({ ...tensors, b: factorOf(b, format) }, p)
 }
 
+export const matmul_f16_quantized: Reference<'matmul_f16_quantized'> = (tensors, p) => matmul_quantized(tensors, p)
+
 export const gather_rows_half: Reference<'gather_rows_half'> = ({ table, ...tensors }, { format, ...p }) =>
   gather_rows({ ...tensors, table: widened(table, format) }, p)
 

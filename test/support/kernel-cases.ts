@@ -7,6 +7,7 @@ import type { KernelCase } from './cases/case.js'
 import {
   matmulEpilogueCases,
   matmulF16EpilogueCases,
+  matmulF16QuantizedEpilogueCases,
   matmulHalfEpilogueCases,
   matmulQuantizedEpilogueCases,
 } from './cases/epilogues.js'
@@ -14,7 +15,13 @@ import { matmulGroupedCases, matmulGroupedSumCases } from './cases/grouped.js'
 import { matmulInt8Cases, quantizeRowsCases } from './cases/int8.js'
 import * as layers from './cases/layers.js'
 import * as lora from './cases/lora.js'
-import { matmulCases, matmulF16Cases, matmulHalfCases, matmulQuantizedCases } from './cases/matmul.js'
+import {
+  matmulCases,
+  matmulF16Cases,
+  matmulF16QuantizedCases,
+  matmulHalfCases,
+  matmulQuantizedCases,
+} from './cases/matmul.js'
 import * as maxsim from './cases/maxsim.js'
 import { nearestCases } from './cases/nearest.js'
 import * as pooling from './cases/pooling.js'
@@ -32,6 +39,8 @@ export const kernelCases: Readonly<Record<KernelName, () => KernelCase[]>> = {
   matmul_half_epilogue: matmulHalfEpilogueCases,
   matmul_quantized_epilogue: matmulQuantizedEpilogueCases,
   matmul_f16_epilogue: matmulF16EpilogueCases,
+  matmul_f16_quantized: matmulF16QuantizedCases,
+  matmul_f16_quantized_epilogue: matmulF16QuantizedEpilogueCases,
   matmul_grouped: matmulGroupedCases,
   matmul_grouped_sum: matmulGroupedSumCases,
   matmul_f16_grouped: matmulGroupedCases,

@@ -80,7 +80,7 @@ export async function createWebGpuBackend(options: WebGpuOptions = {}): Promise<
     const budget = options.mixed ? BUDGET / 2 : BUDGET
     const measured = [
       await tuned({ backend, force }, opened.info, budget),
-      await checkedStreams({ backend, force }, opened.info),
+      await checkedStreams({ backend, force }, opened.info, options.mixed),
       ...(options.mixed ? [await tuned({ backend, force }, opened.info, budget, 'matmul_f16')] : []),
       ...(opened.target.matrices ? [await checkedAttention({ backend, force }, opened.info)] : []),
     ]

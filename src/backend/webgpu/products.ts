@@ -19,7 +19,7 @@ const matmul = (
   files: readonly string[] = [...ELEMENTS, 'matmul'],
   f16?: true,
 ): Variant => ({
-  name: `${files.at(-1)}_${tile[0]}x${tile[1]}`,
+  name: `${f16 ? 'matmul_f16' : files.at(-1)}_${tile[0]}x${tile[1]}`,
   files,
   header: {
     ...{ TILE_M: tile[0], TILE_N: tile[1], TILE_K: 16, THREAD_M: thread[0], THREAD_N: thread[1] },
@@ -44,14 +44,19 @@ function matmulVec4(
   split: boolean,
   when: Variant['when'],
   files: readonly string[] = ['common/matmul_vec4', 'matmul_vec4'],
+  f16?: true,
 ): Variant {
   const [TILE_M, TILE_N, TILE_K] = tile
   const splits = split ? SPLITS : 1
-  const name = `${files.at(-1)}_${TILE_M}x${TILE_N}${split ? '_split' : ''}`
+  const name = `${f16 ? 'matmul_f16_vec4' : files.at(-1)}_${TILE_M}x${TILE_N}${split ? '_split' : ''}`
   return {
     name,
     files: [...VECTORS, ...files],
-    header: { TILE_M, TILE_N, TILE_K, THREAD_M: thread[0], THREAD_N: thread[1], SPLITS: splits },
+    header: {
+      ...{ TILE_M, TILE_N, TILE_K, THREAD_M: thread[0], THREAD_N: thread[1], SPLITS: splits },
+      TileElement: f16 ? 'f16' : 'f32',
+    },
+    ...(f16 && { f16 }),
     can: p => inVectors(p) && (!split || 4 * SPLITS * at(p, 'M') * at(p, 'N') <= SCRATCH_BYTES),
     ...(when && { when }),
     hardware: true,
@@ -76,19 +81,20 @@ const deep = (p: Params, tileM: number, tileN: number) => tiles(p, tileM, tileN)
 const enough = (target: Target) => (target.software ? 2 : 128)
 
 /** In vectors of four, whatever b's numbers are read from. */
-const vectorTiles = (files?: readonly string[]): Variant[] => [
-  matmulVec4([16, 128, 8], [4, 4], false, p => at(p, 'M') <= 16, files),
-  matmulVec4([128, 16, 8], [4, 4], false, p => at(p, 'N') <= 16, files),
-  matmulVec4([128, 128, 8], [8, 8], false, p => many(p, 128, 128), files),
-  matmulVec4([128, 64, 8], [8, 8], false, p => many(p, 128, 64), files),
-  matmulVec4([64, 64, 16], [8, 4], false, p => many(p, 64, 64), files),
-  matmulVec4([32, 64, 16], [4, 4], false, undefined, files),
+const vectorTiles = (files?: readonly string[], f16?: true): Variant[] => [
+  matmulVec4([16, 128, 8], [4, 4], false, p => at(p, 'M') <= 16, files, f16),
+  matmulVec4([128, 16, 8], [4, 4], false, p => at(p, 'N') <= 16, files, f16),
+  matmulVec4([128, 128, 8], [8, 8], false, p => many(p, 128, 128), files, f16),
+  matmulVec4([128, 64, 8], [8, 8], false, p => many(p, 128, 64), files, f16),
+  matmulVec4([64, 64, 16], [8, 4], false, p => many(p, 64, 64), files, f16),
+  matmulVec4([32, 64, 16], [4, 4], false, undefined, files, f16),
 ]
 
 /** A few rows, such as one query's tokens, by a narrow weight. */
 const fewRowsSplit = (files?: readonly string[]): Variant =>
   matmulVec4([16, 64, 16], [4, 4], true, p => deep(p, 16, 64) && at(p, 'M') <= 16, files)
 
+const EITHER_VECTORS = ['common/half', 'common/either_vector']
 const HALF_VECTORS = ['common/half', 'common/matmul_vec4', 'matmul_half_vec4']
 const QUANTIZED_VECTORS = ['common/quantized', 'common/quantized_vector', 'common/matmul_vec4', 'matmul_quantized_vec4']
 
@@ -103,9 +109,14 @@ const tiled = (files: readonly string[], f16?: true): Variant[] => [
 const MATRICES = ['common/subgroup_matrix']
 
 /** By matrix units, four subgroups a workgroup. */
-const subgroupMatmul = (tile: number, when?: Variant['when']): Variant => ({
+const subgroupMatmul = (
+  tile: number,
+  when: Variant['when'],
+  files: readonly string[],
+  top = 'matmul_subgroup',
+): Variant => ({
   name: `matmul_subgroup_${tile}x${tile}`,
-  files: ['common/half', ...MATRICES, ...ROWS, 'common/write_vector', 'common/matmul_subgroup', 'matmul_subgroup'],
+  files: [...files, ...MATRICES, ...ROWS, 'common/write_vector', 'common/matmul_subgroup', top],
   header: { TILE_M: tile, TILE_N: tile, WAVES_M: 2, WAVES_N: 2 },
   f16: true,
   matrices: true,
@@ -115,6 +126,11 @@ const subgroupMatmul = (tile: number, when?: Variant['when']): Variant => ({
   ...(when && { when }),
   workgroups: p => tiles(p, tile, tile),
 })
+
+const subgroupTiles = (files: readonly string[], top?: string): Variant[] => [
+  subgroupMatmul(128, (p, target) => target.matrices && many(p, 128, 128), files, top),
+  subgroupMatmul(64, (p, target) => target.matrices && at(p, 'M') > 16 && at(p, 'N') > 16, files, top),
+]
 
 /** Of each product of the kernel table. Large tiles reuse more; small ones make more workgroups and waste less at the edges. */
 const plainProducts = {
@@ -134,10 +150,12 @@ const plainProducts = {
     ...vectorTiles(QUANTIZED_VECTORS),
     ...tiled(['common/quantized', ...ELEMENTS, 'matmul_quantized']),
   ],
-  matmul_f16: [
-    subgroupMatmul(128, (p, target) => target.matrices && many(p, 128, 128)),
-    subgroupMatmul(64, (p, target) => target.matrices && at(p, 'M') > 16 && at(p, 'N') > 16),
-    ...tiled(['common/half', ...ELEMENTS, 'matmul_f16'], true),
+  matmul_f16: [...subgroupTiles(EITHER_VECTORS), ...tiled(['common/half', ...ELEMENTS, 'matmul_f16'], true)],
+  // In the same tiles and under the same names, since the same is best and the same may be refused
+  matmul_f16_quantized: [
+    ...subgroupTiles(['common/quantized', 'common/quantized_vector'], 'matmul_quantized_subgroup'),
+    ...vectorTiles(QUANTIZED_VECTORS, true),
+    ...tiled(['common/quantized', ...ELEMENTS, 'matmul_quantized'], true),
   ],
 }
 
@@ -191,7 +209,7 @@ const grouped = (list: readonly Variant[], sum: boolean): Variant[] =>
       const cells = vectors ? 'vector' : 'scalar'
       const finishing = [`common/${cells}`, 'common/activation', `common/activation_${cells}`]
       const core = matrices
-        ? ['common/half', ...MATRICES, `${own}_vector`, 'common/matmul_subgroup', `${top}_subgroup`]
+        ? [...EITHER_VECTORS, ...MATRICES, `${own}_vector`, 'common/matmul_subgroup', `${top}_subgroup`]
         : vectors
           ? [
               ...(half ? ['common/half'] : []),
@@ -222,4 +240,5 @@ export const products = {
   matmul_half_epilogue: withEpilogue(plainProducts.matmul_half.filter(({ second }) => !second)),
   matmul_quantized_epilogue: withEpilogue(plainProducts.matmul_quantized),
   matmul_f16_epilogue: withEpilogue(plainProducts.matmul_f16),
+  matmul_f16_quantized_epilogue: withEpilogue(plainProducts.matmul_f16_quantized),
 } satisfies Partial<Record<KernelName, readonly Variant[]>>

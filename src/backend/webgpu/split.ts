@@ -38,11 +38,13 @@ export function piecesOf(kernel: KernelName, params: Params, most: number, workg
     case 'matmul_half':
     case 'matmul_quantized':
     case 'matmul_f16':
+    case 'matmul_f16_quantized':
       return params.transposeA ? whole(params) : byRows(kernel, params, most)
     case 'matmul_epilogue':
     case 'matmul_half_epilogue':
     case 'matmul_f16_epilogue':
     case 'matmul_quantized_epilogue':
+    case 'matmul_f16_quantized_epilogue':
       return params.transposeA ? whole(params) : epilogueByRows(kernel, params, most)
     case 'matmul_grouped':
     case 'matmul_grouped_sum':

@@ -11,7 +11,11 @@ import { type Adapter, remembered, type TunedBackend, type Tuning } from './tuni
 import type { Variant } from './variants.js'
 
 const { matmul_half, matmul_quantized, matmul_epilogue, matmul_grouped, matmul_grouped_sum } = products
-const others = { matmul_half, matmul_quantized, matmul_epilogue, matmul_grouped, matmul_grouped_sum }
+const { matmul_f16_quantized } = products
+const others = {
+  ...{ matmul_half, matmul_quantized, matmul_epilogue, matmul_grouped, matmul_grouped_sum },
+  matmul_f16_quantized,
+}
 const checked: Readonly<Record<string, readonly Variant[]>> = { ...streamVariants, ...others }
 type Checked = keyof typeof streamVariants | keyof typeof others
 
@@ -61,6 +65,7 @@ const calls: Readonly<Record<Checked, Params>> = {
   sum_of_squares: { ...many, first: 1 },
   matmul_half: { ...product, format: 1 },
   matmul_quantized: { ...product, bits: 4 },
+  matmul_f16_quantized: { ...product, bits: 4 },
   matmul_epilogue: { ...product, ...gatedSlope },
   matmul_grouped: group,
   matmul_grouped_sum: { ...groupSum, format: FLOAT_FORMAT, accumulate: 0 },
@@ -76,10 +81,14 @@ const values = {
   u32: (count: number) => Uint32Array.from({ length: count }, (_, i) => 0x3f803f80 + (i % 128) * 0x10001),
 }
 
+/** `mixed`: those that need f16 too. */
+const checkedKernels = (mixed: boolean): readonly Checked[] =>
+  (Object.keys(calls) as Checked[]).filter(kernel => mixed || !kernelSpec(kernel).needs)
+
 /** Names of variants that compute something else than the plain one. */
 export async function wrongStreams(
   { backend, force }: TunedBackend,
-  kernels = Object.keys(calls) as readonly Checked[],
+  kernels = checkedKernels(false),
 ): Promise<readonly string[]> {
   const wrong: string[] = []
   try {
@@ -99,12 +108,14 @@ export async function wrongStreams(
 }
 
 /** From the cache, or checked and put there. */
-export const checkedStreams = (tunedBackend: TunedBackend, adapter: Adapter): Promise<Tuning> =>
-  remembered(
+export const checkedStreams = (tunedBackend: TunedBackend, adapter: Adapter, mixed = false): Promise<Tuning> => {
+  const kernels = checkedKernels(mixed)
+  return remembered(
     adapter,
-    Object.values(checked).flatMap(list => list.map(({ name }) => name)),
-    async () => ({ choices: {}, refused: await wrongStreams(tunedBackend), gflops: 1 }),
+    kernels.flatMap(kernel => checked[kernel]!.map(({ name }) => name)),
+    async () => ({ choices: {}, refused: await wrongStreams(tunedBackend, kernels), gflops: 1 }),
   )
+}
 
 /** What a call leaves in the tensors that it writes. */
 async function resultsOf(backend: Backend, kernel: KernelName): Promise<Float32Array[]> {

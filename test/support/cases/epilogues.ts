@@ -97,16 +97,20 @@ const cases = (kernel: Product, formats: readonly number[]): KernelCase[] => {
 
 export const matmulEpilogueCases = () => cases('matmul_epilogue', [FLOAT_FORMAT])
 export const matmulHalfEpilogueCases = () => cases('matmul_half_epilogue', [0, 1])
-/** Those of 16 bits with b in 8 or 4. */
-export const matmulQuantizedEpilogueCases = (): KernelCase[] =>
-  matmulHalfEpilogueCases().map(({ params, tensors, name, ...rest }) => {
-    const { format, ...form } = params as Record<string, number>
-    const [N, K, bits] = [form.N!, form.K!, format === 0 ? 8 : 4]
-    const factor = form.transposeB ? quantizedFactor(N, K, bits) : quantizedFactor(K, N, bits)
+type Quantized = 'matmul_quantized_epilogue' | 'matmul_f16_quantized_epilogue'
+/** The same with b in 8 bits, or in 4. */
+const quantized = (cases: readonly KernelCase[], kernel: Quantized, whole?: true): KernelCase[] =>
+  cases.map(({ params, tensors, name, ...rest }, i) => {
+    const { format: _, ...form } = params as Record<string, number>
+    const [N, K, bits] = [form.N!, form.K!, i % 2 ? 4 : 8]
+    const factor = form.transposeB ? quantizedFactor(N, K, bits, whole) : quantizedFactor(K, N, bits, whole)
     const given = { ...form, bits } as Parameters<typeof caseOf<'matmul_quantized_epilogue'>>[2]
     const all = { ...tensors, ...factor } as Parameters<typeof caseOf<'matmul_quantized_epilogue'>>[3]
-    return caseOf('matmul_quantized_epilogue', `${name.replace(/format .*/, '')}${bits} bits`, given, all, rest)
+    return caseOf<Quantized>(kernel, `${name.replace(/format .*/, '')}${bits} bits`, given, all, rest)
   })
+export const matmulQuantizedEpilogueCases = () => quantized(matmulHalfEpilogueCases(), 'matmul_quantized_epilogue')
+export const matmulF16QuantizedEpilogueCases = () =>
+  quantized(cases('matmul_f16_epilogue', [FLOAT_FORMAT]), 'matmul_f16_quantized_epilogue')
 export const matmulF16EpilogueCases = () => cases('matmul_f16_epilogue', [FLOAT_FORMAT, 0, 1])
 
 const RELU = ACTIVATIONS.indexOf('relu')
@@ -128,3 +132,5 @@ export const wholeEpilogueCases = (): KernelCase[] =>
       }),
     ),
   )
+
+export const wholeQuantizedEpilogueCases = () => quantized(wholeEpilogueCases(), 'matmul_f16_quantized_epilogue', true)

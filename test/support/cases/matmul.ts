@@ -174,30 +174,45 @@ export function matmulF16Cases(whole = false): KernelCase[] {
   ]
 }
 
-/** Random codes, steps and least values of (rows, columns) in 8 or 4 bits; numbers of both signs near 1. */
-export function quantizedFactor(rows: number, columns: number, bits: number): { b: Uint32Array; groups: Uint32Array } {
+/** Random codes, steps and least values of (rows, columns) in 8 or 4 bits; numbers of both signs near 1. `whole`: whole ones, exact in f16. */
+export function quantizedFactor(
+  rows: number,
+  columns: number,
+  bits: number,
+  whole?: boolean,
+): { b: Uint32Array; groups: Uint32Array } {
   const groups = rows * Math.ceil(columns / QUANTIZED_GROUP)
   const bf16 = (value: number) => new Uint32Array(Float32Array.of(value).buffer)[0]! >>> 16
   const words = Uint32Array.from(random.uniform(groups, 0.5, 2), size => {
-    const step = (2 * size) / (2 ** bits - 1)
-    return ((bf16(-size) << 16) | bf16(step)) >>> 0
+    const [least, step] = whole ? [-(2 ** (bits - 1)), size > 1 ? 1 : 2] : [-size, (2 * size) / (2 ** bits - 1)]
+    return ((bf16(least) << 16) | bf16(step)) >>> 0
   })
   return { b: random.words(groups * bits), groups: words }
 }
 
-function quantizedProduct([M, N, K]: Size, form: number, bits: number, epilogue: number): KernelCase {
+function quantizedProduct(
+  [M, N, K]: Size,
+  form: number,
+  bits: number,
+  epilogue: number,
+  f16?: 'narrowed' | 'whole',
+): KernelCase {
   const [transposeA, transposeB] = [form >> 1, form & 1]
   const [accumulate, hasBias] = [epilogue & 1, (epilogue >> 1) & 1]
   const name = `M ${M}, N ${N}, K ${K}, transposes ${transposeA}${transposeB}, bits ${bits}, accumulate ${accumulate}, bias ${hasBias}`
   const alpha = epilogue === 3 ? 0.375 : 1
   const params = { M, N, K, transposeA, transposeB, accumulate, hasBias, alpha, bits }
+  const whole = f16 === 'whole'
+  const normal: typeof random.normal = whole
+    ? count => Float32Array.from(random.integers(count, 13), x => x - 6)
+    : random.normal
   const tensors = {
-    a: random.normal(M * K),
-    ...(transposeB ? quantizedFactor(N, K, bits) : quantizedFactor(K, N, bits)),
-    bias: hasBias ? random.normal(N, 3) : undefined,
-    c: accumulate ? random.normal(M * N, 2) : M * N,
+    a: normal(M * K),
+    ...(transposeB ? quantizedFactor(N, K, bits, whole) : quantizedFactor(K, N, bits, whole)),
+    bias: hasBias ? normal(N, 3) : undefined,
+    c: accumulate ? normal(M * N, 2) : M * N,
   }
-  return caseOf('matmul_quantized', name, params, tensors, { terms: K })
+  return caseOf(f16 ? 'matmul_f16_quantized' : 'matmul_quantized', name, params, tensors, { terms: K })
 }
 
 /** Rows of whole vectors of four, b in 8 and 4 bits. */
@@ -218,5 +233,22 @@ export function matmulQuantizedCases(): KernelCase[] {
     [0, 1].flatMap(form =>
       [8, 4].map((bits, j) => quantizedProduct(size, form + (i % 5 === 4 ? 2 : 0), bits, (i + form + j) & 3)),
     ),
+  )
+}
+
+/** Both products of a frozen layer, x Wᵀ and dy W, in 8 and 4 bits, with whole vectors of four and without, and the transposed ones; `whole` as above. */
+export function matmulF16QuantizedCases(whole = false): KernelCase[] {
+  const some: readonly Size[] = [
+    [4, 4, 4],
+    [36, 68, 20],
+    [132, 140, 44],
+    [260, 12, 100],
+    [64, 128, 32],
+    [130, 96, 160],
+    [5, 33, 19],
+  ]
+  const f16 = whole ? 'whole' : 'narrowed'
+  return some.flatMap((size, i) =>
+    [0, 1, 2, 3].flatMap(form => [8, 4].map((bits, j) => quantizedProduct(size, form, bits, (i + form + j) & 3, f16))),
   )
 }
