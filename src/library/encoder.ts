@@ -1,16 +1,17 @@
 // An encoder, loaded: a model's weights in a backend's memory, its tokenizer, and what turns texts into vectors.
 import type { Backend } from '../backend/backend.js'
-import { encoderWidth } from '../model/encoder.js'
-import type { LoadedEncoder } from '../model/load.js'
+import { encoderWidth, isPerToken } from '../model/encoder.js'
 import { readAdapter } from '../model/peft.js'
 import type { Precision } from '../model/quantize.js'
 import { createSequenceEncoder, type SequenceEncoder } from '../retrieve/encode.js'
 import { openBackend } from '../run/backend.js'
-import { openModelUnhashed, packTexts, placeModel, promptFor, type UnhashedSource } from '../run/model.js'
+import { openModelUnhashed, packTexts, promptFor, type UnhashedSource } from '../run/model.js'
+import { type PlacedModel, placeFrozen } from '../run/placed.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import { type Closing, closing } from './disposal.js'
+import { aFunction, aSignal, aText, type Checks, checkOptions, checkTexts, oneOf, orWith, whole } from './given.js'
 import { basesOf, folderOf } from './hub.js'
-import { type FetchProgress, type Location, locate } from './location.js'
+import { checkLocation, type FetchProgress, isLocation, type Location, locate } from './location.js'
 
 export interface LoadOptions {
   /** One that is open already, which stays open; or which to open. Default `auto`: WebGPU where there is a GPU, else WebAssembly. */
@@ -52,9 +53,15 @@ export interface EncodeProgress {
 export interface EncoderParts {
   readonly backend: Backend
   readonly source: UnhashedSource & { readonly tokenizer: Tokenizer }
-  readonly loaded: LoadedEncoder
+  /** Of a model with two encoders `passage` is that of documents. */
+  readonly loaded: PlacedModel
   /** Keeps backend and source open until the function that it returns is called. */
   hold(): () => Promise<void>
+}
+
+export interface OpenParts extends EncoderParts {
+  /** Does `work`, for which closing waits. */
+  during<T>(work: () => Promise<T>): Promise<T>
 }
 
 export interface TextVectors {
@@ -66,9 +73,10 @@ export interface TextVectors {
   readonly description: string
   /** → (texts, dimensions), row by row. Calls wait for one another. */
   encode(texts: readonly string[], options?: EncodeOptions): Promise<Float32Array>
-  /** Frees the memory; the backend is closed with the last encoder that `loadEncoder` opened it for. */
+  /** Frees the memory once what it still does is done; the backend is closed with the last encoder that `loadEncoder` opened it for. */
   close(): Promise<void>
-  readonly parts: EncoderParts
+  /** What the functions of this library take of it; throws when it is closed. */
+  readonly parts: OpenParts
 }
 
 /** A loaded encoder; `using` closes it. */
@@ -77,12 +85,33 @@ export type Encoder = Closing<TextVectors>
 /** Texts that are tokenized together: sorted by length, they make batches without waste. */
 const BLOCK = 4096
 
+const loadChecks: Checks<LoadOptions> = {
+  backend: orWith(oneOf('auto', 'webgpu', 'wasm'), 'what openBackend() gives', 'allocate'),
+  gpu: aText,
+  threads: whole(1),
+  adapter: isLocation,
+  precision: oneOf('f32', 'int8', 'mixed'),
+  maxLength: whole(1),
+  dimensions: whole(1),
+  onFetch: aFunction,
+  signal: aSignal,
+}
+
+const encodeChecks: Checks<EncodeOptions> = {
+  kind: oneOf('query', 'document'),
+  prompt: aText,
+  onProgress: aFunction,
+  signal: aSignal,
+}
+
 /**
  * Loads a sentence-transformers or Hugging Face model, or a PEFT adapter's folder, from a folder, an address or its files. Rejects where something
  * is missing, damaged or not supported, or larger than there is room for, naming it.
  */
 export async function loadEncoder(model: Location, options: LoadOptions = {}): Promise<Encoder> {
-  const { signal, onFetch, precision, maxLength, dimensions } = options
+  checkLocation('loadEncoder', model)
+  checkOptions('loadEncoder options', options, loadChecks)
+  const { signal, onFetch, precision, dimensions } = options
   signal?.throwIfAborted()
   const fetching = { onFetch, signal }
   const { folder, base } = await folderOf(model, fetching)
@@ -95,13 +124,13 @@ export async function loadEncoder(model: Location, options: LoadOptions = {}): P
     const opened = await openModelUnhashed(located.path, basesOf(fetching))
     undo.push(opened.close)
     const adapter = options.adapter ? await adapterFrom(options.adapter, opened, options) : opened.adapter
-    const settings = { ...opened.settings, ...(maxLength !== undefined && { maxLength }) }
+    const settings = { ...opened.settings, maxLength: lengthFor(opened, options.maxLength) }
     const named = base && !opened.adapter && { base }
     const source = { ...opened, ...named, settings, tokenizer: opened.tokenizer!, ...(adapter && { adapter }) }
     const { backend, reason } = await backendFor(options)
     if (backend !== options.backend) undo.push(() => backend.close())
     signal?.throwIfAborted()
-    const loaded = await placeModel(backend, source, undefined, {
+    const loaded = await placeFrozen(backend, source, {
       precision,
       ...(dimensions !== undefined && { dimensions }),
     })
@@ -111,6 +140,16 @@ export async function loadEncoder(model: Location, options: LoadOptions = {}): P
     signal?.throwIfAborted()
     throw error
   }
+}
+
+/** Tokens of a text at most. Fails where the model has no positions for so many. */
+function lengthFor({ settings, weights }: UnhashedSource, given = settings.maxLength): number {
+  const most = weights.config.maxPositions
+  if (given > settings.maxLength && given > most)
+    throw new Error(
+      `loadEncoder options, maxLength: the model has ${most} positions, found ${given}; give ${most} or less`,
+    )
+  return given
 }
 
 async function adapterFrom(location: Location, source: UnhashedSource, { onFetch, signal }: LoadOptions) {
@@ -146,20 +185,43 @@ function shared(close: () => Promise<void>): () => () => Promise<void> {
   }
 }
 
+/** What encodes queries and what encodes documents, made when they are asked for; often one and the same. */
+function sequenceEncoders(backend: Backend, { encoder, passage }: PlacedModel) {
+  const made = new Map<typeof encoder, SequenceEncoder>()
+  return {
+    of(kind: 'query' | 'document'): SequenceEncoder {
+      if (isPerToken(encoder))
+        throw new Error(
+          'a late-interaction model makes a vector of each token, expected one of each text; evaluateEncoder() scores it',
+        )
+      const model = kind === 'document' && passage ? passage.encoder : encoder
+      const known = made.get(model) ?? createSequenceEncoder(backend, model)
+      made.set(model, known)
+      return known
+    },
+    release() {
+      for (const each of made.values()) each.release()
+    },
+  }
+}
+
 /** An encoder of parts that are there, which it holds from now on. */
 export function encoderOf(parts: EncoderParts, description: string): Encoder {
   const { backend, source, loaded } = parts
   const { settings, tokenizer } = source
   const letGo = parts.hold()
-  let sequences: SequenceEncoder | undefined
-  let closed = false
+  const sequences = sequenceEncoders(backend, loaded)
+  let closed: Promise<void> | undefined
   let last: Promise<unknown> = Promise.resolve()
+  const working = new Set<Promise<unknown>>()
   const dimensions = encoderWidth(loaded.encoder)
 
-  const encodeAll = async (texts: readonly string[], options: EncodeOptions): Promise<Float32Array> => {
+  const open = () => {
     if (closed) throw new Error('the encoder is closed: load it again with loadEncoder()')
+  }
+  const encodeAll = async (texts: readonly string[], options: EncodeOptions): Promise<Float32Array> => {
     const { kind = 'document', prompt = promptFor(settings, kind), onProgress, signal } = options
-    sequences ??= createSequenceEncoder(backend, loaded.encoder)
+    signal?.throwIfAborted()
     const vectors = new Float32Array(texts.length * dimensions)
     let tokens = 0
     for (let from = 0; from < texts.length; from += BLOCK) {
@@ -168,28 +230,46 @@ export function encoderOf(parts: EncoderParts, description: string): Encoder {
       const batch = packTexts(tokenizer, settings, kind, block, settings.maxLength, prompt)
       const report = (done: { sequences: number; tokens: number }) =>
         onProgress?.({ texts: from + done.sequences, total: texts.length, tokens: tokens + done.tokens })
-      const encoded = await sequences.encode(batch, { onProgress: report, ...(signal && { signal }) })
+      const encoded = await sequences.of(kind).encode(batch, { onProgress: report, ...(signal && { signal }) })
       vectors.set(encoded, from * dimensions)
       tokens += batch.ids.length
     }
     return vectors
   }
-  const close = async () => {
-    if (closed) return
-    closed = true
-    await last
-    sequences?.release()
+  const release = async () => {
+    await Promise.allSettled([last, ...working])
+    sequences.release()
     loaded.release()
     await letGo()
+  }
+  const close = () => {
+    closed ??= release()
+    return closed
+  }
+  const during = async <T>(work: () => Promise<T>): Promise<T> => {
+    const result = work()
+    working.add(result)
+    try {
+      return await result
+    } finally {
+      working.delete(result)
+    }
   }
   const made: TextVectors = {
     dimensions,
     maxLength: settings.maxLength,
     description,
-    parts,
-    // One after the other: the memory that batches pass through is there once.
-    encode(texts, options = {}) {
-      const result = last.then(() => encodeAll(texts, options))
+    get parts() {
+      open()
+      return { ...parts, during }
+    },
+    async encode(texts, options = {}) {
+      open()
+      checkTexts('encode', texts)
+      checkOptions('encode options', options, encodeChecks)
+      // One after the other: the memory that batches pass through is there once.
+      const given = [...texts]
+      const result = last.then(() => encodeAll(given, options))
       last = result.catch(() => undefined)
       return result
     },

@@ -3,7 +3,19 @@ import { type Collection, loadCollection } from '../data/collection.js'
 import { type CollectionScores, evaluateCollection, type Progress, tokenizeCollection } from '../run/evaluate.js'
 import { onThreads } from '../text/on-threads.js'
 import type { Encoder } from './encoder.js'
-import { type Location, locate } from './location.js'
+import {
+  aFunction,
+  aSignal,
+  aText,
+  type Check,
+  type Checks,
+  checkEncoder,
+  checkOptions,
+  checkValue,
+  oneOf,
+  whole,
+} from './given.js'
+import { checkLocation, type Location, locate } from './location.js'
 
 export interface EvaluationSettings {
   /** Of a collection that is read; default `test`. */
@@ -16,6 +28,15 @@ export interface EvaluationSettings {
   readonly protocol?: 'beir' | 'trec' | undefined
   readonly onProgress?: ((done: Progress) => void) | undefined
   readonly signal?: AbortSignal | undefined
+}
+
+const settingChecks: Checks<EvaluationSettings> = {
+  split: aText,
+  k: whole(1),
+  measures: ['a list of names', value => Array.isArray(value)],
+  protocol: oneOf('beir', 'trec'),
+  onProgress: aFunction,
+  signal: aSignal,
 }
 
 /** Texts and judgements by their ids. */
@@ -32,7 +53,16 @@ export async function evaluateEncoder(
   collection: Location | Judged,
   settings: EvaluationSettings = {},
 ): Promise<CollectionScores> {
-  const { backend, source, loaded } = encoder.parts
+  checkEncoder('evaluateEncoder', encoder)
+  checkOptions('evaluateEncoder settings', settings, settingChecks)
+  return encoder.parts.during(() => evaluate(encoder, collection, settings))
+}
+
+async function evaluate(
+  { parts: { backend, source, loaded } }: Encoder,
+  collection: Location | Judged,
+  settings: EvaluationSettings,
+): Promise<CollectionScores> {
   const { k = 100, protocol = 'beir', measures, split, onProgress, signal } = settings
   const read = isJudged(collection) ? collectionOf(collection) : await readCollection(collection, split, signal)
   const tokenized = await onThreads(source.tokenizer, read.documents.texts, () =>
@@ -43,19 +73,29 @@ export async function evaluateEncoder(
     loaded.encoder,
     source.settings.similarity,
     tokenized,
-    { k, protocol, maxLength: source.settings.maxLength, ...(measures && { measures }) },
+    {
+      k,
+      protocol,
+      maxLength: source.settings.maxLength,
+      ...(measures && { measures }),
+      ...(loaded.passage && { passage: loaded.passage.encoder }),
+    },
     { ...(onProgress && { onProgress }), ...(signal && { signal }) },
   )
 }
 
+// Files have names that end in .jsonl and .tsv.
 const isJudged = (collection: Location | Judged): collection is Judged =>
-  typeof collection === 'object' && 'qrels' in collection && 'documents' in collection
+  typeof collection === 'object' &&
+  collection !== null &&
+  ['documents', 'queries', 'qrels'].some(key => key in collection)
 
 async function readCollection(
   location: Location,
   split: string | undefined,
   signal?: AbortSignal,
 ): Promise<Collection> {
+  checkLocation('evaluateEncoder collection', location)
   const located = locate(location, { signal })
   try {
     return await loadCollection(located.path, split === undefined ? {} : { split })
@@ -64,7 +104,31 @@ async function readCollection(
   }
 }
 
+const isRecord = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Map)
+
+const record = (each: Check): Check => [
+  `an object {id: ${each[0]}}`,
+  value => isRecord(value) && Object.values(value).every(each[1]),
+]
+
+const aGrade: Check = ['a whole number', Number.isInteger]
+
+function checkJudged({ documents, queries, qrels }: Judged): void {
+  checkValue('documents', documents, record(aText))
+  checkValue('queries', queries, record(aText))
+  checkValue('qrels', qrels, record(record(aGrade)))
+  const graded = Object.values(qrels).flatMap(grades => Object.keys(grades))
+  if (graded.length > 0 && !graded.some(id => id in documents))
+    throw new Error(
+      `none of the documents that qrels grades is there: it has "${graded[0]}", documents have ${
+        Object.keys(documents)[0] === undefined ? 'nothing' : `"${Object.keys(documents)[0]}"`
+      }`,
+    )
+}
+
 function collectionOf({ documents, queries, qrels }: Judged): Collection {
+  checkJudged({ documents, queries, qrels })
   const texts = (record: Readonly<Record<string, string>>) => ({
     ids: Object.keys(record),
     texts: Object.values(record),
@@ -72,7 +136,12 @@ function collectionOf({ documents, queries, qrels }: Judged): Collection {
   const judged = new Map(Object.entries(qrels).map(([query, grades]) => [query, new Map(Object.entries(grades))]))
   const asked = texts(queries)
   const kept = asked.ids.map((_, i) => i).filter(i => judged.has(asked.ids[i]!))
-  if (kept.length === 0) throw new Error('none of the queries is judged: qrels has grades for other ids')
+  if (kept.length === 0) {
+    const [asks, grades] = [asked.ids, [...judged.keys()]].map(([first]) =>
+      first === undefined ? 'nothing' : `"${first}"`,
+    )
+    throw new Error(`none of the queries is judged: queries have ${asks}, qrels ${grades}`)
+  }
   const grades = [...judged.values()].flatMap(each => [...each.values()])
   const known = new Set(Object.keys(documents))
   return {

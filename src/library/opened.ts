@@ -4,13 +4,24 @@ import { openSafetensors as open, type SafetensorsFile } from '../data/safetenso
 import { createIndex, type IndexOptions, type SearchIndex } from '../retrieve/search.js'
 import { type BackendChoice, openBackend as openChosen } from '../run/backend.js'
 import { type Closing, closing } from './disposal.js'
+import { aText, type Checks, checkOptions, checkValue, floats, oneOf, whole } from './given.js'
 
 /** A backend and why it was chosen, for people. */
 export type OpenBackend = Closing<Backend & { readonly reason: string }>
 
+const choices: Checks<BackendChoice> = {
+  backend: oneOf('auto', 'webgpu', 'wasm'),
+  adapter: aText,
+  api: aText,
+  mixed: ['true or false', value => typeof value === 'boolean'],
+  threads: whole(1),
+  profile: ['a profile', value => typeof value === 'object'],
+}
+
 /** Opens WebGPU where there is a GPU, else WebAssembly, or what is asked for; insisting on what is missing rejects, saying why. */
 export async function openBackend(choice: Partial<BackendChoice> = {}): Promise<OpenBackend> {
-  const { backend, reason } = await openChosen({ backend: 'auto', ...choice })
+  checkOptions('openBackend', choice, choices)
+  const { backend, reason } = await openChosen({ ...choice, backend: choice.backend ?? 'auto' })
   return closing(Object.assign(backend, { reason }), () => backend.close())
 }
 
@@ -21,6 +32,14 @@ export function createVectorIndex(
   width: number,
   options?: IndexOptions,
 ): Closing<SearchIndex> {
+  const isBackend = typeof (backend as Backend | undefined)?.allocate === 'function'
+  checkValue(
+    'createVectorIndex',
+    backend,
+    ['a backend as its first argument', () => isBackend],
+    'openBackend() gives one',
+  )
+  checkValue('createVectorIndex vectors', vectors, floats)
   const index = createIndex(backend, vectors, width, options)
   return closing(index, () => index.release())
 }

@@ -2,14 +2,17 @@
 import { saveModel } from '../run/model.js'
 import { memoryVolume, mountVolume, unmountVolume } from '../runtime/volumes.js'
 import type { Encoder } from './encoder.js'
+import { checkEncoder, checkValue } from './given.js'
 
 /**
  * Writes the encoder to a folder, which appears when it is complete. An adapter on a model that was loaded from a folder or an address becomes a PEFT folder that
- * names it; everything else a whole model.
+ * names it; everything else a whole model. A model that is there is replaced, anything else is not.
  */
 export async function saveEncoder(encoder: Encoder, folder: string): Promise<'peft' | 'sentence-transformers'> {
-  const { source, loaded } = encoder.parts
-  return saveModel(folder, { ...source, hash: source.name }, loaded)
+  checkEncoder('saveEncoder', encoder)
+  checkValue('saveEncoder folder', folder, ['a path', value => typeof value === 'string' && value !== ''])
+  const { source, loaded, during } = encoder.parts
+  return during(() => saveModel(folder, { ...source, hash: source.name }, loaded))
 }
 
 /** The files that `saveEncoder` would write, by name. */

@@ -1,10 +1,23 @@
 // Texts, searched by meaning: an encoder's vectors of them, in the memory of its backend.
 import { documentText } from '../data/collection.js'
+import { allFinite } from '../retrieve/encode.js'
 import { createIndex, MOST_RESULTS } from '../retrieve/search.js'
 import { searchSimilar } from '../retrieve/similarity.js'
 import { normalizeRows } from '../run/evaluate.js'
 import { type Closing, closing } from './disposal.js'
 import type { EncodeProgress, Encoder } from './encoder.js'
+import {
+  aFunction,
+  aSignal,
+  aText,
+  type Checks,
+  checkEncoder,
+  checkOptions,
+  checkTexts,
+  checkValue,
+  floats,
+  whole,
+} from './given.js'
 
 /** A text to be found; `id` default: its place, from 0. */
 export type IndexedText = string | { readonly id?: string; readonly title?: string; readonly text: string }
@@ -48,12 +61,29 @@ export interface IndexSettings {
   readonly signal?: AbortSignal | undefined
 }
 
+const indexChecks: Checks<IndexSettings> = { vectors: floats, onProgress: aFunction, signal: aSignal }
+const searchChecks: Checks<SearchSettings> = { k: whole(1, MOST_RESULTS), signal: aSignal }
+const textChecks: Checks<Exclude<IndexedText, string>> = { id: aText, title: aText, text: aText }
+
+function checkIndexed(texts: readonly IndexedText[]): void {
+  checkValue('createTextIndex', texts, ['a list of texts', Array.isArray])
+  for (const [i, each] of texts.entries()) {
+    if (typeof each === 'string') continue
+    checkOptions(`createTextIndex, text ${i}`, each, textChecks)
+    checkValue(`createTextIndex, text ${i}, text`, each.text, aText)
+  }
+}
+
 /** Encodes the texts and keeps their vectors where searching is fast. The encoder must stay open as long as the index is used. */
 export async function createTextIndex(
   encoder: Encoder,
   texts: readonly IndexedText[],
-  { vectors: made, onProgress, signal }: IndexSettings = {},
+  settings: IndexSettings = {},
 ): Promise<TextIndex> {
+  checkEncoder('createTextIndex', encoder)
+  checkIndexed(texts)
+  checkOptions('createTextIndex settings', settings, indexChecks)
+  const { vectors: made, onProgress, signal } = settings
   const { backend, source } = encoder.parts
   const { dimensions } = encoder
   const contents = texts.map(each => (typeof each === 'string' ? each : documentText({ title: '', ...each })))
@@ -62,6 +92,8 @@ export async function createTextIndex(
     throw new Error(
       `${made.length} values are no vectors of ${texts.length} texts with ${dimensions} dimensions; leave them out to have the texts encoded`,
     )
+  if (made && !allFinite(made))
+    throw new Error('createTextIndex settings, vectors: expected finite numbers, found NaN or Infinity')
   const { similarity } = source.settings
   const cosine = similarity === 'cosine' && !source.settings.normalize
   const comparable = (vectors: Float32Array) => (cosine ? normalizeRows(vectors, dimensions) : vectors)
@@ -70,33 +102,54 @@ export async function createTextIndex(
   const product = similarity === 'cosine' || similarity === 'dot'
   const index = product ? createIndex(backend, vectors, dimensions) : undefined
   let closed = false
-  const searchAll = async (queries: readonly string[], { k = 10, signal }: SearchSettings = {}): Promise<Hit[][]> => {
-    if (closed) throw new Error('the index is closed: make it again with createTextIndex()')
-    if (!Number.isInteger(k) || k < 1 || k > MOST_RESULTS)
-      throw new Error(`k is ${k}, expected a whole number from 1 to ${MOST_RESULTS}`)
+  let searching = 0
+  const release = () => {
+    if (closed && searching === 0) index?.release()
+  }
+  const found = async (queries: readonly string[], { k = 10, signal }: SearchSettings): Promise<Hit[][]> => {
     const asked = comparable(await encoder.encode(queries, { kind: 'query', signal }))
     const options = { k, ...(signal && { signal }) }
-    const found = index
+    const {
+      rows,
+      scores,
+      k: kept,
+    } = index
       ? await index.search(asked, options)
       : await searchSimilar(backend, similarity, asked, vectors, dimensions, options)
     return queries.map((_, q) =>
-      Array.from(found.rows.subarray(q * found.k, (q + 1) * found.k), (row, rank) => ({
+      Array.from(rows.subarray(q * kept, (q + 1) * kept), (row, rank) => ({
         id: ids[row]!,
         text: contents[row]!,
-        score: found.scores[q * found.k + rank]!,
+        score: scores[q * kept + rank]!,
         row,
       })),
     )
   }
+  const searchAll = async (queries: readonly string[], settings: SearchSettings = {}): Promise<Hit[][]> => {
+    if (closed) throw new Error('the index is closed: make it again with createTextIndex()')
+    checkTexts('search', queries)
+    checkOptions('search settings', settings, searchChecks)
+    searching++
+    try {
+      return await found(queries, settings)
+    } finally {
+      searching--
+      release()
+    }
+  }
   const close = () => {
+    if (closed) return
     closed = true
-    index?.release()
+    release()
   }
   const hits: TextHits = {
     size: texts.length,
     vectors,
     searchAll,
-    search: async (query, settings) => (await searchAll([query], settings))[0]!,
+    async search(query, settings) {
+      checkValue('search', query, aText, 'searchAll() takes a list of them')
+      return (await searchAll([query], settings))[0]!
+    },
     close,
   }
   return closing(hits, close)

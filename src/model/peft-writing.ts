@@ -12,7 +12,7 @@ import { isTargeted } from './peft-rules.js'
 import type { SentenceSettings } from './sentence-transformers.js'
 import { writeSentenceSettings } from './sentence-writing.js'
 import { expectedTensors, type LinearLayer, linearLayers } from './tensors.js'
-import { checkTokenizerFiles, type ReadTensor, writeDenseModules, writeTokenizer } from './writing.js'
+import { checkReplaceable, checkTokenizerFiles, type ReadTensor, writeDenseModules, writeTokenizer } from './writing.js'
 
 /** Keys and values of a new LoraConfig, as PEFT writes them. */
 const freshConfig: JsonObject = {
@@ -126,6 +126,7 @@ export async function writeAdapter(
     if (data) tensors.push({ name: `base_model.model.${name}`, dtype: 'F32', shape, data })
   }
   if (beside) checkTokenizerFiles(beside.tokenizer, path)
+  await checkReplaceable(path)
   await writeFolderWith(path, async folder => {
     await writeSafetensors(join(folder, 'adapter_model.safetensors'), tensors, { format: 'pt' })
     await writeFile(join(folder, 'adapter_config.json'), jsonText(described))

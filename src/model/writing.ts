@@ -3,7 +3,7 @@
 import { narrowed, type StoredFloat } from '../data/dtype.js'
 import { jsonText, jsonTextWithFloats } from '../data/json.js'
 import { type TensorToWrite, writeSafetensors } from '../data/safetensors.js'
-import { baseName, join } from '../runtime/files.js'
+import { baseName, exists, isFolder, join, listFolder } from '../runtime/files.js'
 import { writeFile, writeFolderWith } from '../runtime/write.js'
 import { modelCard } from './card.js'
 import { type ModelConfig, toConfigJson } from './config.js'
@@ -113,10 +113,29 @@ export function checkTokenizerFiles(files: Readonly<Record<string, Uint8Array>>,
     )
 }
 
-/** Writes a sentence-transformers folder, of late interaction PyLate's. It appears when complete and replaces a folder of that name. */
+/** Fails where `path` is something that a model's folder would replace and that is none itself: a file, a project, a repository's clone. */
+export async function checkReplaceable(path: string): Promise<void> {
+  if (!(await exists(path))) return
+  const fix = 'give a new folder, or remove that'
+  if (!(await isFolder(path))) throw new Error(`cannot write a model to ${path}: a file is there; ${fix}`)
+  const names = await listFolder(path)
+  const isModel = ['config.json', 'adapter_config.json'].some(name => names.includes(name)) && !names.includes('.git')
+  // None, or the two encoders of a model.
+  if (isModel || names.every(name => name === 'query' || name === 'document')) return
+  const shown = `${names.slice(0, 3).join(', ')}${names.length > 3 ? ', …' : ''}`
+  throw new Error(
+    `cannot write a model to ${path}: all of that folder would be replaced, and it holds ${shown}, expected none or an older model; ${fix}`,
+  )
+}
+
+/**
+ * Writes a sentence-transformers folder, of late interaction PyLate's. It appears when complete and replaces a model's folder of that name; fails
+ * where anything else is there.
+ */
 export async function writeModelFolder(path: string, model: ModelToWrite): Promise<void> {
   const { config, settings, tokenizer, readTensor, dtype = 'F32', shardBytes = SHARD_BYTES, card } = model
   checkTokenizerFiles(tokenizer, path)
+  await checkReplaceable(path)
   const tensors = expectedTensors(config).map(tensor => tensorOf(tensor, readTensor, dtype))
   const json = toConfigJson(config)
   const dtypeKey = 'torch_dtype' in json ? 'torch_dtype' : 'dtype' // the old name, the new one

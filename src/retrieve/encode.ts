@@ -154,7 +154,7 @@ function createEncoder(
   }
 }
 
-function allFinite(values: Float32Array): boolean {
+export function allFinite(values: Float32Array): boolean {
   for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i]!)) return false
   return true
 }

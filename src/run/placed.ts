@@ -28,7 +28,7 @@ export const rankingOf = (
 /** Frozen, as it is. Two encoders that were adapted over one base have its weights twice. */
 export async function placeFrozen(
   backend: Backend,
-  source: ModelSource,
+  source: Pick<ModelSource, 'weights' | 'settings' | 'adapter' | 'passage'>,
   options: LoadOptions = {},
 ): Promise<PlacedModel> {
   const perToken = source.settings.lateInteraction ? { perToken: true } : {}

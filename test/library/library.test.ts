@@ -59,7 +59,10 @@ for (const backend of await backendsPresent()) {
       order.slice(0, 2).map(String),
     )
     assert.match(await failure(createTextIndex(encoder, ['a'], { vectors: index.vectors })), 'no vectors of 1 texts')
-    assert.match(await failure(index.search('x', { k: 0 })), 'k is 0')
+    assert.match(
+      await failure(index.search('x', { k: 0 })),
+      'search settings, k: expected a whole number from 1 to 1024, found the number 0',
+    )
     for (const each of [again, index, encoder]) await each.close()
   })
 

@@ -1,0 +1,78 @@
+// What callers of the library give, checked before anything is done with it: where there is no compiler, a mistyped option would be left out in
+// silence, and a wrong value be named by whatever trips over it.
+import { describeValue } from '../data/jsonl.js'
+
+/** What is expected, and whether a value is that. */
+export type Check = readonly [expected: string, holds: (value: unknown) => boolean]
+
+/** A check for each key that there is. */
+export type Checks<T> = { readonly [K in keyof Required<T>]: Check }
+
+export const aText: Check = ['a string', value => typeof value === 'string']
+export const aFunction: Check = ['a function', value => typeof value === 'function']
+export const aSignal: Check = [
+  'an AbortSignal',
+  value => typeof (value as AbortSignal | null)?.throwIfAborted === 'function',
+]
+export const floats: Check = ['a Float32Array', value => value instanceof Float32Array]
+
+export const whole = (least: number, most = Number.POSITIVE_INFINITY): Check => [
+  `a whole number ${most < Number.POSITIVE_INFINITY ? `from ${least} to ${most}` : `of ${least} or more`}`,
+  value => Number.isInteger(value) && (value as number) >= least && (value as number) <= most,
+]
+
+export const oneOf = (...names: readonly string[]): Check => [
+  `one of ${names.map(name => `"${name}"`).join(', ')}`,
+  value => names.includes(value as string),
+]
+
+/** The same, or an object that has the function `member`. */
+export const orWith = ([expected, holds]: Check, what: string, member: string): Check => [
+  `${expected} or ${what}`,
+  value => holds(value) || typeof (value as Record<string, unknown> | null)?.[member] === 'function',
+]
+
+const described = (value: unknown): string =>
+  typeof value === 'function'
+    ? 'a function'
+    : typeof value === 'object' && value
+      ? objectName(value)
+      : describeValue(value)
+
+const objectName = (value: object): string =>
+  Array.isArray(value) || !value.constructor || value.constructor === Object
+    ? describeValue(value)
+    : `an object of ${value.constructor.name}`
+
+const wrong = (what: string, expected: string, value: unknown, fix = ''): Error =>
+  new Error(`${what}: expected ${expected}, found ${described(value)}${fix && `; ${fix}`}`)
+
+/** Fails where `value` is not what `check` expects. */
+export function checkValue(what: string, value: unknown, [expected, holds]: Check, fix?: string): void {
+  if (!holds(value)) throw wrong(what, expected, value, fix)
+}
+
+/** Fails where `given` is no object, has a key that there is not, or a value that is not expected; undefined is as if it were left out. */
+export function checkOptions<T>(what: string, given: T, checks: Checks<T>): void {
+  const names = Object.keys(checks)
+  if (typeof given !== 'object' || !given) throw wrong(what, `an object with ${names.join(', ')}`, given)
+  for (const [name, value] of Object.entries(given)) {
+    const check = (checks as Record<string, Check | undefined>)[name]
+    if (!check) throw new Error(`${what}: unknown key "${name}"; expected some of ${names.join(', ')}`)
+    if (value !== undefined) checkValue(`${what}, ${name}`, value, check)
+  }
+}
+
+/** Fails where `given` is no list, or one of it no string. */
+export function checkTexts(what: string, given: unknown): asserts given is readonly string[] {
+  if (!Array.isArray(given))
+    throw wrong(what, 'a list of strings', given, typeof given === 'string' ? 'put it into brackets' : '')
+  const at = given.findIndex(each => typeof each !== 'string')
+  if (at >= 0) throw wrong(`${what}[${at}]`, 'a string', given[at])
+}
+
+/** Fails where `given` is nothing that `loadEncoder` gives. */
+export function checkEncoder(what: string, given: unknown): void {
+  const encodes = typeof (given as { encode?: unknown } | null)?.encode === 'function' && 'parts' in (given as object)
+  if (!encodes) throw wrong(what, 'an encoder as its first argument', given, 'loadEncoder() gives one, behind await')
+}
