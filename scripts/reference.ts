@@ -48,12 +48,52 @@ function entryOf(name: string, file: string): Entry {
   }
 }
 
+/** What stands together, in the order in which a newcomer meets it: a function, then the types that it names. */
+const groups: Readonly<Record<string, string>> = {
+  'Encode and search':
+    'loadEncoder Encoder TextVectors LoadOptions Location FilesByName FileContent FetchProgress Precision EncodeOptions EncodeProgress ' +
+    'createTextIndex TextIndex TextHits IndexedText IndexSettings SearchSettings Hit Closing',
+  'Train and save':
+    'trainEncoder Pair TrainingSettings TrainingHooks TrainingStep StepRecord TrainedEncoder Training saveEncoder encoderFiles',
+  Evaluate:
+    'evaluateEncoder Judged EvaluationSettings CollectionScores evaluateRun EvaluationOptions Evaluation loadCollection Collection Texts TextOf ' +
+    'readQrels Qrels QrelsFile QrelsFormat readRun Run Result writeRun',
+  'BM25: words counted': 'createBm25Index Bm25Index Bm25Settings searchBm25 Bm25SearchOptions Bm25Result',
+  Tokenizers:
+    'loadTokenizer Tokenizer SpecialIds PackedIds PackedPairs PackedSpans trainTokenizer TokenizerTraining TrainedTokenizer',
+  'Backends, vectors and files':
+    'openBackend BackendChoice OpenBackend Backend createVectorIndex SearchIndex IndexOptions SearchResult openSafetensors SafetensorsFile ' +
+    'writeSafetensors TensorToWrite version',
+}
+
+const anchor = (heading: string) =>
+  heading
+    .toLowerCase()
+    .replace(/[^\w -]/g, '')
+    .replaceAll(' ', '-')
+
+const entryText = ({ name, doc, code }: Entry): string =>
+  `### ${name}\n\n${doc ? `${doc}\n\n` : ''}\`\`\`ts\n${code}\n\`\`\`\n`
+
 export function referenceText(): string {
-  const entries = exportsOf(join(root, 'src', 'index.ts')).map(({ name, file }) => entryOf(name, file))
-  const parts = entries.map(
-    ({ name, doc, code }) => `## ${name}\n\n${doc ? `${doc}\n\n` : ''}\`\`\`ts\n${code}\n\`\`\`\n`,
-  )
-  return `# API reference\n\nWhat \`import … from 'wgpu-retrieve'\` gives, from the docstrings of the sources (\`npm run docs\`).\n\n${parts.join('\n')}`
+  const files = new Map(exportsOf(join(root, 'src', 'index.ts')).map(({ name, file }) => [name, file]))
+  const parts: string[] = []
+  const contents: string[] = []
+  for (const [heading, names] of Object.entries(groups)) {
+    const entries = names.split(' ').map(name => entryOf(name, files.get(name) ?? missing(name)))
+    for (const { name } of entries) files.delete(name)
+    const functions = entries.filter(({ code }) => /^export (async )?function/.test(code))
+    const links = functions.map(({ name }) => `[\`${name}\`](#${anchor(name)})`)
+    contents.push(`- [${heading}](#${anchor(heading)}): ${links.join(', ')}`)
+    parts.push(`## ${heading}\n`, ...entries.map(entryText))
+  }
+  if (files.size > 0) throw new Error(`scripts/reference.ts has no group for ${[...files.keys()].join(', ')}`)
+  const intro = `What \`import … from 'wgpu-retrieve'\` gives, from the docstrings of the sources (\`npm run docs\`).`
+  return `# API reference\n\n${intro}\n\n${contents.join('\n')}\n\n${parts.join('\n')}`
+}
+
+function missing(name: string): never {
+  throw new Error(`scripts/reference.ts names ${name}, which src/index.ts does not export`)
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(FILE, referenceText())

@@ -1,10 +1,10 @@
 // The library: what other programs import, in every runtime. Importing it starts nothing. What it is made of is in experiment.ts.
 export type { Backend } from './backend/backend.js'
-export { type Collection, loadCollection } from './data/collection.js'
-export { type Qrels, readQrels } from './data/qrels.js'
-export { writeSafetensors } from './data/safetensors.js'
-export { type Run, readRun, writeRun } from './data/trec.js'
-export { type Evaluation, evaluateRun } from './evaluate/metrics.js'
+export { type Collection, loadCollection, type TextOf, type Texts } from './data/collection.js'
+export { type Qrels, type QrelsFile, type QrelsFormat, readQrels } from './data/qrels.js'
+export { type SafetensorsFile, type TensorToWrite, writeSafetensors } from './data/safetensors.js'
+export { type Result, type Run, readRun, writeRun } from './data/trec.js'
+export { type Evaluation, type EvaluationOptions, evaluateRun } from './evaluate/metrics.js'
 export type { Closing } from './library/disposal.js'
 export {
   type EncodeOptions,
@@ -36,8 +36,24 @@ export {
   type TrainingStep,
   trainEncoder,
 } from './library/train.js'
-export { type Bm25Settings, createBm25Index, searchBm25 } from './retrieve/bm25.js'
+export type { Precision } from './model/quantize.js'
+export {
+  type Bm25Index,
+  type Bm25Result,
+  type Bm25SearchOptions,
+  type Bm25Settings,
+  createBm25Index,
+  searchBm25,
+} from './retrieve/bm25.js'
+export type { IndexOptions, SearchIndex, SearchResult } from './retrieve/search.js'
+export type { BackendChoice } from './run/backend.js'
+export type { CollectionScores } from './run/evaluate.js'
+export type { FileContent } from './runtime/volumes.js'
+export type { PackedIds } from './text/blocks.js'
+export type { SpecialIds } from './text/definition.js'
+export type { PackedPairs } from './text/pairs.js'
 export type { PackedSpans } from './text/spans/encode.js'
 export { loadTokenizer, type Tokenizer } from './text/tokenizer.js'
 export { type TokenizerTraining, type TrainedTokenizer, trainTokenizer } from './text/trained-tokenizer.js'
+export type { StepRecord } from './train/loop.js'
 export { version } from './version.js'

@@ -37,6 +37,7 @@ export interface BackendLimits {
   readonly alignment: number
 }
 
+/** What runs kernels by their names: allocates, writes, runs and reads. */
 export interface Backend {
   readonly kind: 'webgpu' | 'wasm'
   /** For people: the adapter's or the module's name. */

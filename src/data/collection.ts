@@ -24,6 +24,7 @@ export interface Texts {
   readonly texts: string[]
 }
 
+/** A split of a collection, in memory. */
 export interface Collection {
   /** The folder's. */
   readonly name: string

@@ -8,6 +8,7 @@ export type Qrels = Map<string, Map<string, number>>
 
 export type QrelsFormat = 'beir' | 'trec'
 
+/** Judgements and where they came from. */
 export interface QrelsFile {
   readonly qrels: Qrels
   readonly format: QrelsFormat

@@ -15,6 +15,7 @@ import {
   type TensorInfo,
 } from './safetensors-header.js'
 
+/** An open file; tensors are read by their names. */
 export interface SafetensorsFile {
   /** The file as it was asked for: a safetensors file or an index. */
   readonly path: string
@@ -196,6 +197,7 @@ export type TensorData =
   | BigInt64Array
   | BigUint64Array
 
+/** A tensor and its values. */
 export interface TensorToWrite {
   readonly name: string
   readonly dtype: Dtype

@@ -5,6 +5,7 @@ import { writeFileWith } from '../runtime/write.js'
 import { excerpt } from './jsonl.js'
 import { splitFields } from './qrels.js'
 
+/** A document that was found. */
 export interface Result {
   /** The document's. */
   readonly id: string

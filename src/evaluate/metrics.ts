@@ -91,6 +91,7 @@ export interface EvaluationOptions {
   readonly dropSameId?: boolean
 }
 
+/** A run's scores. */
 export interface Evaluation {
   /** Measure → mean over the queries. */
   readonly scores: Record<string, number>

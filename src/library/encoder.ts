@@ -13,6 +13,7 @@ import { aFunction, aSignal, aText, type Checks, checkOptions, checkTexts, oneOf
 import { basesOf, folderOf } from './hub.js'
 import { checkLocation, type FetchProgress, isLocation, type Location, locate } from './location.js'
 
+/** How `loadEncoder` loads; all of it is optional. */
 export interface LoadOptions {
   /** One that is open already, which stays open; or which to open. Default `auto`: WebGPU where there is a GPU, else WebAssembly. */
   readonly backend?: Backend | 'auto' | 'webgpu' | 'wasm' | undefined
@@ -32,6 +33,7 @@ export interface LoadOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** Of a call of `encode`. */
 export interface EncodeOptions {
   /** Which of the model's prompts stands before each text; default `document`. */
   readonly kind?: 'query' | 'document' | undefined
@@ -42,6 +44,7 @@ export interface EncodeOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** How far a call of `encode` is. */
 export interface EncodeProgress {
   readonly texts: number
   readonly total: number
@@ -64,6 +67,7 @@ export interface OpenParts extends EncoderParts {
   during<T>(work: () => Promise<T>): Promise<T>
 }
 
+/** What turns texts into vectors. */
 export interface TextVectors {
   /** Columns of a vector. */
   readonly dimensions: number

@@ -17,6 +17,7 @@ import {
 } from './given.js'
 import { checkLocation, type Location, locate } from './location.js'
 
+/** Of `evaluateEncoder`. */
 export interface EvaluationSettings {
   /** Of a collection that is read; default `test`. */
   readonly split?: string | undefined

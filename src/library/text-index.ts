@@ -33,12 +33,14 @@ export interface Hit {
   readonly row: number
 }
 
+/** Of a search. */
 export interface SearchSettings {
   /** Results; default 10, at most 1024. */
   readonly k?: number | undefined
   readonly signal?: AbortSignal | undefined
 }
 
+/** What finds the texts of an index. */
 export interface TextHits {
   readonly size: number
   /** (size, dimensions) as the index compares them: of length 1 where the similarity is cosine. */
@@ -54,6 +56,7 @@ export interface TextHits {
 /** An index of texts; `using` closes it. */
 export type TextIndex = Closing<TextHits>
 
+/** Of `createTextIndex`. */
 export interface IndexSettings {
   /** Vectors that were made before, by the same encoder from the same texts: (texts, dimensions). */
   readonly vectors?: Float32Array | undefined

@@ -19,6 +19,7 @@ export type TrainingSettings = NonNullable<RecipeInput['train']> & {
   readonly seed?: number
 }
 
+/** What is called on the way, and what stops it. */
 export interface TrainingHooks {
   readonly onStep?: ((step: TrainingStep) => void | Promise<void>) | undefined
   /** Aborting rejects with the signal's reason, between two steps; the encoder stays as it was. */
@@ -30,6 +31,7 @@ export interface TrainingStep extends StepRecord {
   readonly steps: number
 }
 
+/** What `trainEncoder` did. */
 export interface Training {
   /** A record a step. */
   readonly steps: readonly StepRecord[]

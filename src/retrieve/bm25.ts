@@ -16,6 +16,7 @@ export interface Bm25Settings extends WordSettings {
 /** Lucene's usual settings for passages; words as they are. */
 export const bm25Defaults: Bm25Settings = { k1: 0.9, b: 0.4, ...plainWords }
 
+/** Words counted, ready to be searched. */
 export interface Bm25Index {
   readonly settings: Bm25Settings
   /** N. */
@@ -121,6 +122,7 @@ export interface Bm25SearchOptions {
   readonly onProgress?: (done: { readonly queries: number }) => void
 }
 
+/** Of all queries, query by query. */
 export interface Bm25Result extends SearchResult {
   /** Results of each query: only documents that share a word with it. Behind them, its rows are −1. */
   readonly counts: Int32Array // (Q)

@@ -27,6 +27,7 @@ export interface SearchOptions extends QueryOptions {
   readonly corpusBlock?: number
 }
 
+/** The best rows for each query, the best first. */
 export interface SearchResult {
   /** min(k, documents) */
   readonly k: number
@@ -41,6 +42,7 @@ export interface IndexOptions {
   readonly corpusBlock?: number
 }
 
+/** Vectors, ready to be searched exactly. */
 export interface SearchIndex {
   readonly documents: number
   /** Of them, those in the backend's memory. The others are copied there block by block in each search; their array must stay as it is. */

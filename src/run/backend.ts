@@ -4,12 +4,14 @@ import type { Backend } from '../backend/backend.js'
 import type { Profile } from '../backend/profile.js'
 import type { WasmOptions } from '../backend/wasm/backend.js'
 import type { WebGpuOptions } from '../backend/webgpu/backend.js'
-import { type AdapterInfo, type Api, listAdapters, requestAdapter } from '../runtime/gpu.js'
+import type { AdapterInfo, Api } from '../runtime/adapter-info.js'
+import { listAdapters, requestAdapter } from '../runtime/gpu.js'
 
 // Loaded when they are opened: a page fetches only the one that it runs on.
 const loadWasm = () => import('../backend/wasm/backend.js')
 const loadWebGpu = () => import('../backend/webgpu/backend.js')
 
+/** Which backend is opened. */
 export interface BackendChoice {
   readonly backend: 'auto' | 'webgpu' | 'wasm'
   /** A part of a WebGPU adapter's name. */

@@ -46,6 +46,7 @@ export interface EvaluateHooks {
   readonly signal?: AbortSignal
 }
 
+/** The scores of a retriever on a collection, what it found, and what that took. */
 export interface CollectionScores extends Evaluation {
   readonly run: Run
   readonly queries: number

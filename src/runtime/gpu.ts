@@ -1,18 +1,7 @@
 // The GPU of this runtime: lists adapters, chooses one, says why there is none. adapters.ts knows where they come from. Trap: the object that Dawn's
 // `create` returns must stay referenced as long as a device lives, and keeps the process from ending as long as it is referenced.
+import type { AdapterInfo, Api } from './adapter-info.js'
 import { type Candidate, candidates, noAdapter } from './adapters.js'
-
-/** What an adapter says of itself. */
-export interface AdapterInfo {
-  /** For people, and what `adapter` of `requestAdapter` is matched with. */
-  readonly name: string
-  readonly vendor: string
-  readonly architecture: string
-  readonly device: string
-  readonly description: string
-  /** Runs on the processor (lavapipe, SwiftShader, WARP). */
-  readonly software: boolean
-}
 
 export interface OpenAdapter {
   readonly adapter: GPUAdapter
@@ -22,10 +11,6 @@ export interface OpenAdapter {
   /** Lets the process end; devices of this adapter must be destroyed before. */
   release(): void
 }
-
-/** Of those that Dawn can drive: a system has one or two. */
-export const apis = ['vulkan', 'metal', 'd3d12', 'd3d11', 'opengl'] as const
-export type Api = (typeof apis)[number]
 
 export interface AdapterOptions {
   /** A part of the adapter's name, upper or lower case; default: the runtime's choice, the fastest first. */

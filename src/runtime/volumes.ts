@@ -195,6 +195,7 @@ export const openBlob = (blob: Blob, path: string): OpenFile => ({
   async close() {},
 })
 
+/** A file's content; of a string its UTF-8. */
 export type FileContent = Blob | Uint8Array<ArrayBuffer> | ArrayBuffer | string
 
 /** Files by name in memory, to be read and written. The map changes with what is written. */

@@ -1,6 +1,7 @@
 // Texts through the tokenizer's module in blocks, so that a collection of any size needs a few megabytes of its memory.
 // Only a stretch without white space must fit as a whole.
 
+/** The ids of texts, one behind the other, without padding. */
 export interface PackedIds {
   /** (offsets[texts]) */
   readonly ids: Int32Array

@@ -22,6 +22,7 @@ export interface AddedToken {
   readonly special: boolean
 }
 
+/** The ids of special tokens, where the tokenizer has them. */
 export interface SpecialIds {
   readonly cls: number | undefined
   readonly sep: number | undefined

@@ -24,6 +24,7 @@ export interface EncodeOptions {
   readonly addSpecialTokens?: boolean
 }
 
+/** A tokenizer whose ids are those of Hugging Face's. */
 export interface Tokenizer {
   readonly model: Definition['model']['kind']
   /** One more than the largest id, added tokens included. */

@@ -11,6 +11,7 @@ import { countWords, type WordRules } from './word-counts.js'
 
 export const tokenizerKinds = ['wordpiece', 'bpe'] as const
 
+/** Of `trainTokenizer`. */
 export interface TokenizerTraining
   extends Pick<TrainingSettings, 'size' | 'minFrequency' | 'limitAlphabet' | 'maxTokenLength' | 'continuingOrder'> {
   readonly kind: (typeof tokenizerKinds)[number]
@@ -24,6 +25,7 @@ export interface TokenizerTraining
   readonly continuingPrefix?: string
 }
 
+/** A tokenizer and what it was learned from. */
 export interface TrainedTokenizer extends TrainedVocabulary {
   readonly tokenizer: Tokenizer
   /** Of the texts: all words, and different ones. */
@@ -39,7 +41,7 @@ const SPECIALS = {
 /** Words of more characters are unknown to WordPiece. */
 const LONGEST_WORD = 100
 
-/** Throws where `size` does not hold the special tokens and the alphabet. */
+/** Learns a tokenizer from texts, as Hugging Face's trainers do. Throws where `size` does not hold the special tokens and the alphabet. */
 export async function trainTokenizer(
   texts: Iterable<string> | AsyncIterable<string>,
   settings: TokenizerTraining,

@@ -55,6 +55,7 @@ export interface LoopSettings {
   readonly patience?: number
 }
 
+/** A step of training, as log.jsonl has it. */
 export interface StepRecord {
   /** From 0. */
   readonly step: number

@@ -1,6 +1,6 @@
 // The WebGPU backend: buffers, the kernels of shaders/, and reading back. Work is handed to the device by `run` and
 // waited for by `read` and `finish`, which throw what went wrong since.
-import type { AdapterInfo } from '../../runtime/gpu.js'
+import type { AdapterInfo } from '../../runtime/adapter-info.js'
 import type { Backend, Memory } from '../backend.js'
 import type { KernelName, Params } from '../kernels.js'
 import type { Profile } from '../profile.js'

@@ -1,6 +1,7 @@
 // A device and its failures. WebGPU reports errors late and elsewhere; here they are collected and thrown where the
 // caller waits anyway.
-import { type AdapterInfo, type Api, type OpenAdapter, requestAdapter } from '../../runtime/gpu.js'
+import type { AdapterInfo, Api } from '../../runtime/adapter-info.js'
+import { type OpenAdapter, requestAdapter } from '../../runtime/gpu.js'
 import { OUT_OF_MEMORY } from '../backend.js'
 import type { Target } from './variants.js'
 
