@@ -3,6 +3,7 @@ import { counted } from '../data/counted.js'
 import type { FilesByName, Pair } from '../index.js'
 import { drawLosses } from './chart.js'
 import { type Call, type Client, STOPPED, startClient } from './client.js'
+import { examples, question } from './examples.js'
 import type { Action, LoadedModel } from './messages.js'
 import { addRow, at, clearRows, say, showHits, showPairs, showPlaces, tell, value } from './show.js'
 import { packTar, unpackTar } from './tar.js'
@@ -89,9 +90,19 @@ async function addFiles(list: readonly File[]): Promise<void> {
   } catch (error) {
     return say('index-note', message(error), true)
   }
+  await addTexts(found)
+}
+
+async function addTexts(texts: readonly string[]): Promise<void> {
   const box = at<HTMLTextAreaElement>('texts')
-  box.value = [box.value.trim(), ...found].filter(Boolean).join('\n')
+  box.value = [box.value.trim(), ...texts].filter(Boolean).join('\n')
   await embed()
+}
+
+async function addExamples(): Promise<void> {
+  const search = at<HTMLInputElement>('search')
+  search.value ||= question
+  await addTexts(examples)
 }
 
 async function embed(): Promise<void> {
@@ -277,6 +288,7 @@ function wire(): void {
   on('files', 'change', () => addFiles(chosen('files')))
   on('adapter', 'change', () => restore(chosen('adapter')))
   onPress('index', embed)
+  onPress('examples', addExamples)
   on('search', 'input', searchNow)
   onPress('train', train)
   onPress('save', save)
@@ -284,6 +296,7 @@ function wire(): void {
   onPress('forget', () => useModel(client.call('forget', {}), 'The model is as it was loaded.', 'forget'))
   onPress('bench', bench)
   on('texts', 'input', event => {
+    if (embedded) tell('index-note', 'The texts have changed: Embed takes that in.')
     embedded = false
     // What was pasted is there to be searched; what is typed, when its writer says so.
     if ((event as InputEvent).inputType === 'insertFromPaste' && loaded) void embed()

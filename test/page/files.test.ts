@@ -88,6 +88,20 @@ declared('pasted lines are embedded; texts that were there before the model, whe
   assert.is(await text(bare.page, 'status'), 'No model is loaded.')
 })
 
+declared('examples for who has no texts; texts that were changed say that they are not embedded yet', async () => {
+  const { page } = await opened()
+  await click(page, 'examples')
+  await says(page, 'index-note', /^10 texts/)
+  await page.until("document.querySelectorAll('#hits li').length === 10")
+  assert.is(await page.evaluate("document.getElementById('search').value"), 'how do animals navigate at night')
+  await fill(page, 'texts', 'another')
+  await says(page, 'index-note', /^The texts have changed/)
+  await click(page, 'index')
+  await says(page, 'index-note', /^1 text,/)
+  await click(page, 'examples')
+  await says(page, 'index-note', /^11 texts/)
+})
+
 declared('without a network from the start: adapts, saves, and loads what it saved', async () => {
   const { server, page } = await opened()
   await page.send('Network.emulateNetworkConditions', {

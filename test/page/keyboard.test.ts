@@ -121,7 +121,21 @@ declared('Tab goes by every control in the order of the page, each with a frame'
   }
   // The first is the link past the model.
   assert.equal(passed, [
-    ...['', 'address', 'backend', 'load', 'folder', 'texts', 'index', 'files', 'search', 'query', 'answer', ''],
+    ...[
+      '',
+      'address',
+      'backend',
+      'load',
+      'folder',
+      'texts',
+      'index',
+      'files',
+      'examples',
+      'search',
+      'query',
+      'answer',
+      '',
+    ],
     ...['steps', 'rate', 'train', 'save', 'adapter', 'kept', 'forget', 'bench'],
   ])
 })
