@@ -34,6 +34,8 @@ import { checkModelFolder, checkTokenizerFolder, dataFolder } from './paths.js'
 const parts = ['kernels', 'tokenize', 'encode', 'train', 'search', 'sampling'] as const
 /** Of a card alone: not among `parts`, which any machine does. */
 const GPU = 'gpu'
+/** What is compared between cards is what they do when all is measured. In milliseconds. */
+const PATIENCE = 60_000
 type Part = (typeof parts)[number] | typeof GPU
 
 interface BenchOptions extends BackendOptions {
@@ -114,7 +116,7 @@ async function bench(part: Part | undefined, asked: BenchOptions): Promise<void>
   else if (part === GPU) await gpu(options, shared, report, say)
   else if (part === 'sampling') await benchSampling(shared.seconds, report)
   else {
-    const { backend } = await openChosenBackend(options, say)
+    const { backend } = await openChosenBackend({ ...options, tuneMilliseconds: PATIENCE }, say)
     try {
       for (const each of part ? [part] : parts)
         await (each === 'tokenize' ? tokenize() : run(each, backend, options, shared, report, say))
@@ -163,7 +165,7 @@ async function gpu(
 ): Promise<void> {
   const { model, data: [data] = [], documents } = options
   if (options.backend === 'wasm') throw usageError('bench gpu measures a GPU, but --backend is wasm; leave it out')
-  const on = { ...options, backend: 'webgpu' as const }
+  const on = { ...options, backend: 'webgpu' as const, tuneMilliseconds: PATIENCE }
   const opened = await openChosenBackend({ ...on, precision: 'mixed' }, say).catch((error: Error) => {
     if (!/no shader-f16/.test(error.message)) throw error
     say(`${error.message}; f16 is left out`)

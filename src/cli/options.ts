@@ -4,7 +4,7 @@ import { createProfile, type Profile } from '../backend/profile.js'
 import { profileLines, traceJson } from '../bench/profile.js'
 import type { FetchOptions } from '../hub/model.js'
 import type { Precision } from '../model/quantize.js'
-import { type OpenedBackend, openBackend } from '../run/backend.js'
+import { type BackendRequest, type OpenedBackend, openBackend } from '../run/backend.js'
 import type { Phase } from '../run/hooks.js'
 import { type Api, apis } from '../runtime/adapter-info.js'
 import { checkWritable, writeFile } from '../runtime/write.js'
@@ -106,11 +106,12 @@ export const withOutput = (command: Command, json = 'results as JSON on stdout')
 
 /** Opens the backend and says which one and why. */
 export async function openChosenBackend(
-  options: BackendOptions & Partial<PrecisionOption>,
+  options: BackendOptions & Partial<PrecisionOption> & Pick<BackendRequest, 'tuneMilliseconds'>,
   say: (line: string) => void,
 ): Promise<OpenedBackend> {
-  const { backend, adapter, api, precision, threads, profile } = options
-  const opened = await openBackend({ backend, adapter, api, mixed: precision === 'mixed', threads, profile })
+  const { backend, adapter, api, precision, threads, profile, tuneMilliseconds } = options
+  const mixed = precision === 'mixed'
+  const opened = await openBackend({ backend, adapter, api, mixed, threads, profile, tuneMilliseconds })
   say(`backend: ${opened.reason}`)
   return opened
 }

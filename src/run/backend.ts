@@ -4,6 +4,7 @@ import type { Backend } from '../backend/backend.js'
 import type { Profile } from '../backend/profile.js'
 import type { WasmOptions } from '../backend/wasm/backend.js'
 import type { WebGpuOptions } from '../backend/webgpu/backend.js'
+import type { KeptTuning } from '../backend/webgpu/tuning.js'
 import type { AdapterInfo, Api } from '../runtime/adapter-info.js'
 import { listAdapters, requestAdapter } from '../runtime/gpu.js'
 
@@ -26,13 +27,23 @@ export interface BackendChoice {
   readonly profile?: Profile | undefined
 }
 
+/** The same with what a run or a benchmark asks of a GPU beside it. */
+export interface BackendRequest extends BackendChoice {
+  /** The variants of a WebGPU backend, so that a run that goes on computes as it began. */
+  readonly tuning?: KeptTuning | undefined
+  /** Milliseconds to wait for the measuring of a GPU that is new here; default: 3 s, and the rest at later uses. */
+  readonly tuneMilliseconds?: number | undefined
+}
+
 export interface OpenedBackend {
   readonly backend: Backend
   /** Which one and why, for people. */
   readonly reason: string
+  /** Where variants were chosen by measurement. */
+  readonly tuning?: KeptTuning | undefined
 }
 
-export async function openBackend(choice: BackendChoice): Promise<OpenedBackend> {
+export async function openBackend(choice: BackendRequest): Promise<OpenedBackend> {
   const { profile } = choice
   const opened = await openChosen(choice)
   if (!profile) return opened
@@ -44,7 +55,9 @@ export async function openBackend(choice: BackendChoice): Promise<OpenedBackend>
 
 const NEEDS_GPU = 'precision mixed needs a GPU with shader-f16'
 
-async function openChosen({ backend, adapter, api, mixed, threads, profile }: BackendChoice): Promise<OpenedBackend> {
+async function openChosen(choice: BackendRequest): Promise<OpenedBackend> {
+  const { backend, adapter, api, mixed, threads, profile, tuning, tuneMilliseconds } = choice
+  const onGpu = { mixed, profile, tuning, tuneMilliseconds }
   if (backend === 'wasm' && adapter)
     throw new Error(
       `adapter "${adapter}" is a WebGPU adapter's, but the backend asked for is wasm; leave one of them out`,
@@ -56,17 +69,17 @@ async function openChosen({ backend, adapter, api, mixed, threads, profile }: Ba
       throw new Error(`${NEEDS_GPU}, but the backend asked for is wasm, which computes in f32; leave one of them out`)
     return openWasm({ threads, profile }, 'as asked')
   }
-  if (backend === 'webgpu' || adapter || api) return openWebGpu({ adapter, api, mixed, profile }, 'as asked')
+  if (backend === 'webgpu' || adapter || api) return openWebGpu({ ...onGpu, adapter, api }, 'as asked')
   const { adapters, reason } = await findAdapters()
   const hardware = adapters.find(each => !each.software)
-  if (hardware && mixed) return openWebGpu({ adapter: hardware.name, mixed, profile }, 'there is a GPU')
+  if (hardware && mixed) return openWebGpu({ ...onGpu, adapter: hardware.name }, 'there is a GPU')
   if (mixed)
     throw new Error(
       `${NEEDS_GPU}; ${adapters[0] ? `the only adapter, ${adapters[0].name}, is software: insist on it with --backend webgpu` : reason}, or use precision f32`,
     )
   // One that gives no device or computes wrongly is no reason to stop where nobody insisted on it.
   if (hardware)
-    return openWebGpu({ adapter: hardware.name, profile }, 'there is a GPU').catch((error: Error) =>
+    return openWebGpu({ ...onGpu, adapter: hardware.name }, 'there is a GPU').catch((error: Error) =>
       openWasm({ threads, profile }, `${hardware.name} cannot be used: ${error.message}`),
     )
   return openWasm(
@@ -78,12 +91,18 @@ async function openChosen({ backend, adapter, api, mixed, threads, profile }: Ba
 async function openWebGpu(options: WebGpuOptions, why: string): Promise<OpenedBackend> {
   const { createWebGpuBackend } = await loadWebGpu()
   const backend = await createWebGpuBackend(options)
-  return { backend, reason: `${backend.description} (${why})${leftOut(backend.tuning?.refused ?? [])}` }
+  const { description, tuning } = backend
+  return { backend, tuning, reason: `${description} (${why})${leftOut(tuning?.refused ?? [])}${unfinished(tuning)}` }
 }
 
-/** What an adapter computes wrongly and is not asked for, for people. */
+/** Variants that an adapter's tests refused, for people. */
 export const leftOut = (variants: readonly string[]): string =>
-  variants.length === 0 ? '' : `; left out, for it computes wrongly with them: ${variants.join(', ')}`
+  variants.length === 0
+    ? ''
+    : `; left out, for it does not compile them or computes wrongly with them: ${variants.join(', ')}`
+
+const unfinished = (tuning: KeptTuning | undefined): string =>
+  tuning && !tuning.complete ? '; the next use goes on measuring its kernels' : ''
 
 async function openWasm(options: WasmOptions, why: string): Promise<OpenedBackend> {
   const { createWasmBackend } = await loadWasm()

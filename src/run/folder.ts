@@ -23,6 +23,8 @@ export interface RunFolder extends TrainingFolder {
   readonly report: string
   /** TREC runs. */
   readonly runs: string
+  /** Of the GPU that it began on. */
+  readonly tuning: string
   /** Names the process that works here; lockPath has those of later ones. */
   readonly lock: string
 }
@@ -41,6 +43,7 @@ const layout = (path: string): RunFolder => ({
   metrics: join(path, 'metrics.json'),
   report: join(path, 'report.html'),
   runs: join(path, 'runs'),
+  tuning: join(path, 'tuning.json'),
   lock: join(path, 'running'),
 })
 

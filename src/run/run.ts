@@ -1,6 +1,7 @@
 // The whole experiment, in reading order: data → model → baselines and scores before → each training, its model saved and scored → report. One
 // folder under runs/ holds all of it, and is enough to go on from wherever a run stopped.
 import type { Backend } from '../backend/backend.js'
+import { parseTuning, tuningText } from '../backend/webgpu/tuning.js'
 import { recipeToToml } from '../recipe/load.js'
 import type { Recipe } from '../recipe/schema.js'
 import { exists, join, listFolder, makeFolder, readText, removeFolder } from '../runtime/files.js'
@@ -68,11 +69,10 @@ export async function runExperiment(recipe: Recipe, hooks: RunHooks = {}): Promi
     sayPairs(pairs, hooks)
     hooks.signal?.throwIfAborted()
 
-    const mixed = trainings.some(({ recipe: { train } }) => train?.precision === 'mixed')
-    const { backend, reason } = await openBackend({ ...recipe, mixed, profile: hooks.profile })
-    hooks.say?.(`backend: ${reason}`)
+    const { folder, clock } = await openFolder(recipe, started.clock, hooks)
     try {
-      const { folder, clock } = await openFolder(recipe, started.clock, hooks)
+      const mixed = trainings.some(({ recipe: { train } }) => train?.precision === 'mixed')
+      const { backend, reason } = await openRunBackend(recipe, mixed, folder, hooks)
       try {
         const context = { backend, source, folder, clock, tests, dev, hooks, warn }
         const systems = await scoreUntrained(recipe, trainings.length > 0, context)
@@ -110,15 +110,15 @@ export async function runExperiment(recipe: Recipe, hooks: RunHooks = {}): Promi
           systems: systems.map(({ key, label }) => ({ key, label })),
           ...(tdro && { tdro }),
         }
-      } catch (error) {
-        // On a disk that is full there is no room for it, and the error says so.
-        await clock.keep(true).catch(() => undefined)
-        throw await sayWhatIsKept(error as Error, folder, trainings, hooks)
       } finally {
-        await letGo(folder)
+        backend.close()
       }
+    } catch (error) {
+      // On a disk that is full there is no room for it, and the error says so.
+      await clock.keep(true).catch(() => undefined)
+      throw await sayWhatIsKept(error as Error, folder, trainings, hooks)
     } finally {
-      backend.close()
+      await letGo(folder)
     }
   } finally {
     await source.close()
@@ -152,6 +152,20 @@ async function openFolder(
   } catch (error) {
     await letGo(folder)
     if (!resume) await removeFolder(folder.path)
+    throw error
+  }
+}
+
+/** Which variants of its kernels a GPU takes is kept with the run, so that it goes on in the same bits whatever is measured since. */
+async function openRunBackend(recipe: Recipe, mixed: boolean, folder: RunFolder, { say, profile }: RunHooks) {
+  const kept = (await exists(folder.tuning)) ? parseTuning(await readText(folder.tuning)) : undefined
+  const { backend, reason, tuning } = await openBackend({ ...recipe, mixed, profile, tuning: kept })
+  try {
+    if (tuning && !kept) await writeFile(folder.tuning, tuningText(tuning))
+    say?.(`backend: ${reason}`)
+    return { backend, reason }
+  } catch (error) {
+    backend.close()
     throw error
   }
 }

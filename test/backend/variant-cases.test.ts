@@ -38,7 +38,7 @@ for (const kernel of kernelNames)
     const layout = undefined as unknown as GPUBindGroupLayout
     const taken = new Set<Variant>()
     for (const { params } of list.length > 0 ? kernelCases[kernel]() : [])
-      taken.add(pickVariant({ ...pipelines, layout, refused: () => [] }, params).variant)
+      taken.add(pickVariant({ ...pipelines, layout }, params).variant)
     const missing = variants[kernel].filter(variant => !taken.has(variant))
     // Those that a processor is not given: streams by name in stream-variants, what needs f16 in f16.
     const elsewhere = ({ hardware, f16 }: Variant) => f16 || (hardware && kernel in streamVariants)

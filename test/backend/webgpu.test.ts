@@ -51,7 +51,7 @@ onGpu('every variant of every shader compiles within the default limits, rolled 
   let compiled = 0
   for (const software of [true, false]) {
     const pipelines = createPipelineCache(least.device, plainTarget(software), { variants: 'all' })
-    for (const kernel of commonKernelNames) compiled += (await pipelines(kernel)).variants.length
+    for (const kernel of commonKernelNames) compiled += (await pipelines.of(kernel)).variants.length
   }
   const plain = commonKernelNames.flatMap(kernel => variants[kernel].filter(({ subgroups }) => !subgroups))
   assert.is(compiled, 2 * plain.length)
@@ -65,7 +65,7 @@ onGpu('an error in a shader comes with file, line, column and source', async () 
   }
   const line = broken.activation_forward.split('\n').findIndex(text => text.includes('xx[i]')) + 1
   const text = await rejection(
-    createPipelineCache(backend.device, plainTarget(true), { shaders: broken })('activation_forward'),
+    createPipelineCache(backend.device, plainTarget(true), { shaders: broken }).of('activation_forward'),
   )
   assert.match(text, 'shader activation_forward does not compile')
   assert.match(text, `activation_forward.wgsl:${line}:15: unresolved value 'xx'\n  let value = xx[i];\n              ^`)

@@ -46,7 +46,10 @@ test('what this machine offers', async () => {
 test('what the self-test refused is named', () => {
   assert.is(leftOut([]), '')
   const names = ['matmul_subgroup_128x128', 'matmul_subgroup_64x64']
-  assert.is(leftOut(names), `; left out, for it computes wrongly with them: ${names[0]}, ${names[1]}`)
+  assert.is(
+    leftOut(names),
+    `; left out, for it does not compile them or computes wrongly with them: ${names[0]}, ${names[1]}`,
+  )
 })
 
 test.run()

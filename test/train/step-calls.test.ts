@@ -20,7 +20,7 @@ function dispatches({ kernel }: BoundCall, params: Params): number {
   const compiled = list.map(variant => ({ variant, pipeline: undefined as unknown as GPUComputePipeline }))
   const pipelines = { kernel, target: card, variants: compiled, scratch: true, choose: () => undefined }
   const layout = undefined as unknown as GPUBindGroupLayout
-  return pickVariant({ ...pipelines, layout, refused: () => [] }, params).variant.second ? 2 : 1
+  return pickVariant({ ...pipelines, layout }, params).variant.second ? 2 : 1
 }
 
 /** Hands out memory that holds nothing, and keeps what it is told to run. */

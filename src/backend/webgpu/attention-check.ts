@@ -2,7 +2,7 @@
 // before anything is trained.
 import { type Backend, wholeView } from '../backend.js'
 import { type KernelName, NO_LIMIT, type Params, TILE_STRIDE } from '../kernels.js'
-import { type Adapter, remembered, type TunedBackend, type Tuning } from './tuning.js'
+import type { TunedBackend, VariantTest } from './first-use.js'
 import { type Variant, variants } from './variants.js'
 
 const BIAS = 'attention_backward_q_bias'
@@ -16,29 +16,33 @@ const ROWS = 45
 const HEADS = 2
 const BIAS_ROWS = 3
 
-const byMatrices = kernels.flatMap(kernel => variants[`${kernel}_f16`].filter(({ matrices }) => matrices))
-
-/** The refused ones, from the cache or found out and put there. */
-export const checkedAttention = (tuned: TunedBackend, adapter: Adapter): Promise<Tuning> =>
-  remembered(
-    adapter,
-    byMatrices.map(({ name }) => name),
-    async () => ({ choices: {}, refused: await wrongAttention(tuned), gflops: 1 }),
-  )
-
-/** Names of the variants whose results are not those of f32. `only`: those that are asked about; default: all with matrix units. */
-export async function wrongAttention({ backend, force }: TunedBackend, only?: readonly string[]): Promise<string[]> {
-  const wrong: string[] = []
-  for (const kernel of kernels)
-    for (const { name, matrices, header } of variants[`${kernel}_f16`] as readonly Variant[]) {
-      if (!matrices || (only && !only.includes(name))) continue
+/** Of those with matrix units. */
+export function attentionTests({
+  backend,
+  force,
+  wanted = kernel => variants[kernel],
+}: TunedBackend): readonly VariantTest[] {
+  return kernels.flatMap(kernel => {
+    const narrow = `${kernel}_f16` as const
+    const passes = async ({ name, header }: Variant) => {
       const headSize = Number(header!.CHANNELS)
       force(undefined)
       const expected = await resultsOf(backend, kernel, kernel, headSize)
       force(name)
-      const found = await resultsOf(backend, `${kernel}_f16`, kernel, headSize)
-      if (!found.every((values, i) => near(values, expected[i]!))) wrong.push(name)
+      const found = await resultsOf(backend, narrow, kernel, headSize)
+      return found.every((values, i) => near(values, expected[i]!))
     }
+    return wanted(narrow)
+      .filter(({ matrices }) => matrices)
+      .map(variant => ({ kernel: narrow, variant, passes: () => passes(variant) }))
+  })
+}
+
+/** Names of the variants whose results are not those of f32. `only`: those that are asked about; default: all with matrix units. */
+export async function wrongAttention(tuned: TunedBackend, only?: readonly string[]): Promise<string[]> {
+  const wrong: string[] = []
+  for (const { variant, passes } of attentionTests(tuned))
+    if ((!only || only.includes(variant.name)) && !(await passes())) wrong.push(variant.name)
   return wrong
 }
 

@@ -4,16 +4,16 @@ import type { AdapterInfo } from '../../runtime/adapter-info.js'
 import type { Backend, Memory } from '../backend.js'
 import type { KernelName, Params } from '../kernels.js'
 import type { Profile } from '../profile.js'
-import { checkedAttention } from './attention-check.js'
 import { bindCalls, checkCall, checkView, encodeRun, type PreparedCalls, STORAGE_ALIGNMENT } from './calls.js'
 import { type Device, type DeviceOptions, openDevice } from './device.js'
-import { type Choice, createPipelineCache, type PipelineOptions, pickVariant } from './pipelines.js'
+import { type Allowed, type FirstUse, findTuning, type TunedBackend } from './first-use.js'
+import { type Choice, createPipelineCache, type PipelineCache, type PipelineOptions, pickVariant } from './pipelines.js'
+import { computesRightly } from './product-check.js'
 import { createReader } from './read.js'
 import { selfTest } from './self-test.js'
 import { mostFlops } from './split.js'
-import { checkedStreams } from './stream-check.js'
 import { recordTimes, timePasses } from './times.js'
-import { BUDGET, choiceOf, computesRightly, fnv, joinTunings, type Tuning, tuned } from './tuning.js'
+import { choiceOf, fnv, type KeptTuning } from './tuning.js'
 import { SCRATCH_BYTES } from './variants.js'
 
 export interface WebGpuBackend extends Backend {
@@ -23,7 +23,7 @@ export interface WebGpuBackend extends Backend {
   /** For measurements and tests. */
   readonly device: GPUDevice
   /** Where the variants were chosen by measurement. */
-  readonly tuning?: Tuning
+  readonly tuning?: KeptTuning
   /** The name of the variant that does such a call, once the kernel was prepared. */
   variantOf(kernel: KernelName, params: Params): Promise<string>
 }
@@ -43,6 +43,10 @@ export interface WebGpuOptions extends Omit<DeviceOptions, 'timed'>, PipelineOpt
   readonly profile?: Profile | undefined
   /** Whether the best variants are measured on this adapter, or read from the cache; default: not on a software adapter. */
   readonly tune?: boolean | undefined
+  /** As another process of this adapter and driver had it: nothing is measured then, and the results are the same to the bit. */
+  readonly tuning?: KeptTuning | undefined
+  /** For what is not measured yet; default: 3 s. */
+  readonly tuneMilliseconds?: number | undefined
   /** FLOPs of one dispatch at most, for tests; default: by the rate that was measured, unlimited where none was. */
   readonly mostFlops?: number | undefined
 }
@@ -56,43 +60,60 @@ export async function createWebGpuBackend(options: WebGpuOptions = {}): Promise<
   const opened = await openDevice({ ...options, timed: profile !== undefined })
   const given: Choice = options.choose ?? (() => undefined)
   let choose = given
-  let refused: readonly string[] = []
+  let forced: string | undefined
+  // Plain ones alone until it is known that the adapter computes at all
+  let isAllowed: Allowed = () => false
   let { mostFlops: longest } = options
-  const backend = backendOn(opened, {
+  const pipelines: PipelineCache = createPipelineCache(opened.device, opened.target, {
     ...options,
     choose: (kernel, params) => choose(kernel, params),
-    refused: () => refused,
-    longest: () => longest,
+    isAllowed: (kernel, name) =>
+      name === forced || isAllowed(kernel, name) || name === pipelines.wanted(kernel).at(-1)!.name,
   })
+  const backend = backendOn(opened, pipelines, profile, () => longest)
   const force = (name: string | undefined) => {
+    forced = name
     choose = () => name
   }
+  const use: FirstUse = {
+    ...{ backend, force, wanted: pipelines.wanted, target: opened.target },
+    compile: (kernel, variant) => {
+      const made = [pipelines.compile(kernel, variant), pipelines.compile(kernel, pipelines.wanted(kernel).at(-1)!)]
+      return Promise.all(made).then(
+        ([own]) => own !== undefined,
+        () => false,
+      )
+    },
+    allow: rule => {
+      isAllowed = rule
+    },
+  }
   try {
-    force(PLAIN)
-    await selfTest(backend, opened.info.name)
-    if (options.mixed) {
-      force(PLAIN_F16)
-      if (!(await computesRightly(backend, PLAIN_F16, 'matmul_f16')))
-        throw new Error(`the WebGPU adapter ${opened.info.name} computes products of f16 wrongly; use precision f32`)
-    }
+    await checkPlain(use, opened.info.name, options.mixed ?? false)
+    isAllowed = () => true
+    force(undefined)
     choose = given
     if (!(options.tune ?? (!opened.info.software && !options.choose))) return backend
-    const budget = options.mixed ? BUDGET / 2 : BUDGET
-    const measured = [
-      await tuned({ backend, force }, opened.info, budget),
-      await checkedStreams({ backend, force }, opened.info, options.mixed),
-      ...(options.mixed ? [await tuned({ backend, force }, opened.info, budget, 'matmul_f16')] : []),
-      ...(opened.target.matrices ? [await checkedAttention({ backend, force }, opened.info)] : []),
-    ]
-    const tuning = measured.reduce(joinTunings)
+    const tuning = await findTuning(use, opened.info, options)
     choose = choiceOf(tuning)
-    refused = tuning.refused
     longest ??= mostFlops(tuning.gflops)
-    return { ...backend, numerics: `${backend.numerics}, variants ${fnv(JSON.stringify(tuning))}`, tuning }
+    const { choices, passed, refused, gflops } = tuning
+    const variants = fnv(JSON.stringify([choices, passed, refused, gflops]))
+    return { ...backend, numerics: `${backend.numerics}, variants ${variants}`, tuning }
   } catch (error) {
     backend.close()
     throw error
   }
+}
+
+/** Refuses an adapter that computes wrongly with what everything else is compared with. */
+async function checkPlain({ backend, force }: TunedBackend, adapter: string, mixed: boolean): Promise<void> {
+  force(PLAIN)
+  await selfTest(backend, adapter)
+  if (!mixed) return
+  force(PLAIN_F16)
+  if (!(await computesRightly(backend, PLAIN_F16, 'matmul_f16')))
+    throw new Error(`the WebGPU adapter ${adapter} computes products of f16 wrongly; use precision f32`)
 }
 
 /** The product that the others are measured against: where it is wrong, the adapter is refused. */
@@ -101,11 +122,12 @@ const PLAIN_F16 = 'matmul_f16_32x32'
 
 function backendOn(
   opened: Device,
-  { profile, ...options }: WebGpuOptions & { readonly longest?: () => number | undefined },
+  pipelines: PipelineCache,
+  profile: Profile | undefined,
+  longest: () => number | undefined,
 ): WebGpuBackend {
   const { device, info, features } = opened
   const buffers = new Map<Memory, GPUBuffer>()
-  const pipelines = createPipelineCache(device, opened.target, options)
   let scratch: GPUBuffer | undefined
   const scratchBuffer = () => {
     scratch ??= device.createBuffer({ label: 'scratch', size: SCRATCH_BYTES, usage: STORAGE })
@@ -146,7 +168,7 @@ function backendOn(
     f16: features.includes('shader-f16'),
     device,
     limits,
-    variantOf: async (kernel, params) => pickVariant(await pipelines(kernel), params).variant.name,
+    variantOf: async (kernel, params) => pickVariant(await pipelines.of(kernel), params).variant.name,
     allocate(bytes, label) {
       opened.checkOpen()
       if (!Number.isSafeInteger(bytes) || bytes < 0)
@@ -183,14 +205,14 @@ function backendOn(
     async prepare(calls) {
       opened.checkOpen()
       for (const call of calls) checkCall(call)
-      const compiled = await waited(Promise.all(calls.map(call => pipelines(call.kernel))))
+      const compiled = await waited(Promise.all(calls.map(call => pipelines.of(call.kernel))))
       return bindCalls({ device, limit: limits.binding, bufferOf, absent, scratch: scratchBuffer }, calls, compiled)
     },
     run(prepared, params) {
       opened.checkOpen()
       const start = performance.now()
       const times = profile && !profile.paused ? timePasses(device, prepared.calls.length) : undefined
-      const { commands, spent } = encodeRun(device, prepared as PreparedCalls, params, times, options.longest?.())
+      const { commands, spent } = encodeRun(device, prepared as PreparedCalls, params, times, longest())
       device.queue.submit([commands])
       for (const buffer of spent) buffer.destroy()
       if (profile && times) recordTimes(profile, times, prepared.calls, params, start)

@@ -1,4 +1,4 @@
-// Pipelines: compiled in parallel when a kernel is first prepared, then kept. One explicit bind group layout a kernel,
+// Pipelines: those of a kernel's allowed variants compiled in parallel when it is first prepared, then kept. One explicit bind group layout a kernel,
 // from the table, so that a call's bind group serves whichever variant is picked.
 import { shaders as builtShaders } from '../../../build/shaders.js'
 import { type KernelName, kernelSpec, type Params } from '../kernels.js'
@@ -24,7 +24,6 @@ export interface KernelPipelines {
   /** Whether a variant has a second dispatch: the binding after the parameters is scratch then. */
   readonly scratch: boolean
   readonly choose: Choice
-  readonly refused: () => readonly string[]
 }
 
 export interface CompiledVariant {
@@ -42,28 +41,77 @@ export interface PipelineOptions {
   /** Also what a software adapter would not be given, or only what is named. */
   readonly variants?: 'all' | 'default' | readonly string[]
   readonly choose?: Choice
-  /** Names of variants that are not to be taken; asked at every call. */
-  readonly refused?: () => readonly string[]
+  /** Whether a variant may be taken, asked when calls are prepared; default: all may. */
+  readonly isAllowed?: (kernel: KernelName, name: string) => boolean
 }
 
 /** Texts of shader files by name. */
 export type Shaders = Readonly<Record<string, string>>
 
+export interface PipelineCache {
+  /** With every variant that is allowed now, compiled. */
+  of(kernel: KernelName): Promise<KernelPipelines>
+  /** The variants that this device can be given, allowed or not. */
+  wanted(kernel: KernelName): readonly Variant[]
+  /** Compiles one of them, for a later `of`. Undefined where a driver does not do what it says of itself. */
+  compile(kernel: KernelName, variant: Variant): Promise<CompiledVariant | undefined>
+}
+
+interface KernelLayout {
+  readonly wanted: readonly Variant[]
+  readonly layout: GPUBindGroupLayout
+  readonly pipelineLayout: GPUPipelineLayout
+  readonly scratch: boolean
+}
+
 /** Compiles on first use; a shader's errors come with line, column and source. */
-export function createPipelineCache(
-  device: GPUDevice,
-  target: Target,
-  options: PipelineOptions = {},
-): (kernel: KernelName) => Promise<KernelPipelines> {
-  const compiled = new Map<KernelName, Promise<KernelPipelines>>()
-  return kernel => {
-    const known = compiled.get(kernel)
+export function createPipelineCache(device: GPUDevice, target: Target, options: PipelineOptions = {}): PipelineCache {
+  const { shaders = builtShaders, variants: which = 'default' } = options
+  const { choose = () => undefined, isAllowed = () => true } = options
+  const layouts = new Map<KernelName, KernelLayout>()
+  const compiled = new Map<string, Promise<CompiledVariant | undefined>>()
+  const made = new Map<KernelName, { readonly names: string; readonly pipelines: Promise<KernelPipelines> }>()
+
+  const layoutOf = (kernel: KernelName): KernelLayout => {
+    const known = layouts.get(kernel)
     if (known) return known
-    const made = compileKernel(device, target, kernel, options)
-    compiled.set(kernel, made)
+    const wanted = wantedVariants(kernel, target, which)
+    if (wanted.length === 0)
+      throw new Error(`${kernel}: this WebGPU device has no shader-f16; use precision f32, or another adapter`)
+    const scratch = wanted.some(({ second }) => second)
+    const layout = device.createBindGroupLayout({ label: kernel, entries: layoutEntries(kernel, scratch) })
+    const pipelineLayout = device.createPipelineLayout({ label: kernel, bindGroupLayouts: [layout] })
+    const found = { wanted, layout, pipelineLayout, scratch }
+    layouts.set(kernel, found)
+    return found
+  }
+  const compile = (kernel: KernelName, variant: Variant): Promise<CompiledVariant | undefined> => {
+    const key = `${kernel} ${variant.name}`
+    const known = compiled.get(key)
+    if (known) return known
+    const pipeline = compileBoth(device, variant, target, layoutOf(kernel).pipelineLayout, shaders)
+    compiled.set(key, pipeline)
     // A failure is told to who asked, and tried again at the next.
-    made.catch(() => compiled.delete(kernel))
-    return made
+    pipeline.catch(() => compiled.delete(key))
+    return pipeline
+  }
+  return {
+    compile,
+    wanted: kernel => layoutOf(kernel).wanted,
+    of: async kernel => {
+      const { wanted, layout, scratch } = layoutOf(kernel)
+      const allowed = wanted.filter(({ name }) => isAllowed(kernel, name))
+      const names = allowed.map(({ name }) => name).join()
+      const known = made.get(kernel)
+      if (known?.names === names) return known.pipelines
+      const pipelines = Promise.all(allowed.map(variant => compile(kernel, variant))).then(list => ({
+        ...{ kernel, target, layout, scratch, choose },
+        variants: list.filter(each => each !== undefined),
+      }))
+      made.set(kernel, { names, pipelines })
+      pipelines.catch(() => made.delete(kernel))
+      return pipelines
+    },
   }
 }
 
@@ -77,38 +125,22 @@ function wantedVariants(
   return list.filter(variant => isWanted(variant, target, which === 'all' || named.length > 0))
 }
 
-async function compileKernel(
+/** A variant's one or two dispatches. */
+async function compileBoth(
   device: GPUDevice,
+  variant: Variant,
   target: Target,
-  kernel: KernelName,
-  options: PipelineOptions,
-): Promise<KernelPipelines> {
-  const { shaders = builtShaders, variants: which = 'default', choose = () => undefined, refused = () => [] } = options
-  const wanted = wantedVariants(kernel, target, which)
-  if (wanted.length === 0)
-    throw new Error(`${kernel}: this WebGPU device has no shader-f16; use precision f32, or another adapter`)
-  const scratch = wanted.some(({ second }) => second)
-  const layout = device.createBindGroupLayout({ label: kernel, entries: layoutEntries(kernel, scratch) })
-  const pipelineLayout = device.createPipelineLayout({ label: kernel, bindGroupLayouts: [layout] })
-  const compile = (shader: Shader) => compileVariant(device, shader, target, pipelineLayout, shaders)
-  const made = wanted.map(async (variant): Promise<CompiledVariant | undefined> => {
-    try {
-      const [pipeline, second] = await Promise.all([compile(variant), variant.second && compile(variant.second)])
-      return { variant, pipeline, ...(second && { second }) }
-    } catch (error) {
-      // What a driver says of its matrix units or subgroups need not be so; the kernel does without them then.
-      if ((variant.matrices && target.matrices) || variant.subgroups) return undefined
-      throw error
-    }
-  })
-  return {
-    kernel,
-    target,
-    layout,
-    scratch,
-    choose,
-    refused,
-    variants: (await Promise.all(made)).filter(each => each !== undefined),
+  layout: GPUPipelineLayout,
+  shaders: Shaders,
+): Promise<CompiledVariant | undefined> {
+  const compile = (shader: Shader) => compileVariant(device, shader, target, layout, shaders)
+  try {
+    const [pipeline, second] = await Promise.all([compile(variant), variant.second && compile(variant.second)])
+    return { variant, pipeline, ...(second && { second }) }
+  } catch (error) {
+    // What a driver says of its matrix units or subgroups need not be so; the kernel does without them then.
+    if ((variant.matrices && target.matrices) || variant.subgroups) return undefined
+    throw error
   }
 }
 
@@ -189,8 +221,7 @@ function locate(lineNum: number, variant: Shader, target: Target, shaders: Shade
 /** The variant chosen for such a call where it can do it, else the first that does. */
 export function pickVariant(pipelines: KernelPipelines, params: Params): CompiledVariant {
   const { kernel, target, choose, variants } = pipelines
-  const refused = pipelines.refused()
-  const able = ({ name, can }: Variant) => !refused.includes(name) && (can === undefined || can(params))
+  const able = ({ can }: Variant) => can === undefined || can(params)
   const best = choose(kernel, params)
   // Without making anything: this is asked for each call of each step.
   if (best !== undefined) for (const each of variants) if (each.variant.name === best && able(each.variant)) return each

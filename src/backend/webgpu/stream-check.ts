@@ -1,23 +1,12 @@
 // The variants of stream-variants.ts, and of products with a factor in few bits, with an epilogue or in groups, against each kernel's plain one, on this
-// adapter: those that compute something else are refused. Done once for an adapter and driver, as the products are measured.
+// adapter: those that compute something else are refused.
 import { type Backend, type View, wholeView } from '../backend.js'
-import { EPILOGUES } from '../epilogue-kernels.js'
+import { EPILOGUES, LOW_RANK_EPILOGUE } from '../epilogue-kernels.js'
 import { FLOAT_FORMAT, type KernelName, kernelSpec, type Params } from '../kernels.js'
 import { dropoutParams } from '../random.js'
 import { tensorSizes } from '../sizes.js'
-import { products } from './products.js'
-import { streamVariants } from './stream-variants.js'
-import { type Adapter, remembered, type TunedBackend, type Tuning } from './tuning.js'
-import type { Variant } from './variants.js'
-
-const { matmul_half, matmul_quantized, matmul_epilogue, matmul_grouped, matmul_grouped_sum } = products
-const { matmul_f16_quantized } = products
-const others = {
-  ...{ matmul_half, matmul_quantized, matmul_epilogue, matmul_grouped, matmul_grouped_sum },
-  matmul_f16_quantized,
-}
-const checked: Readonly<Record<string, readonly Variant[]>> = { ...streamVariants, ...others }
-type Checked = keyof typeof streamVariants | keyof typeof others
+import type { TunedBackend, VariantTest } from './first-use.js'
+import { type Variant, variants } from './variants.js'
 
 /** Of sums in another order, as a part of the largest value. */
 const TOLERANCE = 1e-4
@@ -40,90 +29,139 @@ const group = {
 }
 const groupSum = { M: 76, N: 140, K0: 340, K1: 36, K2: 20, b0: 0, b1: 47616, b2: 52672 }
 
-const calls: Readonly<Record<Checked, Params>> = {
-  gather_rows: { ...matrix, accumulate: 1 },
-  gather_rows_half: { ...matrix, accumulate: 1, format: 1 },
-  scatter_rows: { count: 8, columns: 384 },
-  copy_rows: { ...matrix, from: 1, to: 2, accumulate: 1 },
-  place_columns: { rows: 544, columns: 64, xColumns: 128, yColumns: 384, from: 16, to: 32, accumulate: 1 },
-  dropout: { ...matrix, ...dropoutParams(0.1, 1, 2, 3) },
-  layer_norm_forward: { ...residual, hasBeta: 1 },
-  layer_norm_backward: { ...matrix, ...branch },
-  layer_norm_parameters: { ...matrix, hasBeta: 1 },
-  rms_norm_forward: { ...residual, plus: 1 },
-  rms_norm_backward: { ...matrix, plus: 1, ...branch },
-  rms_norm_parameters: matrix,
-  column_sum: matrix,
-  activation_forward: { ...many, kind: 0 },
-  activation_backward: { ...many, kind: 0 },
-  gated_activation_forward: { ...many, kind: 2 },
-  gated_activation_backward: { ...many, kind: 2 },
-  rope: { ...matrix, headSize: 64, direction: 1 },
-  scale: { ...many, factor: 3 },
-  fill: { ...many, value: 2 },
-  adamw: { ...many, ...moments, correction1: 1, correction2: 1, decoupled: 1 },
-  sum_of_squares: { ...many, first: 1 },
-  matmul_half: { ...product, format: 1 },
-  matmul_quantized: { ...product, bits: 4 },
-  matmul_f16_quantized: { ...product, bits: 4 },
-  matmul_epilogue: { ...product, ...gatedSlope },
-  matmul_grouped: group,
-  matmul_grouped_sum: { ...groupSum, format: FLOAT_FORMAT, accumulate: 0 },
-}
+const halfGroup = { ...group, format: 1 }
+const lowRank = { epilogue: LOW_RANK_EPILOGUE, kind: 0, hasBeside: 0, rank: 8, factor: 2 }
+const masks = { ...dropoutParams(0.1, 1, 2, 3), key2: 4, key3: 5, key4: 6, key5: 7 }
+const updates = { rows: 76, columns: 384, rank0: 8, rank1: 0, rank2: 4, joined: 0, ...masks }
+const update = { rows: 544, columns: 384, outputs: 140, rank: 8, downColumns: 12, downFirst: 4, alpha: 2 }
+
+/** What each variant is to do, as far as it can; what most models take comes first. */
+const calls = {
+  matmul_epilogue: [
+    { ...product, ...gatedSlope },
+    { ...product, ...lowRank },
+  ],
+  matmul_grouped: [group, halfGroup],
+  layer_norm_forward: [{ ...residual, hasBeta: 1 }],
+  rms_norm_forward: [{ ...residual, plus: 1 }],
+  gather_rows: [{ ...matrix, accumulate: 1 }],
+  rope: [{ ...matrix, headSize: 64, direction: 1 }],
+  matmul_grouped_sum: [
+    { ...groupSum, format: FLOAT_FORMAT, accumulate: 0 },
+    { ...groupSum, format: 1, accumulate: 0 },
+  ],
+  layer_norm_backward: [{ ...matrix, ...branch }],
+  rms_norm_backward: [{ ...matrix, plus: 1, ...branch }],
+  layer_norm_parameters: [{ ...matrix, hasBeta: 1 }],
+  rms_norm_parameters: [matrix],
+  column_sum: [matrix],
+  adamw: [{ ...many, ...moments, correction1: 1, correction2: 1, decoupled: 1 }],
+  sum_of_squares: [{ ...many, first: 1 }],
+  lora_down: [updates],
+  lora_weights: [{ ...update, ...dropoutParams(0.1, 1, 2, 3) }],
+  activation_forward: [{ ...many, kind: 0 }],
+  activation_backward: [{ ...many, kind: 0 }],
+  gated_activation_forward: [{ ...many, kind: 2 }],
+  gated_activation_backward: [{ ...many, kind: 2 }],
+  scale: [{ ...many, factor: 3 }],
+  fill: [{ ...many, value: 2 }],
+  copy_rows: [{ ...matrix, from: 1, to: 2, accumulate: 1 }],
+  place_columns: [{ rows: 544, columns: 64, xColumns: 128, yColumns: 384, from: 16, to: 32, accumulate: 1 }],
+  scatter_rows: [{ count: 8, columns: 384 }],
+  dropout: [{ ...matrix, ...dropoutParams(0.1, 1, 2, 3) }],
+  gather_rows_half: [{ ...matrix, accumulate: 1, format: 1 }],
+  matmul_half: [{ ...product, format: 1 }],
+  matmul_half_epilogue: [{ ...product, ...gatedSlope, format: 1 }],
+  matmul_quantized: [{ ...product, bits: 4 }],
+  matmul_quantized_epilogue: [{ ...product, ...gatedSlope, bits: 4 }],
+  matmul_f16_quantized: [{ ...product, bits: 4 }],
+  matmul_f16_quantized_epilogue: [{ ...product, ...gatedSlope, bits: 4 }],
+  matmul_f16_epilogue: [{ ...product, ...gatedSlope, format: FLOAT_FORMAT }],
+  matmul_f16_grouped: [group, halfGroup],
+  matmul_f16_grouped_sum: [{ ...groupSum, format: FLOAT_FORMAT, accumulate: 0 }],
+} as const satisfies Partial<Record<KernelName, readonly Params[]>>
+
+type Checked = keyof typeof calls
+const checkedKernels = Object.keys(calls) as readonly Checked[]
 
 /** Of tensors whose length only their values tell: of rows 0 to 7, of which all indices are. */
 const UNSIZED = 8 * 384
 
-const values = {
-  f32: (count: number) => Float32Array.from({ length: count }, (_, i) => (((i * 37) % 101) + 1) / 101),
-  i32: (count: number) => Int32Array.from({ length: count }, (_, i) => i % 8),
-  // Two bf16 between 1 and 2 each
-  u32: (count: number) => Uint32Array.from({ length: count }, (_, i) => 0x3f803f80 + (i % 128) * 0x10001),
-}
+/** Made once of each kind, for the longest tensor: that takes longer than a call. */
+type Values = (dtype: 'f32' | 'i32' | 'u32', count: number) => Float32Array | Int32Array | Uint32Array
 
-/** `mixed`: those that need f16 too. */
-const checkedKernels = (mixed: boolean): readonly Checked[] =>
-  (Object.keys(calls) as Checked[]).filter(kernel => mixed || !kernelSpec(kernel).needs)
-
-/** Names of variants that compute something else than the plain one. */
-export async function wrongStreams(
-  { backend, force }: TunedBackend,
-  kernels = checkedKernels(false),
-): Promise<readonly string[]> {
-  const wrong: string[] = []
-  try {
-    for (const kernel of kernels) {
-      const names = checked[kernel]!.map(({ name }) => name)
-      force(names.at(-1))
-      const expected = await resultsOf(backend, kernel)
-      for (const name of names.slice(0, -1)) {
-        force(name)
-        if (!agree(await resultsOf(backend, kernel), expected)) wrong.push(name)
-      }
+function createValues(): Values {
+  const f32 = Float32Array.from({ length: 101 }, (_, i) => (((i * 37) % 101) + 1) / 101)
+  const made = new Map<string, Float32Array | Int32Array | Uint32Array>()
+  const make = (dtype: 'f32' | 'i32' | 'u32', count: number) => {
+    const list = dtype === 'f32' ? new Float32Array(count) : new (dtype === 'i32' ? Int32Array : Uint32Array)(count)
+    for (let i = 0; i < count; i++)
+      // Of u32 two bf16 between 1 and 2 each
+      list[i] = dtype === 'f32' ? f32[i % 101]! : dtype === 'i32' ? i % 8 : 0x3f803f80 + (i % 128) * 0x10001
+    return list
+  }
+  return (dtype, count) => {
+    let list = made.get(dtype)
+    if (!list || list.length < count) {
+      list = make(dtype, count)
+      made.set(dtype, list)
     }
-    return wrong
-  } finally {
-    force(undefined)
+    return list.subarray(0, count)
   }
 }
 
-/** From the cache, or checked and put there. */
-export const checkedStreams = (tunedBackend: TunedBackend, adapter: Adapter, mixed = false): Promise<Tuning> => {
-  const kernels = checkedKernels(mixed)
-  return remembered(
-    adapter,
-    kernels.flatMap(kernel => checked[kernel]!.map(({ name }) => name)),
-    async () => ({ choices: {}, refused: await wrongStreams(tunedBackend, kernels), gflops: 1 }),
-  )
+/** Of every variant but each kernel's plain one, which computes what is expected; in the order of the table above. */
+export function streamTests(
+  { backend, force, wanted = kernel => variants[kernel] }: TunedBackend,
+  kernels = checkedKernels,
+): readonly VariantTest[] {
+  const values = createValues()
+  return kernels.flatMap(kernel => {
+    const plain = wanted(kernel).at(-1)?.name
+    const expected = new Map<Params, Promise<Float32Array[]>>()
+    const forced = (name: string, params: Params) => {
+      force(name)
+      return resultsOf(backend, kernel, params, values)
+    }
+    const passes = async ({ name, can }: Variant) => {
+      for (const params of calls[kernel] as readonly Params[]) {
+        if (can && !can(params)) continue
+        const wanted = expected.get(params) ?? forced(plain!, params)
+        expected.set(params, wanted)
+        // The plain one is forced first: who is forced is asked when a call runs.
+        await wanted
+        if (!agree(await forced(name, params), await wanted)) return false
+      }
+      return true
+    }
+    return wanted(kernel)
+      .filter(({ name }) => name !== plain)
+      .map(variant => ({ kernel, variant, passes: () => passes(variant) }))
+  })
+}
+
+/** Names of variants that compute something else than the plain one. */
+export async function wrongStreams(tuned: TunedBackend, kernels = checkedKernels): Promise<readonly string[]> {
+  const wrong: string[] = []
+  try {
+    for (const { variant, passes } of streamTests(tuned, kernels)) if (!(await passes())) wrong.push(variant.name)
+    return wrong
+  } finally {
+    tuned.force(undefined)
+  }
 }
 
 /** What a call leaves in the tensors that it writes. */
-async function resultsOf(backend: Backend, kernel: KernelName): Promise<Float32Array[]> {
-  const params = calls[kernel as Checked]
+async function resultsOf(
+  backend: Backend,
+  kernel: KernelName,
+  params: Params,
+  values: Values,
+): Promise<Float32Array[]> {
   const sizes = tensorSizes(kernel, params)
   const specs = Object.entries(kernelSpec(kernel).tensors)
   const views = specs.map(([name, { dtype }], i): View => {
-    const data = values[dtype](sizes[i] || UNSIZED)
+    const data = values(dtype, sizes[i] || UNSIZED)
     const view = wholeView(backend.allocate(data.byteLength, `check ${name}`))
     backend.write(view, data)
     return view
