@@ -2,6 +2,7 @@
 // from the table, so that a call's bind group serves whichever variant is picked.
 import { shaders as builtShaders } from '../../../build/shaders.js'
 import { type KernelName, kernelSpec, type Params } from '../kernels.js'
+import type { Choice } from './tuning.js'
 import {
   isWanted,
   type Shader,
@@ -32,9 +33,6 @@ export interface CompiledVariant {
   /** Of the second dispatch. */
   readonly second?: GPUComputePipeline
 }
-
-/** The name of the variant that is best for a call, where that is known; else the first that does it for its `when` is taken. */
-export type Choice = (kernel: KernelName, params: Params) => string | undefined
 
 export interface PipelineOptions {
   readonly shaders?: Shaders

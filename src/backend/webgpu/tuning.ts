@@ -4,7 +4,9 @@ import { readCached, writeCached } from '../../runtime/cache.js'
 import { version } from '../../version.js'
 import { groupedColumns, groupedTerms } from '../grouped-kernels.js'
 import { FLOAT_FORMAT, type KernelName, type Params } from '../kernels.js'
-import type { Choice } from './pipelines.js'
+
+/** The name of the variant that is best for a call, where that is known; else the first that does it for its `when` is taken. */
+export type Choice = (kernel: KernelName, params: Params) => string | undefined
 
 export interface Tuning {
   /** Names of variants by class of calls. */
