@@ -1,7 +1,13 @@
 // Files of answers to open-domain questions, a JSON line a question: {"_id", "answers": ["…" or {"text", "type", "aliases"}, …]}, or MKQA's own
 // (Longpre et al. 2021), whose answers are lists by language: {"example_id", "answers": {"de": [{"type", "text", "aliases"}], …}}.
-import type { Answer } from '../evaluate/answers.js'
 import { describeValue, readJsonLines } from './jsonl.js'
+
+export interface Answer {
+  readonly text: string
+  /** MKQA's: entity, date, number, number_with_unit, short_phrase, or another that no passage can hold. */
+  readonly type?: string
+  readonly aliases?: readonly string[]
+}
 
 type Fields = Record<string, unknown>
 

@@ -1,15 +1,9 @@
 // Open-domain answers: a query is answered where an answer's tokens stand together in one of the first k passages (DPR's has_answer, the rules that
 // MKQA is scored by as cross-lingual retrieval: Accuracy@k). Text is compared in Unicode's NFD, in lower case.
+import type { Answer } from '../data/answers.js'
 
 /** Kinds of MKQA's answers that no passage can hold; queries with only such are left out. */
 export const SKIPPED_TYPES: ReadonlySet<string> = new Set(['unanswerable', 'binary', 'long_answer'])
-
-export interface Answer {
-  readonly text: string
-  /** MKQA's: entity, date, number, number_with_unit, short_phrase, or one of SKIPPED_TYPES. */
-  readonly type?: string
-  readonly aliases?: readonly string[]
-}
 
 /** Words with their marks, and every other visible character by itself. */
 const TOKEN = /[\p{L}\p{N}\p{M}]+|[^\p{Z}\p{C}]/gu

@@ -1,7 +1,8 @@
 // MKQA's rules on made cases: what counts as holding an answer, and which queries count.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Answer, answersOf, answerTokens, holdsTokens, scoreAnswers } from '../../src/evaluate/answers.js'
+import type { Answer } from '../../src/data/answers.js'
+import { answersOf, answerTokens, holdsTokens, scoreAnswers } from '../../src/evaluate/answers.js'
 
 const holds = (passage: string, answer: string) => holdsTokens(answerTokens(passage), answerTokens(answer))
 
