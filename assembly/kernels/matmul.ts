@@ -2,12 +2,12 @@
 // multiplication"): a block of b (K_BLOCK, N_BLOCK) and one of a (M_BLOCK, K_BLOCK) are copied to scratch in the order in which the
 // innermost tile reads them, whatever the transposition was. A unit of work is a row of c, or UNIT_COLUMNS columns of it where there are more
 // columns than rows: a range copies the whole of the smaller factor, and of the larger one only its own part.
-import { at, rowAt, bytes, scratchAt } from './memory'
+import { at, rowAt, bytes, SCRATCH_BYTES, scratchAt } from './memory'
 import { dots, FEW_ROWS } from './dots'
 import { F32, halfAt, packColumns8Half, packRows8Half, widenRow } from './half'
 import { halfDots } from './half_dots'
 import { GROUP, groupsOf, packColumns8Quantized, packRows8Quantized, widenGroups } from './quantized'
-import { groupSumBytes, groupSums, quantizedDots } from './quantized_dots'
+import { arrange, arrangedBytes, quantizedDots } from './quantized_dots'
 import { isShort, shortSums } from './short'
 import { packColumns4, packColumns8, packRows4, packRows8 } from './pack'
 import { tile4, tile1 } from './tile'
@@ -97,24 +97,23 @@ export function widenedPart(
     return
   }
   const rowGroups = groupsOf(K)
-  const inRegisters = M <= 2 && lastRow > row && K % (groups ? GROUP : 8) == 0
-  const lastA = rowAt(a, lastRow - 1, K)
-  const two = lastRow - row == 2
-  const sums = scratchAt(DOTS_COLUMNS * 16)
-  if (groups && inRegisters) {
-    groupSums(rowAt(a, row, K), K, sums)
-    groupSums(lastA, K, sums + groupSumBytes(K))
+  if (groups && M <= 4) {
+    const room = scratchAt(SCRATCH_BYTES - 4 * GROUP)
+    for (let m = row; m < lastRow; m++) arrange(rowAt(a, m, K), K, format, scratchAt((m - row) * arrangedBytes(K)), room)
     for (let n = column; n < lastColumn; n++) {
       const codes = b + <usize>n * rowGroups * (4 * format)
       const words = groups + (<usize>n * rowGroups << 2)
-      quantizedDots(rowAt(a, row, K), lastA, two, sums, codes, words, K, format, at(rowAt(c, row, N), n), bytes(N), alpha, accumulate != 0, hasBias ? at(bias, n) : 0)
+      quantizedDots(scratchAt(0), lastRow - row, codes, words, K, format, at(rowAt(c, row, N), n), bytes(N), alpha, accumulate != 0, hasBias ? at(bias, n) : 0)
     }
     return
   }
+  const inRegisters = !groups && M <= 2 && lastRow > row && K % 8 == 0
+  const lastA = rowAt(a, lastRow - 1, K)
   for (let n = column; n < lastColumn; n += 4) {
     const columns = min<u32>(4, lastColumn - n)
     if (inRegisters && columns == 4) {
       const to = at(rowAt(c, row, N), n)
+      const two = lastRow - row == 2
       if (halfDots(rowAt(a, row, K), lastA, two, halfAt(b, <u64>n * K), K, format, to, bytes(N), alpha, accumulate != 0, hasBias ? at(bias, n) : 0)) continue
     }
     for (let j: u32 = 0; j < columns; j++) {

@@ -51,7 +51,7 @@ export function packRows4(a: usize, K: u32, rows: u32, depth: u32, panels: usize
 }
 
 /** Up to four rows of `depth` elements, transposed: element (r, k) goes to `to` + k · step + 4 r; absent rows are 0. */
-function packQuad(from: usize, stride: u32, rows: u32, depth: u32, to: usize, step: usize): void {
+export function packQuad(from: usize, stride: u32, rows: u32, depth: u32, to: usize, step: usize): void {
   let k: u32 = 0
   if (rows == 4) {
     const row1 = rowAt(from, 1, stride)

@@ -228,6 +228,9 @@ export function matmulQuantizedCases(): KernelCase[] {
     [2, 6, 4096],
     [1, 37, 64],
     [40, 416, 800],
+    [4, 70, 100],
+    [3, 21, 96],
+    [4, 9, 32],
   ]
   return [...sizes, ...largeSizes, ...few].flatMap((size, i) =>
     [0, 1].flatMap(form =>
