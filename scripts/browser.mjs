@@ -42,7 +42,9 @@ const withoutComments = source =>
           line
             .replace(/\/\/.*/, '')
             .trim()
-            .replace(/ *([,;(){}:]) */g, '$1'),
+            .replace(/ *([,;(){}:]) */g, '$1')
+            // Not behind >, which makes another sign of it
+            .replace(/(?<=[\w)\]]) ([-+*/]?=|==|!=|[+*/<>]=?|&&|\|\||<<|>>) (?=[\w(])/g, '$1'),
         )
         .join('\n'),
     ),
