@@ -1,5 +1,5 @@
-// Token vectors out of narrow storage: halves two to a word, and residuals of 2 bits a channel on top of centroids.
-import { at, bytes, loadFew, rowAt } from './memory'
+// Token vectors out of narrow storage: halves two to a word, and residuals of a few bits a column on top of centroids.
+import { at, loadFew, rowAt, SCRATCH_BYTES, scratchAt } from './memory'
 import { sum4 } from './math'
 
 /** y (2 · words): f16 bits, the first of a word in its low half. Finite ones only. */
@@ -20,36 +20,60 @@ function widen(half: v128): v128 {
   return v128.or(f32x4.mul(magnitude, f32x4.splat(5.192296858534828e33)), sign)
 }
 
-/** y = centroid + level of each channel, rows scaled to length 1 where `normalize`. residuals (rows, ⌈columns / 16⌉), levels (4, columns). */
-export function unpack_residuals(codes: usize, residuals: usize, centroids: usize, levels: usize, y: usize, rows: u32, columns: u32, normalize: u32, begin: u32, end: u32): void {
-  const words = (columns + 15) / 16
+/** Bytes that a group of four columns takes of scratch: what multiplies a row's bits (v128), then byte, shift, bits to the right, middle. */
+const GROUP_BYTES: u32 = 32
+/** Groups that scratch holds: of 131,072 columns. */
+const GROUPS: u32 = SCRATCH_BYTES / GROUP_BYTES
+const SCALE_MASK: u32 = 7
+
+/** See the kernel table. Four columns have as many bits each, side by side: a product moves each lane's field to its highest bits. */
+export function unpack_residuals(tokens: usize, centroids: usize, scales: usize, curves: usize, fields: usize, y: usize, rows: u32, columns: u32, words: u32, codeBits: u32, normalize: u32, begin: u32, end: u32): void {
+  const groups = (columns + 3) / 4
+  if (begin >= end || groups > GROUPS) return
+  for (let g: u32 = 0; g < groups; g++) layGroup(scratchAt(g * GROUP_BYTES), load<u32>(at(fields, 4 * g)), words)
+  const codeMask = (<u32>1 << codeBits) - 1
   for (let row = begin; row < end; row++) {
-    const centroid = rowAt(centroids, load<u32>(at(codes, row)), columns)
-    const packed = rowAt(residuals, row, words)
+    const packed = rowAt(tokens, row, words)
+    const first = load<u32>(packed)
+    const centroid = rowAt(centroids, first & codeMask, columns)
+    const scale = v128.load32_splat(at(scales, (first >> codeBits) & SCALE_MASK))
     const to = rowAt(y, row, columns)
     let squares = f32x4.splat(0)
-    for (let c: u32 = 0; c < columns; c += 4) {
-      // Channel c + i has bits 2 i and 2 i + 1 of its byte
-      const byte = i32x4.splat(load<u8>(packed + <usize>(c >> 2)))
-      const odd = i32x4.ne(v128.and(byte, i32x4(1, 4, 16, 64)), i32x4.splat(0))
-      const high = i32x4.ne(v128.and(byte, i32x4(2, 8, 32, 128)), i32x4.splat(0))
+    let group = scratchAt(0)
+    for (let c: u32 = 0; c < columns; c += 4, group += GROUP_BYTES) {
       const left = columns - c
-      const low2 = v128.bitselect(levelsAt(levels, 1, c, columns, left), levelsAt(levels, 0, c, columns, left), odd)
-      const high2 = v128.bitselect(levelsAt(levels, 3, c, columns, left), levelsAt(levels, 2, c, columns, left), odd)
-      const value = f32x4.add(loadFew(at(centroid, c), left), v128.bitselect(high2, low2, high))
+      const bits = i32x4.splat(load<u32>(packed + load<u32>(group, 16)) >> load<u32>(group, 20))
+      const field = i32x4.shr_u(i32x4.mul(bits, v128.load(group)), load<u32>(group, 24))
+      const x = f32x4.sub(f32x4.convert_i32x4_s(field), v128.load32_splat(group, 28))
+      const bent = f32x4.add(loadFew(at(curves, c), left), f32x4.mul(loadFew(at(curves, columns + c), left), f32x4.mul(x, x)))
+      const value = f32x4.add(loadFew(at(centroid, c), left), f32x4.mul(f32x4.mul(scale, x), bent))
       squares = f32x4.add(squares, f32x4.mul(value, value))
       storeFew(at(to, c), value, left)
     }
     if (!normalize) continue
     const length = Math.sqrt(sum4(squares))
-    const scale = f32x4.splat(length > 0 ? <f32>(1 / length) : 0)
-    for (let c: u32 = 0; c < columns; c += 4) storeFew(at(to, c), f32x4.mul(scale, loadFew(at(to, c), columns - c)), columns - c)
+    const factor = f32x4.splat(length > 0 ? <f32>(1 / length) : 0)
+    for (let c: u32 = 0; c < columns; c += 4) storeFew(at(to, c), f32x4.mul(factor, loadFew(at(to, c), columns - c)), columns - c)
   }
 }
 
-@inline
-function levelsAt(levels: usize, level: u32, c: u32, columns: u32, left: u32): v128 {
-  return loadFew(at(levels, level * columns) + bytes(c), left)
+/** Where a group's fields lie in a row. Its word is never read beyond the row's last byte: the shift says the rest. */
+function layGroup(group: usize, field: u32, words: u32): void {
+  const first = field & 0xffff
+  const bits = field >> 16
+  const byte = min(first >> 3, 4 * words - 4)
+  let factors = i32x4.splat(0)
+  if (bits > 0) {
+    factors = i32x4.replace_lane(factors, 0, 1 << (32 - bits))
+    factors = i32x4.replace_lane(factors, 1, 1 << (32 - 2 * bits))
+    factors = i32x4.replace_lane(factors, 2, 1 << (32 - 3 * bits))
+    factors = i32x4.replace_lane(factors, 3, 1 << (32 - 4 * bits))
+  }
+  v128.store(group, factors)
+  store<u32>(group, byte, 16)
+  store<u32>(group, first - 8 * byte, 20)
+  store<u32>(group, 32 - bits, 24)
+  store<f32>(group, 0.5 * <f32>((<u32>1 << bits) - 1), 28)
 }
 
 @inline

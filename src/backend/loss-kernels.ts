@@ -159,11 +159,15 @@ export const lossKernels = {
     params: { words: u32 },
     units: units('words'),
   },
-  // y (rows, columns) = centroids[codes[row]] + levels[2 bits of the channel] (4, columns), scaled to length 1 where normalize is 1; a row of zeros
-  // stays one. residuals (rows, ⌈columns / 16⌉): a channel's bits, the first channel's lowest
+  // tokens (rows, words): from the lowest bit on a row's code (codeBits), its scale (3 bits), then fields. Of column c fields says the first bit of its
+  // field and, from bit 16 on, how many it has: the same four columns at a time, 6 at most. x: a field counted from its middle.
+  // y (rows, columns) = centroids[code] + scales[scale] · x (curves[0] + curves[1] x²), scaled to length 1 where normalize is 1; a row of zeros stays one
   unpack_residuals: {
-    tensors: { codes: readInt, residuals: spec('read', 'u32'), centroids: read, levels: read, y: write },
-    params: { rows: u32, columns: u32, normalize: u32 },
+    tensors: {
+      tokens: spec('read', 'u32'),
+      ...{ centroids: read, scales: read, curves: read, fields: readInt, y: write },
+    },
+    params: { rows: u32, columns: u32, words: u32, codeBits: u32, normalize: u32 },
     units: units('rows'),
   },
 } as const satisfies Record<string, KernelSpec>

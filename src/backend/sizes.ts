@@ -269,9 +269,10 @@ const sizes: Sizes = {
   scale_rows: p => ({ x: matrix(p), factors: p.rows, y: matrix(p) }),
   unpack_f16: p => ({ x: p.words, y: 2 * p.words }),
   unpack_residuals: p => ({
-    codes: p.rows,
-    residuals: p.rows * Math.ceil(p.columns / 16),
-    levels: 4 * p.columns,
+    tokens: p.rows * p.words,
+    scales: 8,
+    curves: 2 * p.columns,
+    fields: p.columns,
     y: matrix(p),
   }),
   weighted_sum: p => ({ x: p.count, weights: p.count, out: 1 }),

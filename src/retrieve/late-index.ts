@@ -81,7 +81,7 @@ async function placeBlock(
   const [from, to] = [offsets[first]!, offsets[last]!]
   const data = await store.read(from, to)
   const place = (name: string, columns: number, values: ArrayBufferView): Tensor => {
-    const tensor = hold({ ...stateTensor(backend, name, [to - from, columns]), dtype: dtypeOf(name, form) })
+    const tensor = hold({ ...stateTensor(backend, name, [to - from, columns]), dtype: dtypeOf(form) })
     backend.write(wholeView(tensor.view!.memory), values)
     return tensor
   }

@@ -1,17 +1,21 @@
 // What a late-interaction search records: a block of documents unpacked, scored and the best of it kept.
-import type { Backend } from '../backend/backend.js'
+import { type Backend, wholeView } from '../backend/backend.js'
 import { FLOAT_FORMAT, HALF_FORMATS } from '../backend/kernels.js'
 import { maxSim, type TokenVectors } from '../ops/maxsim.js'
+import { plainProduct } from '../ops/product.js'
 import { frozenTensor, stateTensor } from '../tensor/parameters.js'
 import { createPlan, type Plan } from '../tensor/plan.js'
 import { type Dim, plus, type Tensor } from '../tensor/tensor.js'
 import { call, createTrace, input, type Trace, temporary } from '../tensor/trace.js'
+import { codeBitsOf, rowWords } from './codebook.js'
 import { arraysOf, type TokenStore } from './token-store.js'
 
 /** The tensors of a codebook on a device. */
 export interface PlacedCodebook {
-  readonly centroids: Tensor
-  readonly levels: Tensor
+  readonly rotation: Tensor | undefined
+  /** Those that the kernel takes. */
+  readonly tables: { readonly [name in 'centroids' | 'scales' | 'curves' | 'fields']: Tensor }
+  readonly codeBits: number
 }
 
 /** The best of each query so far. */
@@ -30,10 +34,16 @@ export function placeCodebook(
   hold: Hold,
 ): PlacedCodebook | undefined {
   if (!codebook) return undefined
-  const { centroids, levels } = codebook
+  const { scales, tables } = codebook
+  const place = (name: string, values: Float32Array, columns = width) =>
+    hold(frozenTensor(backend, name, [values.length / columns, columns], values))
+  const fields = hold({ ...stateTensor(backend, 'fields', [width]), dtype: 'i32' as const })
+  backend.write(wholeView(fields.view!.memory), tables.fields)
+  const [centroids, curves] = [place('centroids', tables.centroids), place('curves', tables.curves)]
   return {
-    centroids: hold(frozenTensor(backend, 'centroids', [centroids.length / width, width], centroids)),
-    levels: hold(frozenTensor(backend, 'levels', [4, width], levels)),
+    rotation: tables.rotation && place('rotation', tables.rotation),
+    tables: { centroids, scales: place('scales', scales, scales.length), curves, fields },
+    codeBits: codeBitsOf(tables.centroids.length / width),
   }
 }
 
@@ -60,19 +70,17 @@ export interface ResidentBlock {
   readonly arrays: Readonly<Record<string, Tensor>>
 }
 
-const dtypes = { codes: 'i32', residuals: 'u32' } as const
-/** The data type of an array of a store. */
-export const dtypeOf = (name: string, form: TokenStore['form']): 'f32' | 'i32' | 'u32' =>
-  name in dtypes ? dtypes[name as keyof typeof dtypes] : form === 'f32' ? 'f32' : 'u32'
+/** The data type of the arrays of a store. */
+export const dtypeOf = (form: TokenStore['form']): 'f32' | 'u32' => (form === 'f32' ? 'f32' : 'u32')
 
 /** One block that is uploaded before each run: symbols N (documents), T (their tokens), Q, TQ, first and fresh. */
 export function searchPlan(store: TokenStore, shared: PlacedCodebook | undefined, best: Best): Plan {
   const trace = createTrace({ training: false })
   const arrays: Record<string, Tensor> = {}
   for (const [name, elements] of Object.entries(arraysOf(store.form, store.width)))
-    arrays[name] = input(trace, name, ['T', elements], dtypeOf(name, store.form))
+    arrays[name] = input(trace, name, ['T', elements], dtypeOf(store.form))
   const offsets = input(trace, 'documentOffsets', [plus('N', 1)])
-  const query = queryInputs(trace, store.width)
+  const query = recordQueries(trace, store.width, shared?.rotation)
   recordBlock(trace, store, shared, best, query, { offsets, arrays, documents: 'N', tokens: 'T' }, 'first', 'fresh')
   return createPlan('search.late', trace)
 }
@@ -85,17 +93,24 @@ export function residentPlan(
   blocks: readonly ResidentBlock[],
 ): Plan {
   const trace = createTrace({ training: false })
-  const query = queryInputs(trace, store.width)
+  const query = recordQueries(trace, store.width, shared?.rotation)
   blocks.forEach((block, i) => {
     recordBlock(trace, store, shared, best, query, block, block.first, i === 0 ? 'fresh' : 0)
   })
   return createPlan('search.late.resident', trace)
 }
 
-const queryInputs = (trace: Trace, width: number) => ({
-  vectors: input(trace, 'query', ['TQ', width], 'f32'),
-  ...{ offsets: input(trace, 'queryOffsets', [plus('Q', 1)]), texts: 'Q', tokens: 'TQ' },
-})
+/** Their vectors turned as those of documents are stored: neither products nor lengths change by it. */
+function recordQueries(trace: Trace, width: number, rotation: Tensor | undefined) {
+  const given = input(trace, 'query', ['TQ', width], 'f32')
+  const offsets = input(trace, 'queryOffsets', [plus('Q', 1)])
+  const of = { offsets, texts: 'Q', tokens: 'TQ' }
+  if (!rotation) return { vectors: given, ...of }
+  const vectors = temporary('turned', ['TQ', width])
+  const product = { ...plainProduct, M: 'TQ', N: width, K: width }
+  call(trace, 'matmul', { a: given, b: rotation, bias: undefined, c: vectors }, product)
+  return { vectors, ...of }
+}
 
 interface Block {
   readonly offsets: Tensor
@@ -109,7 +124,7 @@ function recordBlock(
   store: TokenStore,
   shared: PlacedCodebook | undefined,
   { values, rows: indices, asStored }: Best,
-  query: ReturnType<typeof queryInputs>,
+  query: ReturnType<typeof recordQueries>,
   block: Block,
   first: Dim,
   fresh: Dim,
@@ -127,7 +142,7 @@ function recordBlock(
 
 function recordStored(
   trace: Trace,
-  query: ReturnType<typeof queryInputs>,
+  query: ReturnType<typeof recordQueries>,
   document: TokenVectors,
   width: number,
   format: number,
@@ -155,7 +170,8 @@ function recordVectors(
     call(trace, 'unpack_f16', { x: arrays.vectors!, y }, { words })
     return y
   }
-  const packed = { codes: arrays.codes!, residuals: arrays.residuals! }
-  call(trace, 'unpack_residuals', { ...packed, ...shared!, y }, { rows: tokens, columns: width, normalize: 1 })
+  const { tables, codeBits } = shared!
+  const sizes = { rows: tokens, columns: width, words: rowWords(width), codeBits, normalize: 1 }
+  call(trace, 'unpack_residuals', { tokens: arrays.tokens!, ...tables, y }, sizes)
   return y
 }

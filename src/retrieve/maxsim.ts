@@ -219,9 +219,9 @@ async function gather(store: TokenStore, chosen: Int32Array) {
     ends[i + 1] = ends[i]! + offsets[document + 1]! - offsets[document]!
   })
   const elements = arraysOf(form, width)
-  const types = { vectors: form === 'f32' ? Float32Array : Uint32Array, codes: Int32Array, residuals: Uint32Array }
+  const Values = form === 'f32' ? Float32Array : Uint32Array
   const arrays = Object.fromEntries(
-    Object.entries(elements).map(([name, each]) => [name, new types[name as keyof typeof types](ends.at(-1)! * each)]),
+    Object.entries(elements).map(([name, each]) => [name, new Values(ends.at(-1)! * each)]),
   )
   for (let i = 0; i < chosen.length; ) {
     let last = i + 1

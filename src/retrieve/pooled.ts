@@ -1,8 +1,10 @@
 // The mean of each text's token vectors, scaled to length 1: what the first of two stages searches by. Of a store it is made block by block, from the
 // vectors as they are stored.
 import { toF32 } from '../data/dtype.js'
+import { unpackRows } from './codebook.js'
 import type { PackedVectors } from './encode-late.js'
 import { documentBlocks } from './maxsim.js'
+import { turnRows } from './rotation.js'
 import type { TokenStore } from './token-store.js'
 
 /** Tokens that are unpacked at a time. */
@@ -33,31 +35,23 @@ export async function pooledStore(store: TokenStore, blockTokens = BLOCK_TOKENS)
     const from = offsets[first]!
     const vectors = unpacked(store, await store.read(from, offsets[last]!))
     const ends = offsets.slice(first, last + 1).map(end => end - from)
-    pooled.set(pooledTokens({ vectors, offsets: ends, width }), first * width)
+    pooled.set(turnedBack(pooledTokens({ vectors, offsets: ends, width }), store), first * width)
   }
   return pooled
 }
 
-/** Vectors as they are stored, in f32; residuals on top of their centroids, not scaled to length 1. */
+const turnedBack = (rows: Float32Array, { codebook, width }: TokenStore): Float32Array =>
+  codebook?.tables.rotation ? turnRows(rows, codebook.tables.rotation, width, true) : rows
+
+/** Vectors as they are stored, in f32; residuals turned, and not scaled to length 1. */
 function unpacked(
   { form, width, codebook }: TokenStore,
   arrays: Awaited<ReturnType<TokenStore['read']>>,
 ): Float32Array {
   if (form === 'f32') return arrays.vectors as Float32Array
-  if (form === 'f16') {
-    const words = arrays.vectors!
-    const vectors = new Float32Array(2 * words.length)
-    toF32.F16!(new Uint8Array(Uint32Array.from(words).buffer), vectors, 0)
-    return vectors
-  }
-  const { centroids, levels } = codebook!
-  const { codes, residuals } = arrays
-  const words = Math.ceil(width / 16)
-  const vectors = new Float32Array(codes!.length * width)
-  for (let i = 0; i < codes!.length; i++)
-    for (let c = 0; c < width; c++) {
-      const level = (residuals![i * words + (c >> 4)]! >>> (2 * (c & 15))) & 3
-      vectors[i * width + c] = centroids[codes![i]! * width + c]! + levels[level * width + c]!
-    }
+  if (form === 'residual') return unpackRows(arrays.tokens as Uint32Array, codebook!, width)
+  const words = arrays.vectors!
+  const vectors = new Float32Array(2 * words.length)
+  toF32.F16!(new Uint8Array(Uint32Array.from(words).buffer), vectors, 0)
   return vectors
 }

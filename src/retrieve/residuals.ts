@@ -1,13 +1,28 @@
-// Token vectors as a centroid and 2 bits a channel (ColBERTv2, Santhanam et al. 2022, section 3.3): spherical k-means over a sample of the vectors, then
-// for each channel the four levels that are nearest to what is left (Lloyd 1982). Vectors are scaled to length 1 when they are unpacked.
+// Token vectors as a centroid and 2 bits a column in the mean, after ColBERTv2 (Santhanam et al. 2022, section 3.3): spherical k-means over a sample of the
+// vectors; what is left turned to the directions in which it varies (Ge et al. 2013, optimized product quantization), where each column gets bits by its
+// variance and each vector a scale. The table of centroids is as large as a sixth of f16's bytes allows. See codebook.ts for what is stored.
 import type { Backend } from '../backend/backend.js'
-import { narrowed, toF32 } from '../data/dtype.js'
+import { plainProduct } from '../ops/product.js'
+import { freeTensors, frozenTensor } from '../tensor/parameters.js'
+import { createPlan } from '../tensor/plan.js'
+import { createPool, createProgram, releasePool } from '../tensor/program.js'
+import { call, createTrace, input, output, temporary } from '../tensor/trace.js'
+import {
+  centroidTable,
+  MOST_CENTROIDS,
+  openCodebook,
+  rotationTable,
+  rowWords,
+  type StoredCodebook,
+} from './codebook.js'
 import type { PackedVectors } from './encode-late.js'
-import { searchExact } from './search.js'
-import { type Codebook, MOST_CENTROIDS, storeInMemory, type TokenStore } from './token-store.js'
+import { fitResiduals, packRows } from './packing.js'
+import { directionsOf } from './rotation.js'
+import { rowsThatBind, searchExact } from './search.js'
+import { storeInMemory, type TokenStore } from './token-store.js'
 
 export interface ResidualOptions {
-  /** Default: a power of two of about four times the root of the number of vectors, fewer where they would take much of the bytes. */
+  /** Default: a power of two of about four times the root of the number of vectors, fewer where they would take more than they give. */
   readonly centroids?: number
   /** Rounds of k-means. */
   readonly rounds?: number
@@ -18,8 +33,14 @@ const SAMPLED = 32
 const ROUNDS = 4
 /** At least so many for each centroid, unless more centroids are asked for. */
 const TOKENS_OF_CENTROID = 16
+/** At least so many for each column, or a rotation takes more than it gives. */
+const TOKENS_OF_COLUMN = 32
+/** Vectors of which directions are made. */
+const DIRECTIONS_SAMPLE = 1 << 14
+/** Vectors that are turned at a time. */
+const TURNED = 1 << 16
 
-/** Unit vectors compressed: 2 bytes and a quarter of a byte a channel each. The same vectors give the same bytes on a backend. */
+/** Unit vectors compressed to 2 bits a column and some 20 bits, and what they share. The same vectors give the same bytes on a backend. */
 export async function compressTokens(
   backend: Backend,
   packed: PackedVectors,
@@ -28,31 +49,90 @@ export async function compressTokens(
   const { vectors, width } = packed
   const tokens = vectors.length / width
   if (tokens === 0) throw new Error('there are no token vectors to compress')
-  const count = Math.min(tokens, asked ?? centroidsFor(tokens))
+  const count = Math.min(tokens, asked ?? centroidsFor(tokens, width))
   if (count > MOST_CENTROIDS)
     throw new Error(`${count} centroids are asked for, a code of 16 bits names ${MOST_CENTROIDS}; ask for fewer`)
   const sample = everyNth(vectors, width, Math.min(tokens, SAMPLED * count))
   const directions = await kMeans(backend, sample, width, count, rounds)
   const codes = await nearest(backend, vectors, directions, width)
   // A mean leaves less than its direction does: the wider a cluster, the shorter it is.
-  const centroids = asHalves(meansOf(vectors, codes, directions, width))
-  const codebook = { centroids, levels: levelsOf(vectors, centroids, codes, width) }
-  const residuals = packResiduals(vectors, codebook, codes, width)
-  return storeInMemory('residual', packed, { codes, residuals }, codebook)
+  const means = meansOf(vectors, codes, directions, width)
+  const rotation = rotates(tokens, width) ? rotationFor(vectors, codes, means, width) : undefined
+  const matrix = rotation && rotationTable(rotation, width)
+  const turned = async (rows: Float32Array) => (matrix ? turnedOn(backend, rows, matrix, width) : rows)
+  const shared = { ...eighths(await turned(means), width), ...(rotation && { rotation }) }
+  const coded = { vectors: await turned(vectors), codes, centroids: centroidTable(shared), width }
+  const codebook = openCodebook({ ...shared, ...fitResiduals(coded) }, width)
+  return storeInMemory('residual', packed, { tokens: packRows(coded, codebook) }, codebook)
 }
 
-/** A centroid takes 7.5 times what a token of 128 channels does: one for every 16 tokens takes half of what they do. */
-function centroidsFor(tokens: number): number {
-  const wanted = Math.min(Math.ceil(Math.log2(4 * Math.sqrt(tokens))), Math.log2(MOST_CENTROIDS))
-  return 2 ** Math.max(0, Math.min(wanted, Math.floor(Math.log2(tokens / TOKENS_OF_CENTROID))))
+const rotates = (tokens: number, width: number): boolean => tokens >= TOKENS_OF_COLUMN * width
+
+/** As many as stay below a sixth of f16's bytes, or a third of what the vectors take where rows are nearly a sixth already. */
+function centroidsFor(tokens: number, width: number): number {
+  const row = 4 * rowWords(width)
+  const room = tokens * Math.max((2 * width) / 6 - row, row / 8) - (rotates(tokens, width) ? width * width : 0)
+  const shared = 32 + 9 * width
+  const wanted = Math.ceil(Math.log2(4 * Math.sqrt(tokens)))
+  const most = Math.log2(Math.max(1, Math.min((room - shared) / width, tokens / TOKENS_OF_CENTROID)))
+  return 2 ** Math.min(wanted, Math.floor(most), Math.log2(MOST_CENTROIDS))
 }
 
-/** The values that f16 keeps of them. */
-function asHalves(values: Float32Array): Float32Array {
-  const halves = narrowed(values, 'F16', 'the centroids') as Uint16Array
-  const kept = new Float32Array(values.length)
-  toF32.F16!(Uint8Array.from(new Uint8Array(halves.buffer)), kept, 0)
-  return kept
+/** Columns: the directions in which vectors vary about their centroids, in 8 bits; nothing where all are centroids. */
+function rotationFor(
+  vectors: Float32Array,
+  codes: Int32Array,
+  means: Float32Array,
+  width: number,
+): Int8Array | undefined {
+  const step = Math.max(1, Math.floor(codes.length / DIRECTIONS_SAMPLE))
+  const residuals = new Float32Array(Math.ceil(codes.length / step) * width)
+  for (let i = 0, to = 0; i < codes.length; i += step, to += width)
+    for (let c = 0; c < width; c++) residuals[to + c] = vectors[i * width + c]! - means[codes[i]! * width + c]!
+  const directions = directionsOf(residuals, width)
+  if (!directions) return undefined
+  const most = directions.reduce((sum, value) => Math.max(sum, Math.abs(value)), 0)
+  return Int8Array.from(directions, value => Math.round((127 * value) / most))
+}
+
+/** Rows in 8 bits, with a step for each column. */
+function eighths(rows: Float32Array, width: number): Pick<StoredCodebook, 'centroids' | 'steps'> {
+  const steps = new Float32Array(width)
+  rows.forEach((value, at) => {
+    steps[at % width] = Math.max(steps[at % width]!, Math.abs(value) / 127)
+  })
+  return { centroids: Int8Array.from(rows, (value, at) => Math.round(value / (steps[at % width]! || 1))), steps }
+}
+
+/** Rows (·, width) times a matrix. */
+async function turnedOn(
+  backend: Backend,
+  rows: Float32Array,
+  matrix: Float32Array,
+  width: number,
+): Promise<Float32Array> {
+  const trace = createTrace({ training: false })
+  const b = frozenTensor(backend, 'rotation', [width, width], matrix)
+  const c = temporary('turned', ['M', width])
+  const a = input(trace, 'rows', ['M', width], 'f32')
+  call(trace, 'matmul', { a, b, bias: undefined, c }, { ...plainProduct, M: 'M', N: width, K: width })
+  output(trace, 'turned', c)
+  const pool = createPool(backend)
+  const program = createProgram(createPlan('rotate', trace), pool)
+  try {
+    const turned = new Float32Array(rows.length)
+    const block = rowsThatBind(backend, width, TURNED) * width
+    for (let at = 0; at < rows.length; at += block) {
+      const part = rows.subarray(at, at + block)
+      await program.run({ M: part.length / width }, { rows: part })
+      turned.set(await program.read('turned'), at)
+    }
+    return turned
+  } finally {
+    program.release()
+    releasePool(pool)
+    freeTensors(backend, [b])
+  }
 }
 
 /** `count` rows, as far apart as they may be. */
@@ -119,78 +199,4 @@ function unitRows(means: Float32Array, before: Float32Array, width: number): Flo
     else rows.set(before.subarray(at, at + width), at)
   }
   return rows
-}
-
-/** Vectors whose residuals the levels are made from. */
-const LEVEL_SAMPLE = 1 << 14
-/** Where levels still move after these, they hardly do. */
-const LEVEL_ROUNDS = 20
-
-/** (4, width): of each channel the four rising levels around which its residuals lie closest. */
-function levelsOf(vectors: Float32Array, centroids: Float32Array, codes: Int32Array, width: number): Float32Array {
-  const step = Math.max(1, Math.floor(codes.length / LEVEL_SAMPLE))
-  const sampled = Array.from({ length: Math.ceil(codes.length / step) }, (_, i) => i * step)
-  const levels = new Float32Array(4 * width)
-  for (let c = 0; c < width; c++) {
-    const residuals = Float64Array.from(
-      sampled,
-      i => vectors[i * width + c]! - centroids[codes[i]! * width + c]!,
-    ).sort()
-    fourLevels(residuals).forEach((level, i) => {
-      levels[i * width + c] = level
-    })
-  }
-  return levels
-}
-
-/** Of sorted values: begun with the quarters' means, then each the mean of the values that are nearest to it. */
-function fourLevels(sorted: Float64Array): number[] {
-  const { length } = sorted
-  const sums = new Float64Array(length + 1)
-  for (let i = 0; i < length; i++) sums[i + 1] = sums[i]! + sorted[i]!
-  let bounds = [0, 1, 2, 3, 4].map(quarter => Math.floor((quarter * length) / 4))
-  let levels = [0, 0, 0, 0]
-  for (let round = 0; round < LEVEL_ROUNDS; round++) {
-    const means = levels.map((level, i) => {
-      const [from, to] = [bounds[i]!, bounds[i + 1]!]
-      return to > from ? (sums[to]! - sums[from]!) / (to - from) : round === 0 ? (sorted[from] ?? 0) : level
-    })
-    if (means.every((mean, i) => mean === levels[i])) break
-    levels = means
-    const inner = [0, 1, 2].map(i => firstAbove(sorted, (levels[i]! + levels[i + 1]!) / 2))
-    bounds = [0, ...inner, length]
-  }
-  return levels
-}
-
-/** How many of sorted values are not above a bound. */
-function firstAbove(sorted: Float64Array, bound: number): number {
-  let [low, high] = [0, sorted.length]
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (sorted[middle]! > bound) high = middle
-    else low = middle + 1
-  }
-  return low
-}
-
-/** (T, ⌈width / 16⌉): the nearest level of each channel. */
-function packResiduals(
-  vectors: Float32Array,
-  { centroids, levels }: Codebook,
-  codes: Int32Array,
-  width: number,
-): Uint32Array {
-  const words = Math.ceil(width / 16)
-  const packed = new Uint32Array(codes.length * words)
-  // Levels rise: a residual is above as many bounds between them as its level's number
-  const bounds = Float32Array.from({ length: 3 * width }, (_, i) => (levels[i]! + levels[i + width]!) / 2)
-  for (let i = 0; i < codes.length; i++)
-    for (let c = 0; c < width; c++) {
-      const residual = vectors[i * width + c]! - centroids[codes[i]! * width + c]!
-      let level = 0
-      while (level < 3 && residual > bounds[level * width + c]!) level++
-      packed[i * words + (c >> 4)]! |= level << (2 * (c & 15))
-    }
-  return packed
 }

@@ -71,17 +71,23 @@ export const unpack_f16: Reference<'unpack_f16'> = ({ x, y }, { words }) => {
   for (let i = 0; i < words; i++) y.set([halfValue(x[i]! & 0xffff), halfValue(x[i]! >>> 16)], 2 * i)
 }
 
-export const unpack_residuals: Reference<'unpack_residuals'> = (tensors, { rows, columns, normalize }) => {
-  const { codes, residuals, centroids, levels, y } = tensors
-  for (let row = 0; row < rows; row++) {
-    const values = Array.from({ length: columns }, (_, c) => {
-      const word = residuals[row * Math.ceil(columns / 16) + Math.floor(c / 16)]!
-      return centroids[codes[row]! * columns + c]! + levels[((word >>> (2 * (c % 16))) & 3) * columns + c]!
+export const unpack_residuals: Reference<'unpack_residuals'> = (tensors, p) => {
+  const { tokens, centroids, scales, curves, fields, y } = tensors
+  for (let row = 0; row < p.rows; row++) {
+    let all = 0n
+    for (let i = p.words - 1; i >= 0; i--) all = (all << 32n) | BigInt(tokens[row * p.words + i]!)
+    const field = (first: number, bits: number) => Number((all >> BigInt(first)) & ((1n << BigInt(bits)) - 1n))
+    const [code, scale] = [field(0, p.codeBits), scales[field(p.codeBits, 3)]!]
+    const values = Array.from({ length: p.columns }, (_, c) => {
+      const bits = fields[c]! >> 16
+      const x = field(fields[c]! & 0xffff, bits) - (2 ** bits - 1) / 2
+      const level = x * (curves[c]! + curves[p.columns + c]! * x * x)
+      return centroids[code * p.columns + c]! + scale * level
     })
     const length = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0))
     y.set(
-      values.map(value => (normalize && length > 0 ? value / length : value)),
-      row * columns,
+      values.map(value => (p.normalize && length > 0 ? value / length : value)),
+      row * p.columns,
     )
   }
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openSafetensors, writeSafetensors } from '../../src/data/safetensors.js'
+import { levelsOf, rowWords } from '../../src/retrieve/codebook.js'
 import type { PackedVectors } from '../../src/retrieve/encode-late.js'
 import { createLateIndex } from '../../src/retrieve/late-index.js'
 import { rescoreLate, searchLate, textsOf } from '../../src/retrieve/maxsim.js'
@@ -109,21 +110,35 @@ async function unpacked(store: TokenStore): Promise<PackedVectors> {
     await file.close()
     return { ...store, vectors }
   }
-  const { centroids, levels } = store.codebook!
-  const words = Math.ceil(width / 16)
-  const vectors = new Float32Array(tokens * width)
-  for (let i = 0; i < tokens; i++) {
-    const row = Array.from({ length: width }, (_, c) => {
-      const level = (arrays.residuals![i * words + (c >> 4)]! >>> (2 * (c & 15))) & 3
-      return centroids[arrays.codes![i]! * width + c]! + levels[level * width + c]!
+  return { ...store, vectors: unpackedInF64(store, arrays.tokens as Uint32Array) }
+}
+
+/** Rows of bits by the codebook's own description: fields one behind the other, levels by bits; in the columns that they were turned from. */
+function unpackedInF64({ codebook, width }: TokenStore, tokens: Uint32Array): Float32Array {
+  const { centroids, steps, bits, deviations, scales, tables } = codebook!
+  const words = rowWords(width)
+  const codeBits = Math.ceil(Math.log2(centroids.length / width))
+  const rows = Array.from({ length: tokens.length / words }, (_, i) => {
+    const row = Array.from(tokens.subarray(i * words, (i + 1) * words), word => word.toString(2).padStart(32, '0'))
+    const text = row.reverse().join('')
+    let read = 0
+    const field = (size: number): number => {
+      read += size
+      return size === 0 ? 0 : Number.parseInt(text.slice(text.length - read, text.length - read + size), 2)
+    }
+    const [code, scale] = [field(codeBits), scales[field(3)]!]
+    const turned = Array.from({ length: width }, (_, c) => {
+      const level = levelsOf(bits[c]!)[field(bits[c]!)]!
+      return centroids[code * width + c]! * steps[c]! + scale * deviations[c]! * level
     })
-    const length = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0))
-    vectors.set(
-      row.map(value => value / length),
-      i * width,
-    )
-  }
-  return { ...store, vectors }
+    const length = Math.sqrt(turned.reduce((sum, value) => sum + value * value, 0))
+    const rotation = tables.rotation
+    return Array.from({ length: width }, (_, c) => {
+      const value = rotation ? turned.reduce((sum, each, j) => sum + each * rotation[c * width + j]!, 0) : turned[c]!
+      return value / length
+    })
+  })
+  return Float32Array.from(rows.flat())
 }
 
 for (const backend of await backendsPresent()) {
@@ -186,31 +201,34 @@ for (const backend of await backendsPresent()) {
     assert.equal(Array.from(short.rows), [4, -1, -1, -1, -1, -1])
   })
 
-  test(`${backend.kind}: residuals keep what matters, in far fewer bytes`, async () => {
-    const wide = texts(new Int32Array(75).fill(20), 128)
-    const packed = await compressTokens(backend, wide)
-    assert.ok(packed.bytes - packed.codebook!.centroids.byteLength < wide.vectors.byteLength / 12)
-    const restored = await unpacked128(packed)
-    let cosine = 0
-    for (let i = 0; i < restored.length; i++) cosine += restored[i]! * wide.vectors[i]!
-    assert.ok(cosine / 1500 > 0.95, `mean cosine ${cosine / 1500}`)
-    const again = await compressTokens(backend, wide)
-    assert.equal(await again.read(0, 1500), await packed.read(0, 1500), 'the same bytes again')
-  })
-}
-
-async function unpacked128(store: TokenStore): Promise<Float32Array> {
-  const { codes, residuals } = await store.read(0, store.offsets.at(-1)!)
-  const { centroids, levels } = store.codebook!
-  const rows = Array.from(codes!, (code, i) => {
-    const row = Float32Array.from({ length: 128 }, (_, c) => {
-      const level = (residuals![i * 8 + (c >> 4)]! >>> (2 * (c & 15))) & 3
-      return centroids[code * 128 + c]! + levels[level * 128 + c]!
+  for (const [columns, tokens, least] of [
+    [128, 5000, 0.96],
+    [96, 4000, 0.95],
+    [64, 300, 0.9],
+    [48, 90, 0.9],
+    [7, 40, 0.9],
+    [128, 1, 0.99],
+  ] as const)
+    test(`${backend.kind}: residuals of ${tokens} tokens in ${columns} columns keep what matters`, async () => {
+      const wide = texts(new Int32Array(tokens / Math.min(tokens, 20)).fill(Math.min(tokens, 20)), columns)
+      const packed = await compressTokens(backend, wide)
+      const count = wide.offsets.at(-1)!
+      const arrays = await packed.read(0, count)
+      assert.is(packed.codebook!.rotation !== undefined, count >= 32 * columns)
+      const restored = unpackedInF64(packed, arrays.tokens as Uint32Array)
+      let cosine = 0
+      for (let i = 0; i < restored.length; i++) cosine += restored[i]! * wide.vectors[i]!
+      assert.ok(cosine / count > least, `mean cosine ${cosine / count}`)
+      if (columns === 128 && count > 1) assert.ok(packed.bytes < wide.vectors.byteLength / 11, `${packed.bytes} bytes`)
+      const again = await compressTokens(backend, wide)
+      assert.equal(await again.read(0, count), arrays, 'the same bytes again')
+      // Its own vector is found, and by what is stored.
+      const found = await searchLate(backend, textsOf(wide, 0, 1), packed, { k: 1 })
+      assert.is(found.rows[0], 0)
+      const query = textsOf(wide, 0, 1)
+      const score = scoresInF64(query, { ...wide, vectors: restored })[0]!
+      assert.ok(Math.abs(found.scores[0]! - score) < 1e-5 * query.offsets[1]!, `${found.scores[0]}, expected ${score}`)
     })
-    const length = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0))
-    return row.map(value => value / length)
-  })
-  return Float32Array.from(rows.flatMap(row => Array.from(row)))
 }
 
 test('the pooled vector of a text', () => {
@@ -227,14 +245,20 @@ test('pooled vectors of a store, in blocks: of what it holds, in each form', asy
   const [backend] = await backendsPresent()
   const exact = pooledTokens(documents)
   assert.equal(await pooledStore(vectorStore(documents, 'f32'), 50), exact)
-  for (const store of [vectorStore(documents, 'f16'), await compressTokens(backend!, documents)]) {
+  // Enough of them for a rotation, which pooled vectors are turned back from.
+  const many = texts(new Int32Array(80).fill(12), width)
+  for (const [packed, form] of [
+    [documents, 'f16'],
+    [many, 'residual'],
+  ] as const) {
+    const store = form === 'f16' ? vectorStore(packed, form) : await compressTokens(backend!, packed)
     const stored = pooledTokens(await unpacked(store))
     const found = await pooledStore(store, 50)
     // Residuals are not scaled to length 1 before their mean is taken.
-    const tolerance = store.form === 'f16' ? 1e-6 : 0.05
+    const tolerance = form === 'f16' ? 1e-6 : 0.05
     assert.ok(
       found.every((value, i) => Math.abs(value - stored[i]!) <= tolerance),
-      store.form,
+      form,
     )
   }
 })

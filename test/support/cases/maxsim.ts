@@ -157,25 +157,45 @@ export const unpackF16Cases = (): KernelCase[] =>
     return caseOf('unpack_f16', `${words} words`, { words }, { x, y: Math.max(1, 2 * words) })
   })
 
+/** Bits of the groups of four columns, taken in turn: none, all there may be, and such that fields lie across words. */
+const groupBits = [3, 0, 6, 1, 2, 5, 4]
+
+/** Fields of a row, one after the other behind a code and a scale, and the words that they take. */
+export function rowFields(columns: number, codeBits: number): { fields: Int32Array; words: number } {
+  let next = codeBits + 3
+  const fields = Int32Array.from({ length: columns }, (_, c) => {
+    const bits = groupBits[(c >> 2) % groupBits.length]!
+    next += bits
+    return (next - bits) | (bits << 16)
+  })
+  return { fields, words: Math.ceil(next / 32) }
+}
+
 export const unpackResidualsCases = (): KernelCase[] =>
   [
-    [1, 1],
-    [5, 16],
-    [33, 24],
-    [9, 128],
-    [4, 770],
-    [3, 1030],
-    [0, 8],
-  ].flatMap(([rows, columns]) =>
+    [1, 1, 0],
+    [5, 16, 3],
+    [33, 24, 9],
+    [9, 128, 7],
+    [21, 45, 16],
+    [4, 770, 10],
+    [3, 1030, 1],
+    [0, 8, 2],
+  ].flatMap(([rows, columns, codeBits]) =>
     [0, 1].map(normalize => {
+      const { fields, words } = rowFields(columns!, codeBits!)
+      const centroids = 2 ** Math.min(codeBits!, 3)
+      // Codes of the centroids that are there
+      const unused = ((2 ** codeBits! - 1) ^ (centroids - 1)) >>> 0
+      const tokens = random
+        .words(Math.max(1, rows! * words))
+        .map((word, i) => (i % words === 0 ? (word & ~unused) >>> 0 : word))
       const tensors = {
-        codes: random.integers(Math.max(1, rows!), 7),
-        residuals: random.words(Math.max(1, rows! * Math.ceil(columns! / 16))),
-        centroids: random.normal(7 * columns!),
-        levels: random.normal(4 * columns!, 0.1),
+        ...{ tokens, fields, centroids: random.normal(centroids * columns!), scales: random.uniform(8, 0, 0.2) },
+        curves: random.normal(2 * columns!, 0.1),
         y: Math.max(1, rows! * columns!),
       }
-      const params = { rows: rows!, columns: columns!, normalize }
+      const params = { rows: rows!, columns: columns!, words, codeBits: codeBits!, normalize }
       return caseOf('unpack_residuals', `${rows} of ${columns}, normalize ${normalize}`, params, tensors)
     }),
   )

@@ -5,6 +5,7 @@ import { dropoutParams, tokenKey } from '../../../src/backend/random.js'
 import { offsetsOf, seededValues } from '../values.js'
 import { matmulGroupedCases, matmulGroupedSumCases } from './grouped.js'
 import { halves, quantizedFactor } from './matmul.js'
+import { rowFields } from './maxsim.js'
 import { attentions } from './wasm-attention.js'
 import { type Case, epilogues, filled, int8Products, matmuls } from './wasm-products.js'
 
@@ -24,6 +25,7 @@ const targets = Int32Array.from(Array.from({ length: 9 }, (_, i) => [i + 2, i, 3
 const tileTargets = Int32Array.from(Array.from({ length: 9 }, (_, i) => [i * 10 + 2, i * 5, 100 - i]).flat())
 const tileLabels = Int32Array.from({ length: 100 }, (_, i) => i % 11)
 const tileStats = random.uniform(27, 2, 9)
+const splitFields = rowFields(45, 2)
 const late = { queries: 3, queryTokens: 12, documentTokens: 36, width: 20 }
 const lateOffsets = { queryOffsets: offsetsOf([4, 7, 1]), documentOffsets: offsetsOf([3, 9, 5, 12, 1, 6]) }
 const lateBest = {
@@ -236,8 +238,11 @@ export const splitCases: Readonly<Record<CommonKernelName | 'nearest' | 'maxsim_
   scale_rows: [0, 1].map(accumulate => ({ params: { ...rowsOf, accumulate } })),
   unpack_f16: [{ params: { words: 103 }, tensors: { x: random.words(103).map(word => word & 0xbbffbbff) } }],
   unpack_residuals: [0, 1].map(normalize => ({
-    params: { rows: 21, columns: 45, normalize },
-    tensors: { codes: random.integers(21, 5), residuals: random.words(63), centroids: random.normal(5 * 45) },
+    params: { rows: 21, columns: 45, words: splitFields.words, codeBits: 2, normalize },
+    tensors: {
+      tokens: random.words(21 * splitFields.words),
+      ...{ fields: splitFields.fields, centroids: random.normal(4 * 45), scales: random.uniform(8, 0, 0.2) },
+    },
   })),
   weighted_sum: [0, 1].map(accumulate => ({ params: { count: 1003, accumulate } })),
   sum_of_squares: [{ params: { count: 40000, first: 2 } }],
