@@ -92,14 +92,23 @@ async function openWebGpu(options: WebGpuOptions, why: string): Promise<OpenedBa
   const { createWebGpuBackend } = await loadWebGpu()
   const backend = await createWebGpuBackend(options)
   const { description, tuning } = backend
-  return { backend, tuning, reason: `${description} (${why})${leftOut(tuning?.refused ?? [])}${unfinished(tuning)}` }
+  return {
+    backend,
+    tuning,
+    reason: `${description} (${why})${leftOut(tuning?.refused ?? [], tuning?.messages)}${unfinished(tuning)}`,
+  }
 }
 
-/** Variants that an adapter's tests refused, for people. */
-export const leftOut = (variants: readonly string[]): string =>
-  variants.length === 0
-    ? ''
-    : `; left out, for it does not compile them or computes wrongly with them: ${variants.join(', ')}`
+/** Variants that an adapter's tests refused, for people: those that do not compile with what the adapter says, in `messages` by name. */
+export function leftOut(refused: readonly string[], messages: Readonly<Record<string, string>> = {}): string {
+  const wrong = refused.filter(name => messages[name] === undefined)
+  const told = [...new Set(refused.flatMap(name => messages[name] ?? []))].map(
+    message => `${refused.filter(name => messages[name] === message).join(', ')} (${message})`,
+  )
+  const because = (why: string, list: readonly string[]) =>
+    list.length > 0 ? `; left out, for it ${why} them: ${list.join(', ')}` : ''
+  return `${because('does not compile', told)}${because('computes wrongly with', wrong)}`
+}
 
 const unfinished = (tuning: KeptTuning | undefined): string =>
   tuning && !tuning.complete ? '; the next use goes on measuring its kernels' : ''

@@ -6,6 +6,7 @@ import { create } from 'webgpu'
 import { shaders } from '../../build/shaders.js'
 import { type KernelName, kernelNames, kernelSpec } from '../../src/backend/kernels.js'
 import { createWebGpuBackend } from '../../src/backend/webgpu/backend.js'
+import { createPipelineCache } from '../../src/backend/webgpu/pipelines.js'
 import { shaderText, type Variant, variants } from '../../src/backend/webgpu/variants.js'
 import { narrowed, toF32 } from '../../src/data/dtype.js'
 import { webgpuBackend } from '../support/adapter.js'
@@ -126,12 +127,24 @@ test('tiles of 128 × 128 by matrix units are among what was tested, where workg
   }
 })
 
-test('with matrix units the same shaders compile', async () => {
-  const gpu = create(['backend=null', 'enable-dawn-features=allow_unsafe_apis'])
-  const adapter = (await gpu.requestAdapter())!
+/** Kept while its devices are in use. */
+let nothing: GPU | undefined
+test.after(() => {
+  nothing = undefined
+})
+
+/** A device with matrix units that does nothing, but compiles. */
+async function deviceWithMatrices() {
+  nothing ??= create(['backend=null', 'enable-dawn-features=allow_unsafe_apis'])
+  const adapter = (await nothing.requestAdapter())!
   const requiredFeatures = ['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix'] as GPUFeatureName[]
   const device = await adapter.requestDevice({ requiredFeatures })
   const target = { software: false, features: requiredFeatures, matrices: true, workgroupMemory: 49152 }
+  return { device, target }
+}
+
+test('with matrix units the same shaders compile', async () => {
+  const { device, target } = await deviceWithMatrices()
   const native = Object.values(variants).flatMap(list => list.filter(({ matrices }) => matrices))
   assert.ok(native.length >= 2)
   for (const variant of native) {
@@ -145,6 +158,27 @@ test('with matrix units the same shaders compile', async () => {
       variant.name,
     )
   }
+  device.destroy()
+})
+
+test('one that a driver does not compile comes with its message; the kernel does without it', async () => {
+  const { device, target } = await deviceWithMatrices()
+  const text = shaders['common/subgroup_matrix']!.replace('<f16, 16, 16>', '<f16, 16, 17>')
+  assert.is.not(text, shaders['common/subgroup_matrix'])
+  const names = ['matmul_subgroup_64x64', 'matmul_f16_32x32']
+  const given = { shaders: { ...shaders, 'common/subgroup_matrix': text }, variants: names }
+  const pipelines = createPipelineCache(device, target, given)
+  const [units, plain] = pipelines.wanted('matmul_f16')
+  const failed = await pipelines.compile('matmul_f16', units!)
+  assert.match(
+    'message' in failed ? failed.message : '',
+    /matmul_subgroup_64x64 does not compile.*\n?.*subgroup_matrix/,
+  )
+  const { variants: left } = await pipelines.of('matmul_f16')
+  assert.equal(
+    left.map(({ variant }) => variant.name),
+    [plain!.name],
+  )
   device.destroy()
 })
 

@@ -188,7 +188,7 @@ onGpu('a variant is taken once its test has passed; what was found out is kept a
 })
 
 /** Of a card that does nothing: what is asked of it is written down. */
-function card(compiles: (name: string) => Promise<boolean>) {
+function card(compiles: (name: string) => Promise<boolean>, message = 'shader it does not compile: no') {
   const forced: (string | undefined)[] = []
   const timed: string[] = []
   let allowed: Allowed = () => false
@@ -203,7 +203,7 @@ function card(compiles: (name: string) => Promise<boolean>) {
     target: { software: false, features: [], matrices: false, workgroupMemory: 16384 },
     force: name => void forced.push(name),
     wanted: kernel => variants[kernel],
-    compile: (_, { name }) => compiles(name),
+    compile: async (_, { name }) => ((await compiles(name)) ? {} : { message }),
     allow: rule => {
       allowed = rule
     },
@@ -228,6 +228,7 @@ test('first use: who fails or does not compile is refused with every kernel; the
   ]
   const found = await findOut(use, tests, untuned, Number.POSITIVE_INFINITY, false)
   assert.equal(found.refused, ['matmul_vec4_128x128', 'matmul_vec4_32x64'])
+  assert.equal(found.messages, { matmul_vec4_128x128: 'no' })
   const passed = ['adamw adamw_vector', 'matmul matmul_vec4_64x64', 'matmul_epilogue matmul_vec4_64x64']
   assert.equal(found.passed, passed)
   assert.ok(found.complete && found.gflops > 0)

@@ -46,9 +46,11 @@ test('what this machine offers', async () => {
 test('what the self-test refused is named', () => {
   assert.is(leftOut([]), '')
   const names = ['matmul_subgroup_128x128', 'matmul_subgroup_64x64']
+  assert.is(leftOut(names), `; left out, for it computes wrongly with them: ${names[0]}, ${names[1]}`)
+  const messages = { [names[1]!]: 'no such type', other: 'no such type' }
   assert.is(
-    leftOut(names),
-    `; left out, for it does not compile them or computes wrongly with them: ${names[0]}, ${names[1]}`,
+    leftOut([...names, 'other'], messages),
+    `; left out, for it does not compile them: ${names[1]}, other (no such type); left out, for it computes wrongly with them: ${names[0]}`,
   )
 })
 

@@ -80,8 +80,8 @@ export async function createWebGpuBackend(options: WebGpuOptions = {}): Promise<
     compile: (kernel, variant) => {
       const made = [pipelines.compile(kernel, variant), pipelines.compile(kernel, pipelines.wanted(kernel).at(-1)!)]
       return Promise.all(made).then(
-        ([own]) => own !== undefined,
-        () => false,
+        ([own]) => (own && 'message' in own ? { message: own.message } : {}),
+        (error: Error) => ({ message: error.message }),
       )
     },
     allow: rule => {

@@ -23,8 +23,8 @@ export type Allowed = (kernel: KernelName, name: string) => boolean
 
 export interface FirstUse extends Required<TunedBackend> {
   readonly target: Target
-  /** Whether it compiles here. */
-  compile(kernel: KernelName, variant: Variant): Promise<boolean>
+  /** With the adapter's message where it does not compile here. */
+  compile(kernel: KernelName, variant: Variant): Promise<{ readonly message?: string }>
   /** Lets variants be prepared beside those that are forced and each kernel's plain one; asked at every preparing. */
   allow(rule: Allowed): void
 }
@@ -111,6 +111,7 @@ export async function findOut(
   const clock = startClock(budget)
   const passed = new Set(known.passed)
   const refused = new Set(known.refused)
+  const messages = { ...known.messages }
   const left = tests.filter(
     ({ kernel, variant }) => !passed.has(testName(kernel, variant.name)) && !refused.has(variant.name),
   )
@@ -125,7 +126,7 @@ export async function findOut(
     const isFirst = ({ kernel }: VariantTest) => kernel === first
     const next = compiledAhead(left, use.compile, await coreCount())
     const run = (some: readonly VariantTest[], from: number) =>
-      runTests(use, some, i => next(from + i), passed, refused, clock)
+      runTests(use, some, i => next(from + i), passed, refused, messages, clock)
     const own = left.filter(isFirst)
     // Of one product at once: by its rate long calls are split.
     const complete =
@@ -139,7 +140,7 @@ export async function findOut(
       (!mixed || (await times('matmul', Number.POSITIVE_INFINITY)))
     return {
       ...{ choices: measured.choices, gflops: measured.gflops || known.gflops, complete },
-      ...{ passed: [...passed].sort(), refused: [...refused].sort() },
+      ...{ passed: [...passed].sort(), refused: [...refused].sort(), messages },
     }
   } finally {
     clock.stop()
@@ -173,9 +174,9 @@ const isTaken = (
 
 /** What is asked for is compiled, and what comes after it meanwhile. */
 function compiledAhead(tests: readonly VariantTest[], compile: FirstUse['compile'], cores: number) {
-  const begun: Promise<boolean>[] = []
+  const begun: ReturnType<FirstUse['compile']>[] = []
   const ahead = Math.min(Math.max(cores, 2), MOST_AHEAD)
-  return (i: number): Promise<boolean> => {
+  return (i: number): ReturnType<FirstUse['compile']> => {
     while (begun.length < Math.min(tests.length, i + ahead)) {
       const { kernel, variant } = tests[begun.length]!
       begun.push(compile(kernel, variant))
@@ -184,24 +185,34 @@ function compiledAhead(tests: readonly VariantTest[], compile: FirstUse['compile
   }
 }
 
+/** What is said beside the name, on one line. */
+const shortened = (message: string): string =>
+  message
+    .replace(/^shader \S+ does not compile( on this device)?: /, '')
+    .split('\n')[0]!
+    .trim()
+
 /** True when all are done. */
 async function runTests(
   { backend }: FirstUse,
   tests: readonly VariantTest[],
-  compiled: (i: number) => Promise<boolean>,
+  compiled: (i: number) => ReturnType<FirstUse['compile']>,
   passed: Set<string>,
   refused: Set<string>,
+  messages: Record<string, string>,
   { late, over }: Clock,
 ): Promise<boolean> {
   for (const [i, { kernel, variant, passes }] of tests.entries()) {
     // What another kernel's form of it got wrong is not asked again.
     if (refused.has(variant.name)) continue
-    const compiles = late() ? undefined : await Promise.race([compiled(i), over])
-    if (compiles === undefined) return false
+    const outcome = late() ? undefined : await Promise.race([compiled(i), over])
+    if (outcome === undefined) return false
+    const { message } = outcome
     // Of a lost device nothing is to be said.
-    if (!compiles) await backend.finish()
-    if (compiles && (await passes())) passed.add(testName(kernel, variant.name))
+    if (message !== undefined) await backend.finish()
+    if (message === undefined && (await passes())) passed.add(testName(kernel, variant.name))
     else refused.add(variant.name)
+    if (message !== undefined) messages[variant.name] = shortened(message)
   }
   return true
 }

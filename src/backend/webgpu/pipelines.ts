@@ -51,8 +51,13 @@ export interface PipelineCache {
   of(kernel: KernelName): Promise<KernelPipelines>
   /** The variants that this device can be given, allowed or not. */
   wanted(kernel: KernelName): readonly Variant[]
-  /** Compiles one of them, for a later `of`. Undefined where a driver does not do what it says of itself. */
-  compile(kernel: KernelName, variant: Variant): Promise<CompiledVariant | undefined>
+  /** Compiles one of them, for a later `of`. */
+  compile(kernel: KernelName, variant: Variant): Promise<CompiledVariant | NotCompiled>
+}
+
+/** A driver does not do what it says of itself. */
+export interface NotCompiled {
+  readonly message: string
 }
 
 interface KernelLayout {
@@ -67,7 +72,7 @@ export function createPipelineCache(device: GPUDevice, target: Target, options: 
   const { shaders = builtShaders, variants: which = 'default' } = options
   const { choose = () => undefined, isAllowed = () => true } = options
   const layouts = new Map<KernelName, KernelLayout>()
-  const compiled = new Map<string, Promise<CompiledVariant | undefined>>()
+  const compiled = new Map<string, Promise<CompiledVariant | NotCompiled>>()
   const made = new Map<KernelName, { readonly names: string; readonly pipelines: Promise<KernelPipelines> }>()
 
   const layoutOf = (kernel: KernelName): KernelLayout => {
@@ -83,7 +88,7 @@ export function createPipelineCache(device: GPUDevice, target: Target, options: 
     layouts.set(kernel, found)
     return found
   }
-  const compile = (kernel: KernelName, variant: Variant): Promise<CompiledVariant | undefined> => {
+  const compile: PipelineCache['compile'] = (kernel, variant) => {
     const key = `${kernel} ${variant.name}`
     const known = compiled.get(key)
     if (known) return known
@@ -104,7 +109,7 @@ export function createPipelineCache(device: GPUDevice, target: Target, options: 
       if (known?.names === names) return known.pipelines
       const pipelines = Promise.all(allowed.map(variant => compile(kernel, variant))).then(list => ({
         ...{ kernel, target, layout, scratch, choose },
-        variants: list.filter(each => each !== undefined),
+        variants: list.filter(each => 'pipeline' in each),
       }))
       made.set(kernel, { names, pipelines })
       pipelines.catch(() => made.delete(kernel))
@@ -130,14 +135,14 @@ async function compileBoth(
   target: Target,
   layout: GPUPipelineLayout,
   shaders: Shaders,
-): Promise<CompiledVariant | undefined> {
+): Promise<CompiledVariant | NotCompiled> {
   const compile = (shader: Shader) => compileVariant(device, shader, target, layout, shaders)
   try {
     const [pipeline, second] = await Promise.all([compile(variant), variant.second && compile(variant.second)])
     return { variant, pipeline, ...(second && { second }) }
   } catch (error) {
     // What a driver says of its matrix units or subgroups need not be so; the kernel does without them then.
-    if ((variant.matrices && target.matrices) || variant.subgroups) return undefined
+    if ((variant.matrices && target.matrices) || variant.subgroups) return { message: (error as Error).message }
     throw error
   }
 }

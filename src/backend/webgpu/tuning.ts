@@ -15,6 +15,8 @@ export interface Tuning {
   readonly passed: readonly string[]
   /** Names of variants that do not compile here or gave wrong results, whatever the kernel. */
   readonly refused: readonly string[]
+  /** Of those that do not compile the adapter's message, by name. */
+  readonly messages: Readonly<Record<string, string>>
   /** Of the fastest product, rounded down to a power of two: what long calls are split by. */
   readonly gflops: number
   /** Whether nothing is left to test or to measure. */
@@ -36,7 +38,14 @@ export interface Adapter {
 /** A slow card. */
 const UNMEASURED = 64 // GFLOP/s
 
-export const untuned: Tuning = { choices: {}, passed: [], refused: [], gflops: UNMEASURED, complete: false }
+export const untuned: Tuning = {
+  choices: {},
+  passed: [],
+  refused: [],
+  messages: {},
+  gflops: UNMEASURED,
+  complete: false,
+}
 
 /** Calls for which one choice serves: products by their transposes and their sizes, each to the nearest power of 4, whatever is made of them. */
 export function shapeClass(called: KernelName, p: Params): string | undefined {
@@ -85,9 +94,9 @@ export const tuningText = (tuning: KeptTuning): string => `${JSON.stringify(tuni
 export function parseTuning(text: string | undefined): KeptTuning | undefined {
   if (text === undefined) return undefined
   try {
-    const { key, choices, passed, refused, gflops, complete } = JSON.parse(text) as Partial<KeptTuning>
+    const { key, choices, passed, refused, messages, gflops, complete } = JSON.parse(text) as Partial<KeptTuning>
     if (!key || !choices || !Array.isArray(passed) || !Array.isArray(refused) || !gflops) return undefined
-    return { key, choices, passed, refused, gflops, complete: complete === true }
+    return { key, choices, passed, refused, messages: messages ?? {}, gflops, complete: complete === true }
   } catch {
     return undefined
   }
