@@ -209,10 +209,33 @@ function sequenceEncoders(backend: Backend, { encoder, passage }: PlacedModel) {
   }
 }
 
+/** Texts in, vectors out, block by block. */
+async function encodeBlocks(
+  { source: { settings, tokenizer } }: EncoderParts,
+  sequences: SequenceEncoder,
+  texts: readonly string[],
+  dimensions: number,
+  { kind = 'document', prompt = promptFor(settings, kind), onProgress, signal }: EncodeOptions,
+): Promise<Float32Array> {
+  signal?.throwIfAborted()
+  const vectors = new Float32Array(texts.length * dimensions)
+  let tokens = 0
+  for (let from = 0; from < texts.length; from += BLOCK) {
+    signal?.throwIfAborted()
+    const block = texts.slice(from, from + BLOCK)
+    const batch = packTexts(tokenizer, settings, kind, block, settings.maxLength, prompt)
+    const report = (done: { sequences: number; tokens: number }) =>
+      onProgress?.({ texts: from + done.sequences, total: texts.length, tokens: tokens + done.tokens })
+    const encoded = await sequences.encode(batch, { onProgress: report, ...(signal && { signal }) })
+    vectors.set(encoded, from * dimensions)
+    tokens += batch.ids.length
+  }
+  return vectors
+}
+
 /** An encoder of parts that are there, which it holds from now on. */
 export function encoderOf(parts: EncoderParts, description: string): Encoder {
   const { backend, source, loaded } = parts
-  const { settings, tokenizer } = source
   const letGo = parts.hold()
   const sequences = sequenceEncoders(backend, loaded)
   let closed: Promise<void> | undefined
@@ -222,23 +245,6 @@ export function encoderOf(parts: EncoderParts, description: string): Encoder {
 
   const open = () => {
     if (closed) throw new Error('the encoder is closed: load it again with loadEncoder()')
-  }
-  const encodeAll = async (texts: readonly string[], options: EncodeOptions): Promise<Float32Array> => {
-    const { kind = 'document', prompt = promptFor(settings, kind), onProgress, signal } = options
-    signal?.throwIfAborted()
-    const vectors = new Float32Array(texts.length * dimensions)
-    let tokens = 0
-    for (let from = 0; from < texts.length; from += BLOCK) {
-      signal?.throwIfAborted()
-      const block = texts.slice(from, from + BLOCK)
-      const batch = packTexts(tokenizer, settings, kind, block, settings.maxLength, prompt)
-      const report = (done: { sequences: number; tokens: number }) =>
-        onProgress?.({ texts: from + done.sequences, total: texts.length, tokens: tokens + done.tokens })
-      const encoded = await sequences.of(kind).encode(batch, { onProgress: report, ...(signal && { signal }) })
-      vectors.set(encoded, from * dimensions)
-      tokens += batch.ids.length
-    }
-    return vectors
   }
   const release = async () => {
     await Promise.allSettled([last, ...working])
@@ -259,25 +265,28 @@ export function encoderOf(parts: EncoderParts, description: string): Encoder {
       working.delete(result)
     }
   }
+  const encode = async (texts: readonly string[], options: EncodeOptions = {}): Promise<Float32Array> => {
+    open()
+    checkTexts('encode', texts)
+    checkOptions('encode options', options, encodeChecks)
+    const given = [...texts]
+    // One after the other: the memory that batches pass through is there once.
+    const result = last.then(() =>
+      encodeBlocks(parts, sequences.of(options.kind ?? 'document'), given, dimensions, options),
+    )
+    last = result.catch(() => undefined)
+    return result
+  }
   const made: TextVectors = {
     dimensions,
-    maxLength: settings.maxLength,
+    maxLength: source.settings.maxLength,
     description,
+    encode,
+    close,
     get parts() {
       open()
       return { ...parts, during }
     },
-    async encode(texts, options = {}) {
-      open()
-      checkTexts('encode', texts)
-      checkOptions('encode options', options, encodeChecks)
-      // One after the other: the memory that batches pass through is there once.
-      const given = [...texts]
-      const result = last.then(() => encodeAll(given, options))
-      last = result.catch(() => undefined)
-      return result
-    },
-    close,
   }
   return closing(made, close)
 }

@@ -1,7 +1,7 @@
 // Texts, searched by meaning: an encoder's vectors of them, in the memory of its backend.
 import { documentText } from '../data/collection.js'
 import { allFinite } from '../retrieve/encode.js'
-import { createIndex, MOST_RESULTS } from '../retrieve/search.js'
+import { createIndex, MOST_RESULTS, type SearchResult } from '../retrieve/search.js'
 import { searchSimilar } from '../retrieve/similarity.js'
 import { normalizeRows } from '../run/evaluate.js'
 import { type Closing, closing } from './disposal.js'
@@ -77,6 +77,39 @@ function checkIndexed(texts: readonly IndexedText[]): void {
   }
 }
 
+/** What is searched: texts by their rows, and how many numbers stand for each. */
+interface Searched {
+  readonly ids: readonly string[]
+  readonly texts: readonly string[]
+  readonly dimensions: number
+}
+
+function searched(texts: readonly IndexedText[], dimensions: number): Searched {
+  return {
+    ids: texts.map((each, row) => (typeof each === 'string' ? undefined : each.id) ?? String(row)),
+    texts: texts.map(each => (typeof each === 'string' ? each : documentText({ title: '', ...each }))),
+    dimensions,
+  }
+}
+
+function checkVectors(vectors: Float32Array, { texts, dimensions }: Searched): void {
+  if (vectors.length !== texts.length * dimensions)
+    throw new Error(
+      `${vectors.length} values are no vectors of ${texts.length} texts with ${dimensions} dimensions; leave them out to have the texts encoded`,
+    )
+  if (!allFinite(vectors))
+    throw new Error('createTextIndex settings, vectors: expected finite numbers, found NaN or Infinity')
+}
+
+/** Of one query after the other. */
+const hitsOf = (queries: number, { k, rows, scores }: SearchResult, { ids, texts }: Searched): Hit[][] =>
+  Array.from({ length: queries }, (_, q) =>
+    Array.from(rows.subarray(q * k, (q + 1) * k), (row, rank) => ({
+      ...{ id: ids[row]!, text: texts[row]! },
+      ...{ score: scores[q * k + rank]!, row },
+    })),
+  )
+
 /** Encodes the texts and keeps their vectors where searching is fast. The encoder must stay open as long as the index is used. */
 export async function createTextIndex(
   encoder: Encoder,
@@ -87,73 +120,54 @@ export async function createTextIndex(
   checkIndexed(texts)
   checkOptions('createTextIndex settings', settings, indexChecks)
   const { vectors: made, onProgress, signal } = settings
+  const all = searched(texts, encoder.dimensions)
   const { backend, source } = encoder.parts
-  const { dimensions } = encoder
-  const contents = texts.map(each => (typeof each === 'string' ? each : documentText({ title: '', ...each })))
-  const ids = texts.map((each, row) => (typeof each === 'string' ? undefined : each.id) ?? String(row))
-  if (made && made.length !== texts.length * dimensions)
-    throw new Error(
-      `${made.length} values are no vectors of ${texts.length} texts with ${dimensions} dimensions; leave them out to have the texts encoded`,
-    )
-  if (made && !allFinite(made))
-    throw new Error('createTextIndex settings, vectors: expected finite numbers, found NaN or Infinity')
-  const { similarity } = source.settings
-  const cosine = similarity === 'cosine' && !source.settings.normalize
-  const comparable = (vectors: Float32Array) => (cosine ? normalizeRows(vectors, dimensions) : vectors)
-  const vectors = comparable(made ?? (await encoder.encode(contents, { onProgress, signal })))
+  if (made) checkVectors(made, all)
+  const { similarity, normalize } = source.settings
+  const comparable = (vectors: Float32Array) =>
+    similarity === 'cosine' && !normalize ? normalizeRows(vectors, all.dimensions) : vectors
+  const vectors = comparable(made ?? (await encoder.encode(all.texts, { onProgress, signal })))
   // Distances are no products: their vectors pass through the backend in each search.
   const product = similarity === 'cosine' || similarity === 'dot'
-  const index = product ? createIndex(backend, vectors, dimensions) : undefined
-  let closed = false
-  let searching = 0
-  const release = () => {
-    if (closed && searching === 0) index?.release()
-  }
-  const found = async (queries: readonly string[], { k = 10, signal }: SearchSettings): Promise<Hit[][]> => {
+  const index = product ? createIndex(backend, vectors, all.dimensions) : undefined
+  const find = async (queries: readonly string[], { k = 10, signal }: SearchSettings): Promise<Hit[][]> => {
     const asked = comparable(await encoder.encode(queries, { kind: 'query', signal }))
     const options = { k, ...(signal && { signal }) }
-    const {
-      rows,
-      scores,
-      k: kept,
-    } = index
-      ? await index.search(asked, options)
-      : await searchSimilar(backend, similarity, asked, vectors, dimensions, options)
-    return queries.map((_, q) =>
-      Array.from(rows.subarray(q * kept, (q + 1) * kept), (row, rank) => ({
-        id: ids[row]!,
-        text: contents[row]!,
-        score: scores[q * kept + rank]!,
-        row,
-      })),
-    )
+    const search = () =>
+      index ? index.search(asked, options) : searchSimilar(backend, similarity, asked, vectors, all.dimensions, options)
+    return hitsOf(queries.length, await encoder.parts.during(search), all)
   }
+  return searchable(texts.length, vectors, find, () => index?.release())
+}
+
+/** `find` until it is closed; what it holds is released when no search is under way any more. */
+function searchable(
+  size: number,
+  vectors: Float32Array,
+  find: (queries: readonly string[], settings: SearchSettings) => Promise<Hit[][]>,
+  release: () => void,
+): TextIndex {
+  let closed = false
+  let searching = 0
   const searchAll = async (queries: readonly string[], settings: SearchSettings = {}): Promise<Hit[][]> => {
     if (closed) throw new Error('the index is closed: make it again with createTextIndex()')
     checkTexts('search', queries)
     checkOptions('search settings', settings, searchChecks)
     searching++
     try {
-      return await found(queries, settings)
+      return await find(queries, settings)
     } finally {
-      searching--
-      release()
+      if (--searching === 0 && closed) release()
     }
   }
+  const search = async (query: string, settings?: SearchSettings): Promise<Hit[]> => {
+    checkValue('search', query, aText, 'searchAll() takes a list of them')
+    return (await searchAll([query], settings))[0]!
+  }
   const close = () => {
-    if (closed) return
+    if (!closed && searching === 0) release()
     closed = true
-    release()
   }
-  const hits: TextHits = {
-    size: texts.length,
-    vectors,
-    searchAll,
-    async search(query, settings) {
-      checkValue('search', query, aText, 'searchAll() takes a list of them')
-      return (await searchAll([query], settings))[0]!
-    },
-    close,
-  }
+  const hits: TextHits = { size, vectors, search, searchAll, close }
   return closing(hits, close)
 }
