@@ -3,8 +3,9 @@
 // JavaScript engine's own \p{…}, normalize, toLowerCase and Intl.Segmenter; where the Hugging Face tokenizers library (0.23)
 // knows an older Unicode, its answer counts, because the models were trained behind it: its categories and decompositions
 // are about those of Unicode 8, its regular expressions know 16, its case mapping, numbers and grapheme clusters are today's. What differs is
-// listed in unicode-lists.mjs. Run by hand with `node scripts/unicode.mjs`; the output is committed, so that a build does
+// listed in unicode-lists.mjs. And src/text/expressions/categories-data.ts (see unicode-categories.mjs). Run by hand with `node scripts/unicode.mjs`; the output is committed, so that a build does
 // not depend on the engine's Unicode.
+import { writeCategories } from './unicode-categories.mjs'
 import { classesOf, isCombining } from './unicode-classes.mjs'
 import { writeForms } from './unicode-forms.mjs'
 import {
@@ -185,3 +186,4 @@ for (const { index, length } of runs) {
 writeStream('unicode', 'unicode.ts', UNICODE, { RECORDS: records.size, SEQUENCE_CODES: sequenceCodes }, bytes)
 console.log(`${records.size} records, ${sequences.size} sequences, ${runs.length} runs`)
 writeForms(UNICODE)
+writeCategories(UNICODE)

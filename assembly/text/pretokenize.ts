@@ -2,6 +2,7 @@
 // the last hands them to the model. No stage looks at what stands before its stretch, so that a space may be put there.
 import { joinsSpace } from './bpe'
 import { wordToIds } from './cache'
+import { findExpression, matchedFrom, matchedTo } from './expressions'
 import { cl100kMatch, gpt2Match, setUpPatterns } from './patterns'
 import { flagsOf, NUMERIC, PUNCTUATION, SPACE, WORD } from './unicode'
 import { decode, decoded } from './utf8'
@@ -19,7 +20,8 @@ const DELIMITED: u32 = 6 // a: what the delimiter is; b: a behaviour, plus 8 if 
 // Delimiters.
 const STRING: u32 = 0
 const BLANK: u32 = 1
-const NUMERAL: u32 = 2 // the others: punctuation
+const NUMERAL: u32 = 2
+const EXPRESSION: u32 = 4 // c: address of its program; 3: punctuation
 
 // Behaviours.
 const REMOVED: u32 = 0 // 1: isolated
@@ -217,9 +219,15 @@ function isDelimiter(kind: u32, flags: u32): bool {
   return (flags & PUNCTUATION) != 0
 }
 
-/** The next delimiter from p on; an empty one at the end where there is none. */
-function findDelimiter(at: usize, p: usize, end: usize): void {
+/** The next delimiter from p on in the stretch from `start` to `end`; an empty one at the end where there is none. */
+function findDelimiter(at: usize, start: usize, p: usize, end: usize): void {
   const kind = load<u32>(at, 4)
+  if (kind == EXPRESSION) {
+    const found = findExpression(load<u32>(at, 12), start, p, end)
+    matchStart = found ? matchedFrom : end
+    matchEnd = found ? matchedTo : end
+    return
+  }
   if (kind == STRING) {
     const string = load<u32>(at, 12)
     const bytes = load<u32>(at, 16)
@@ -278,7 +286,7 @@ function cutAtDelimiters(at: usize, next: u32, start: usize, end: usize): void {
   let heldEnd = start
   let afterDelimiter = false
   for (let p = start; p < end && output <= stop; ) {
-    findDelimiter(at, p, end)
+    findDelimiter(at, start, p, end)
     const border = matchStart
     const pieceEnd = matchEnd
     for (let from = p; from < pieceEnd; ) {

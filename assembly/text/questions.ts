@@ -7,6 +7,7 @@ import { at4, at8 } from './memory'
 import { mappingIn, recordOf, sequenceAt } from './unicode'
 
 export { pairAt } from './bpe'
+export { findExpression, matchedFrom, matchedTo } from './expressions'
 export { clusterEnd } from './graphemes'
 export { replacementOf } from './precompiled'
 export { flagsOf } from './unicode'

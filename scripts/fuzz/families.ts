@@ -49,7 +49,31 @@ const metaspaces: readonly Json[] = ['always', 'first', 'never'].flatMap(prepend
   [true, false].map(split => ({ type: 'Metaspace', replacement: '\u2581', prepend_scheme, split })),
 )
 const gpt2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
+const anyCase = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+const [upper, lower] = ['[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]', '[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]']
+const blanks = '\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+'
+/** As tokenizers that people use have them: cl100k written with possessive repeats, o200k, Tekken, DeepSeek, Qwen 3.5, BLOOM, CLIP. */
+const expressions = [
+  "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}+| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|\\s++$|\\s*[\\r\\n]|\\s+(?!\\S)|\\s",
+  `[^\\r\\n\\p{L}\\p{N}]?${upper}*${lower}+${anyCase}?|[^\\r\\n\\p{L}\\p{N}]?${upper}+${lower}*${anyCase}?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|${blanks}`,
+  `[^\\r\\n\\p{L}\\p{N}]?${upper}*${lower}+|[^\\r\\n\\p{L}\\p{N}]?${upper}+${lower}*|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|${blanks}`,
+  `[!"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_\`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|${blanks}`,
+  '[一-龥ࠀ-一가-퟿]+',
+  '\\s?\\p{P}+',
+  `${anyCase}|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|${blanks}`,
+  ' ?[^(\\s|[.,!?…。，、।۔،])]+',
+  "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+",
+  '\\w+|[^\\w\\s]+',
+  '(?:th|[aeiou](?=\\p{L}))+',
+  '(?<![a-z])[A-Z]|^\\s|.$',
+  '(?i:the|K|\\d{2,3}?)',
+]
+
 const preTokenizers: readonly Json[] = [
+  ...expressions.map(Regex => ({ type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false })),
+  ...behaviors.flatMap((behavior, i) =>
+    [false, true].map(invert => ({ type: 'Split', pattern: { Regex: expressions[4 + i] }, behavior, invert })),
+  ),
   { type: 'BertPreTokenizer' },
   { type: 'Whitespace' },
   { type: 'WhitespaceSplit' },

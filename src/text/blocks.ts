@@ -65,6 +65,9 @@ export interface TextModule {
   firstPlace(): number
   stepPiece(place: number, byte: number): number
   steppedTo(): number
+  findExpression(program: number, start: number, from: number, end: number): number
+  readonly matchedFrom: WebAssembly.Global
+  readonly matchedTo: WebAssembly.Global
 }
 
 /** The module with a vocabulary in it. */

@@ -14,6 +14,7 @@ import {
 import { cutsAtSpaces as bpeCutsAtSpaces, bytesBeforeSpaces, lookedUp, putBpe } from './bpe.js'
 import type { Crew } from './crew.js'
 import { allTokens, checkAdded, type Definition } from './definition.js'
+import { putExpressions } from './expressions.js'
 import { type BytesOf, bytesOfTokens, type Host, META, writeToken } from './host.js'
 import { growthOf, putNormalizers } from './normalizers.js'
 import { cutsAtSpaces, type PreTokenizerStage, putPreTokenizers } from './pre-tokenizers.js'
@@ -47,8 +48,9 @@ export async function startEngine(definition: Definition, source: string): Promi
     env: { memory },
   })
   const module = instance.exports as unknown as TextModule
-  const host = { module, memory }
+  const host: Host = { module, memory, expressions: new Map() }
   const stages = withWordStarts(definition)
+  await putExpressions(host, definition, source)
   putPipeline(host, definition, stages, source)
   const model = putModel(host, definition, source)
   const added = addedTexts(host, definition)

@@ -4,6 +4,8 @@ import { noMemory, type TextModule } from './blocks.js'
 export interface Host {
   readonly module: TextModule
   readonly memory: WebAssembly.Memory
+  /** Addresses of the programs of regular expressions. */
+  readonly expressions: Map<string, number>
 }
 
 /** A token as the module's texts have it; undefined: it cannot occur in one. */

@@ -1,5 +1,5 @@
 // The pre-tokenizer of tokenizer.json, as the stages that assembly/text/pretokenize.ts runs. The regular expressions
-// are those of byte-level tokenizers, recognised by their text: each is a scanner there.
+// that most byte-level tokenizers have are recognised by their text: each is a scanner there; others are programs (expressions/).
 import * as v from 'valibot'
 import { type Host, META, place as put, type TextForm } from './host.js'
 import { Pattern } from './normalizers.js'
@@ -7,7 +7,7 @@ import { checkNoOptions, componentsOf, parseComponent, unsupported } from './par
 
 const behaviors = ['Removed', 'Isolated', 'MergedWithPrevious', 'MergedWithNext', 'Contiguous'] as const
 export type Behavior = (typeof behaviors)[number]
-const delimiters = ['string', 'blank', 'number', 'punctuation'] as const
+const delimiters = ['string', 'blank', 'number', 'punctuation', 'expression'] as const
 const prepends = ['never', 'first', 'always'] as const
 
 export type PreTokenizerStage =
@@ -20,6 +20,7 @@ export type PreTokenizerStage =
   | {
       readonly kind: 'delimited'
       readonly delimiter: (typeof delimiters)[number]
+      /** A string or an expression. */
       readonly string: string
       readonly behavior: Behavior
       readonly inverted: boolean
@@ -162,16 +163,13 @@ function readSplit(json: unknown, form: TextForm, source: string, place: string)
     return [{ kind: 'delimited', delimiter: 'string', string, behavior, inverted: invert }]
   }
   const stage = Object.hasOwn(expressions, pattern.Regex) ? expressions[pattern.Regex] : undefined
-  if (!stage || form === 'meta')
+  if (form === 'meta')
     throw new Error(
-      `${source}: ${place} is Split with the expression ${JSON.stringify(pattern.Regex)}, which is not supported (supported: those of GPT-2, cl100k and Qwen2)`,
+      `${source}: ${place} is Split with the expression ${JSON.stringify(pattern.Regex)} behind what makes ${META} of spaces, which is not supported`,
     )
   // The expressions match all text: to keep every match, and to drop what lies between them, is the same.
-  if (behavior !== (invert ? 'Removed' : 'Isolated'))
-    throw new Error(
-      `${source}: ${place}.behavior is ${behavior}${invert ? ', inverted' : ''}, which is not supported with an expression; expected Isolated`,
-    )
-  return [stage]
+  if (stage && behavior === (invert ? 'Removed' : 'Isolated')) return [stage]
+  return [{ kind: 'delimited', delimiter: 'expression', string: pattern.Regex, behavior, inverted: invert }]
 }
 
 // The numbers of assembly/text/pretokenize.ts.
@@ -190,8 +188,9 @@ export function putPreTokenizers(host: Host, stages: readonly PreTokenizerStage[
     if (stage.kind === 'cl100k') return [stage.numbers]
     if (stage.kind === 'metaspace') return [prepends.indexOf(stage.prepend), Number(stage.split)]
     if (stage.kind !== 'delimited') return []
-    const string = new TextEncoder().encode(stage.string)
-    const address = string.length > 0 ? put(host, string, `${source}: the pre-tokenizer`) : 0
+    const string = new TextEncoder().encode(stage.delimiter === 'expression' ? '' : stage.string)
+    const address =
+      host.expressions.get(stage.string) ?? (string.length > 0 ? put(host, string, `${source}: the pre-tokenizer`) : 0)
     const behavior = behaviors.indexOf(stage.behavior) + (stage.inverted ? 8 : 0)
     return [delimiters.indexOf(stage.delimiter), behavior, address, string.length]
   }
@@ -218,5 +217,6 @@ export const cutsAtSpaces = (stages: readonly PreTokenizerStage[]): boolean =>
       stage.kind === 'delimited' &&
       (stage.delimiter === 'string'
         ? /\s/.test(stage.string)
-        : stage.delimiter === 'blank' && (stage.behavior !== 'Removed' || stage.inverted)),
+        : stage.delimiter === 'expression' ||
+          (stage.delimiter === 'blank' && (stage.behavior !== 'Removed' || stage.inverted))),
   )

@@ -5,6 +5,7 @@ import { textModule } from '../../build/text.js'
 import { encodeTexts, type Instance, noMemory } from './blocks.js'
 import type { Definition } from './definition.js'
 import { cutsOf, putPipeline } from './engine.js'
+import { putExpressions } from './expressions.js'
 import { byteAlphabet, type TextForm } from './host.js'
 import { readNormalizers } from './normalizers.js'
 import { readPreTokenizers } from './pre-tokenizers.js'
@@ -79,7 +80,9 @@ async function startCounter(rules: WordRules, size: number, source: string): Pro
   const bytes = Uint8Array.from(atob(textModule), char => char.charCodeAt(0))
   const { instance } = await WebAssembly.instantiate(bytes, { env: { memory } })
   const module = instance.exports as unknown as Instance['module']
-  putPipeline({ module, memory }, definition, stages, source)
+  const host = { module, memory, expressions: new Map() }
+  await putExpressions(host, definition, source)
+  putPipeline(host, definition, stages, source)
   module.setModel(COUNTING)
   const ready = module.setUpCounting(size, 8 << size) && module.stage(0, 0) && module.build(0, 0) === -1
   if (!ready) throw noMemory(source, 16 << size)

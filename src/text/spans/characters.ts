@@ -32,7 +32,7 @@ async function newHost(strip: boolean, lower: boolean): Promise<Host> {
   const module = instance.exports as unknown as TextModule
   if (!module.setUp(false, false, strip, lower) || !module.setUpForms())
     throw noMemory('the table of characters', 4 << 20)
-  return { module, memory }
+  return { module, memory, expressions: new Map() }
 }
 
 /** A length, then code points. */

@@ -119,7 +119,9 @@ function tokensOf(text: Aligned, tracker: Tracker): Token[] {
       metaSpaces,
     ))
       if (token !== undefined) putAdded(token, piece, metaSpaces)
-      else for (const word of preTokenize(piece, definition.preTokenizers, characters)) putWord(word, tracker, tokens)
+      else
+        for (const word of preTokenize(piece, definition.preTokenizers, characters, engine.host))
+          putWord(word, tracker, tokens)
   }
   return tokens
 }

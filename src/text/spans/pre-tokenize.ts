@@ -1,7 +1,9 @@
 // The pre-tokenizer, stage by stage, over texts with the places of characters: what assembly/text/pretokenize.ts does. Expressions run over a text of
 // which each character is one UTF-16 unit: those beyond ASCII stand for their class, as the tokenizer's tables have it, not this JavaScript's.
+
+import type { Host } from '../host.js'
 import type { Behavior, PreTokenizerStage } from '../pre-tokenizers.js'
-import { type Aligned, codesOf, prepended, slice, standsAt } from './aligned.js'
+import { type Aligned, codesOf, prepended, slice, standsAt, stringOf } from './aligned.js'
 import { type Characters, LETTER, NUMBER, NUMERIC, PUNCTUATION, SPACE, WORD } from './characters.js'
 import { metaToSpaces } from './normalize.js'
 
@@ -42,15 +44,20 @@ function matches(text: Aligned, expression: RegExp, characters: Characters): Ali
 }
 
 /** The words of a text. */
-export function preTokenize(text: Aligned, stages: readonly PreTokenizerStage[], characters: Characters): Aligned[] {
+export function preTokenize(
+  text: Aligned,
+  stages: readonly PreTokenizerStage[],
+  characters: Characters,
+  host: Host,
+): Aligned[] {
   return stages.reduce(
     (words, stage) =>
-      words.flatMap(word => applyStage(word, stage, characters)).filter(({ codes }) => codes.length > 0),
+      words.flatMap(word => applyStage(word, stage, characters, host)).filter(({ codes }) => codes.length > 0),
     text.codes.length > 0 ? [text] : [],
   )
 }
 
-function applyStage(text: Aligned, stage: PreTokenizerStage, characters: Characters): Aligned[] {
+function applyStage(text: Aligned, stage: PreTokenizerStage, characters: Characters, host: Host): Aligned[] {
   switch (stage.kind) {
     case 'gpt2':
       return matches(text, gpt2, characters)
@@ -66,7 +73,13 @@ function applyStage(text: Aligned, stage: PreTokenizerStage, characters: Charact
     case 'words':
       return cutAtWordBorders(text, characters)
     case 'delimited':
-      return cutAtDelimiters(text, stage, characters)
+      return cutAtDelimiters(
+        text,
+        stage,
+        stage.delimiter === 'expression'
+          ? matchesOf(text.codes, host, stage.string)
+          : piecesOf(text.codes, stage, characters),
+      )
   }
 }
 
@@ -105,19 +118,20 @@ function cutAtWordBorders(text: Aligned, characters: Characters): Aligned[] {
 
 type Delimited = Extract<PreTokenizerStage, { kind: 'delimited' }>
 
-/** The delimiters of a text and what lies between them: where each ends. */
-function piecesOf(
-  codes: readonly number[],
-  { delimiter, string }: Delimited,
-  characters: Characters,
-): { end: number; matched: boolean }[] {
+/** A delimiter of a text or what lies between two: where it ends. */
+interface Piece {
+  readonly end: number
+  readonly matched: boolean
+}
+
+function piecesOf(codes: readonly number[], { delimiter, string }: Delimited, characters: Characters): Piece[] {
   const wanted = codesOf(string)
   const flag = delimiter === 'blank' ? SPACE : delimiter === 'number' ? NUMERIC : PUNCTUATION
   const lengthAt = (at: number) => {
     if (delimiter === 'string') return standsAt(codes, at, wanted) ? wanted.length : 0
     return characters.flags(codes[at]!) & flag ? 1 : 0
   }
-  const pieces: { end: number; matched: boolean }[] = []
+  const pieces: Piece[] = []
   let from = 0
   for (let at = 0; at < codes.length; ) {
     const length = lengthAt(at)
@@ -132,14 +146,39 @@ function piecesOf(
   return pieces
 }
 
-function cutAtDelimiters(text: Aligned, stage: Delimited, characters: Characters): Aligned[] {
+/** The same of an expression, which the module finds. */
+function matchesOf(codes: readonly number[], { module, memory, expressions }: Host, expression: string): Piece[] {
+  const bytes = new TextEncoder().encode(stringOf(codes))
+  const start = module.prepareNormalized(bytes.length) >>> 0
+  if (!start) throw new Error(`a text of ${bytes.length} bytes needs more WebAssembly memory than is to be had`)
+  new Uint8Array(memory.buffer).set(bytes, start)
+  const end = start + bytes.length
+  const pieces: Piece[] = []
+  let [at, character] = [0, 0]
+  /** Characters before a byte; bytes come in order. */
+  const charactersTo = (byte: number) => {
+    for (; at < byte; at++) if ((bytes[at]! & 0xc0) !== 0x80) character++
+    return character
+  }
+  const program = expressions.get(expression)!
+  for (let from = start; from < end && module.findExpression(program, start, from, end); ) {
+    const [first, last] = [module.matchedFrom.value >>> 0, module.matchedTo.value >>> 0]
+    if (first > from) pieces.push({ end: charactersTo(first - start), matched: false })
+    pieces.push({ end: charactersTo(last - start), matched: true })
+    from = last
+  }
+  if ((pieces.at(-1)?.end ?? 0) < codes.length) pieces.push({ end: codes.length, matched: false })
+  return pieces
+}
+
+function cutAtDelimiters(text: Aligned, stage: Delimited, pieces: readonly Piece[]): Aligned[] {
   const words: Aligned[] = []
   // The piece that the next one may be added to.
   let [held, heldEnd, from, after] = [0, 0, 0, false]
   const end = () => {
     if (heldEnd > held) words.push(slice(text, held, heldEnd))
   }
-  for (const { end: to, matched } of piecesOf(text.codes, stage, characters)) {
+  for (const { end: to, matched } of pieces) {
     const isDelimiter = matched !== stage.inverted
     if (heldEnd > held && joins(stage.behavior, isDelimiter, after)) heldEnd = to
     else {
