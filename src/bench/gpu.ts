@@ -11,6 +11,7 @@ import type { KernelCase } from './kernel-cases.js'
 import { benchKernel } from './kernels.js'
 import { measureLimits, withLimit } from './limits.js'
 import { product } from './products.js'
+import { quantizedProduct } from './quantized.js'
 import { isSoftware, type Report } from './row.js'
 import { benchTrain } from './train.js'
 
@@ -37,6 +38,7 @@ const narrowed = (one: KernelCase, tolerance: number, params: KernelCase['params
 export function gpuCases(small: boolean, f16: boolean): KernelCase[] {
   const sizes = small ? [64] : [4096, 8192]
   const products = sizes.map(size => product('NT', size, size, size))
+  const inFewBits = quantizedProduct(4, sizes[0]!, sizes[0]!, sizes[0]!)
   const shape = { length: small ? 32 : 512, heads: small ? 2 : 12, size: 64 }
   const attention = (['attention_forward', 'attention_backward_q', 'attention_backward_kv'] as const).map(kernel =>
     attentionCase(kernel, small ? 64 : 64 * 512, shape, 0),
@@ -44,6 +46,8 @@ export function gpuCases(small: boolean, f16: boolean): KernelCase[] {
   return [
     ...products,
     ...(f16 ? products.map(one => narrowed(one, PRODUCT_TOLERANCE, { format: FLOAT_FORMAT })) : []),
+    inFewBits,
+    ...(f16 ? [{ ...narrowed(inFewBits, PRODUCT_TOLERANCE), kernel: 'matmul_f16_quantized' as const }] : []),
     ...attention,
     ...(f16 ? attention.map(one => narrowed(one, ATTENTION_TOLERANCE)) : []),
   ]

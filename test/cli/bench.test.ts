@@ -57,7 +57,9 @@ gpu('gpu: products in f32 and with f16 factors, where the adapter has them', asy
   const rows = JSON.parse(stdout) as { name: string; verified: boolean; gflops?: number; of_limit?: number }[]
   const names = new Set(rows.map(({ name }) => name))
   assert.ok(names.has('limit: multiply-add') && names.has('matmul NT'), [...names].join())
-  assert.is(names.has('matmul NT f16'), !/f16 is left out/.test(stderr))
+  assert.ok(names.has('matmul NT 4 bits'), [...names].join())
+  for (const name of ['matmul NT f16', 'matmul NT 4 bits f16'])
+    assert.is(names.has(name), !/f16 is left out/.test(stderr), name)
   for (const { name, verified, gflops = 0, of_limit } of rows) {
     assert.ok(verified, name)
     if (name.startsWith('matmul')) assert.ok(gflops > 0 && of_limit! > 0, name)
