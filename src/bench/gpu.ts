@@ -1,5 +1,5 @@
 // What a GPU reaches at the sizes that are compared between cards: large products, attention over heads of 64, and a model of BERT-base's shape, in f32
-// and, where the adapter has shader-f16, with f16 factors. Each is checked against f64 first.
+// and, where the adapter has shader-f16, with f16 factors; what only reads and writes memory, at sizes that no cache holds. Each is checked against f64 first.
 import { FLOAT_FORMAT, type KernelName } from '../backend/kernels.js'
 import type { WebGpuBackend } from '../backend/webgpu/backend.js'
 import type { Precision } from '../model/quantize.js'
@@ -7,7 +7,7 @@ import { attentionCase } from './attention.js'
 import { benchEncode, type EncodeBenchOptions } from './encode.js'
 import { benchInfoNce } from './infonce.js'
 import { type BenchInput, randomDocuments, randomModel } from './inputs.js'
-import type { KernelCase } from './kernel-cases.js'
+import { CARD_ROWS, type KernelCase, memoryCases } from './kernel-cases.js'
 import { benchKernel } from './kernels.js'
 import { measureLimits, withLimit } from './limits.js'
 import { product } from './products.js'
@@ -50,6 +50,7 @@ export function gpuCases(small: boolean, f16: boolean): KernelCase[] {
     ...(f16 ? [{ ...narrowed(inFewBits, PRODUCT_TOLERANCE), kernel: 'matmul_f16_quantized' as const }] : []),
     ...attention,
     ...(f16 ? attention.map(one => narrowed(one, ATTENTION_TOLERANCE)) : []),
+    ...memoryCases(small ? 64 : CARD_ROWS),
   ]
 }
 
@@ -81,8 +82,16 @@ export async function benchGpu(
   const small = isSoftware(backend)
   const f16 = backend.features.includes('shader-f16')
   const limits = await measureLimits(backend, seconds, report)
-  for (const one of gpuCases(small, f16).filter(({ name }) => name.includes(match)))
+  for (const one of gpuCases(small, f16).filter(({ name }) => name.includes(match))) {
+    const { M = 0, N = 0 } = one.params
+    if (4 * M * N > backend.limits.binding) {
+      say(
+        `${one.name} ${one.shape} is left out: a binding of this adapter holds ${backend.limits.binding / 2 ** 20} MiB`,
+      )
+      continue
+    }
     await benchKernel(backend, one, seconds, row => report(withLimit(row, limits)))
+  }
   if (WHOLE[2].includes(match))
     await benchInfoNce(backend, infoNceShape(small), options.rounds, each => report(withLimit(each, limits)))
   const input = given ?? gpuInput(small)

@@ -41,8 +41,8 @@ const WIDTH = HEADS * HEAD_SIZE
 const WIDE = 4 * WIDTH
 const RANK = 8 // of LoRA
 
-/** `tokens`: 4096, fewer on a software adapter. */
-export const kernelCases = (tokens: number): KernelCase[] => [
+/** `tokens`: 4096, fewer on a software adapter. `rows`: of what only reads and writes memory; more than a card's cache holds. */
+export const kernelCases = (tokens: number, rows = tokens): KernelCase[] => [
   ...products(tokens),
   ...groupCases(tokens, WIDTH, WIDE, RANK),
   ...[64, 256].flatMap(length =>
@@ -51,11 +51,19 @@ export const kernelCases = (tokens: number): KernelCase[] => [
     ),
   ),
   ...loraCases(tokens, WIDTH, RANK, () => keysOf(tokens)),
-  ...elementwise(tokens),
-  ...rowwise(tokens),
-  ...streamCases(tokens, WIDTH, WIDE),
+  ...memoryCases(rows),
+  topKCase(tokens),
   ...retrievalCases(tokens, WIDTH, HEADS),
 ]
+
+/** 96 MiB a tensor: several times a large card's cache, and within a binding of every adapter. */
+export const CARD_ROWS = 65_536
+
+/** Kernels that do little but read and write memory: matrices of rows × WIDTH, and of fewer rows of WIDE. */
+export function memoryCases(rows: number): KernelCase[] {
+  const wideRows = rows === CARD_ROWS ? rows / 4 : rows
+  return [...elementwise(rows, wideRows), ...rowwise(rows, wideRows), ...streamCases(rows, wideRows, WIDTH, WIDE)]
+}
 
 /** Of tokens in sequences of 256. */
 const keysOf = (tokens: number): Uint32Array =>
@@ -82,10 +90,10 @@ function products(tokens: number): KernelCase[] {
 
 const noTensors = () => ({})
 
-function elementwise(tokens: number): KernelCase[] {
+function elementwise(tokens: number, wideRows: number): KernelCase[] {
   const activations = {
-    shape: `${tokens}×${WIDE}`,
-    params: { count: tokens * WIDE, kind: 0 },
+    shape: `${wideRows}×${WIDE}`,
+    params: { count: wideRows * WIDE, kind: 0 },
     tensors: noTensors,
   }
   const adam = {
@@ -118,7 +126,7 @@ function elementwise(tokens: number): KernelCase[] {
   ]
 }
 
-function rowwise(tokens: number): KernelCase[] {
+function rowwise(tokens: number, wideRows: number): KernelCase[] {
   const rows = { rows: tokens, columns: WIDTH }
   const shape = `${tokens}×${WIDTH}`
   const keys = () => ({ keys: keysOf(tokens) })
@@ -126,7 +134,6 @@ function rowwise(tokens: number): KernelCase[] {
   const keeping = dropoutParams(0, 0, 0, 0)
   const norm = { kernel: 'layer_norm_forward', shape, check: checkLayerNormForward } as const
   const normParams = { ...rows, epsilon: 1e-12, hasResidual: 1, hasBeta: 1 }
-  const [queries, candidates, k] = [64, 5 * tokens, 100]
   return [
     {
       ...norm,
@@ -154,8 +161,8 @@ function rowwise(tokens: number): KernelCase[] {
     {
       name: 'column_sum',
       kernel: 'column_sum',
-      shape: `${tokens}×${WIDE}`,
-      params: { ...rows, columns: WIDE },
+      shape: `${wideRows}×${WIDE}`,
+      params: { rows: wideRows, columns: WIDE },
       tensors: noTensors,
       check: checkColumnSum,
     },
@@ -167,13 +174,17 @@ function rowwise(tokens: number): KernelCase[] {
       tensors: keys,
       check: checkDropout,
     },
-    {
-      name: 'top_k',
-      kernel: 'top_k',
-      shape: `${queries}×${candidates}, k ${k}`,
-      params: { rows: queries, columns: candidates, k, first: 0, fresh: 1 },
-      tensors: () => ({ indices: new Int32Array(queries * k) }),
-      check: checkTopK,
-    },
   ]
+}
+
+function topKCase(tokens: number): KernelCase {
+  const [queries, candidates, k] = [64, 5 * tokens, 100]
+  return {
+    name: 'top_k',
+    kernel: 'top_k',
+    shape: `${queries}×${candidates}, k ${k}`,
+    params: { rows: queries, columns: candidates, k, first: 0, fresh: 1 },
+    tensors: () => ({ indices: new Int32Array(queries * k) }),
+    check: checkTopK,
+  }
 }

@@ -3,7 +3,7 @@ import type { Backend } from '../backend/backend.js'
 import { kernelSpec } from '../backend/kernels.js'
 import type { WebGpuBackend } from '../backend/webgpu/backend.js'
 import { type HostTensors, hostTensors, openCall } from './host.js'
-import { type KernelCase, kernelCases } from './kernel-cases.js'
+import { CARD_ROWS, type KernelCase, kernelCases } from './kernel-cases.js'
 import { measureLimits, withLimit } from './limits.js'
 import { type ComparisonOptions, compareProducts } from './products.js'
 import { isSoftware, placeOf, type Report } from './row.js'
@@ -24,7 +24,8 @@ export async function benchKernels(
   report: Report,
   say: (line: string) => void,
 ): Promise<void> {
-  const cases = kernelCases(isSoftware(backend) ? 256 : 4096).filter(({ name }) => name.includes(options.match ?? ''))
+  const [tokens, rows] = isSoftware(backend) ? [256, 256] : [4096, backend.kind === 'webgpu' ? CARD_ROWS : 4096]
+  const cases = kernelCases(tokens, rows).filter(({ name }) => name.includes(options.match ?? ''))
   const seconds = isSoftware(backend) ? options.seconds / 5 : options.seconds
   const limits = await measureLimits(backend, seconds, report)
   for (const one of cases) {

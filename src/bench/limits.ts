@@ -18,15 +18,18 @@ const COLUMNS = 4096
 
 export async function measureLimits(backend: Backend, seconds: number, report: Report): Promise<Limits> {
   const hardware = backend.kind === 'webgpu' && !isSoftware(backend)
-  const gbps = await measureCopy(backend, hardware ? 16384 : 4096, seconds, report)
+  // 256 MiB, or what a binding holds.
+  const most = Math.floor(backend.limits.binding / (4 * COLUMNS))
+  const gbps = await measureCopy(backend, Math.min(hardware ? 16384 : 4096, most), seconds, report)
   const gflops = await measureMultiplyAdds(backend, hardware ? 2 ** 21 : 2 ** 12, seconds, report)
   return { gbps, gflops }
 }
 
 /** The row with its rate as a part of the limit that it is nearer to. */
 export function withLimit(row: BenchRow, limits: Limits): BenchRow {
-  const parts = [(row.gflops ?? 0) / limits.gflops, (row.gbps ?? 0) / limits.gbps]
-  return row.gflops === undefined && row.gbps === undefined ? row : { ...row, of_limit: Math.max(...parts) }
+  if (row.gflops === undefined && row.gbps === undefined) return row
+  const [sums, copies] = [(row.gflops ?? 0) / limits.gflops, (row.gbps ?? 0) / limits.gbps]
+  return { ...row, of_limit: Math.max(sums, copies), limit: sums > copies ? 'multiply-add' : 'copy' }
 }
 
 async function measureCopy(backend: Backend, rows: number, seconds: number, report: Report): Promise<number> {

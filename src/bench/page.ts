@@ -6,7 +6,7 @@ import { reportStyle } from '../run/report/style.js'
 import { drawChart } from '../run/report/vega.js'
 import { day } from '../run/report/words.js'
 import type { BenchRow } from './row.js'
-import { rateText, timeText } from './row.js'
+import { partText, rateText, timeText } from './row.js'
 
 export interface BenchPage {
   readonly rows: readonly BenchRow[]
@@ -15,6 +15,10 @@ export interface BenchPage {
   readonly date: string
   readonly command: string
 }
+
+/** Names and shapes are long: broken between words alone. */
+const OWN_STYLE =
+  'body{max-width:64rem}@media (min-width:38rem){.wide-table table{font-size:.85rem}.wide-table tbody th{min-width:15rem;overflow-wrap:normal}}'
 
 /** A whole HTML document. */
 export async function renderBench({ rows, version, date, command }: BenchPage): Promise<string> {
@@ -29,7 +33,7 @@ export async function renderBench({ rows, version, date, command }: BenchPage): 
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>wgpu-retrieve bench: ${first?.adapter ?? 'no rows'}</title>
-<style>${{ html: reportStyle }}</style>
+<style>${{ html: `${reportStyle}${OWN_STYLE}` }}</style>
 </head>
 <body>
 <header>
@@ -38,7 +42,7 @@ export async function renderBench({ rows, version, date, command }: BenchPage): 
 ${limits.map(row => html`<p><b>${rateText(row)}</b> ${row.name.replace('limit: ', '')} (${row.shape}): what this machine can do at all, measured in this run</p>`)}
 </header>
 <main>
-${parts.length > 0 ? section('Kernels, in % of the limit', await partsChart(parts)) : ''}
+${parts.length > 0 ? section('Kernels, in % of the limit', html`${limitNote}${await partsChart(parts)}`) : ''}
 ${beside.length > 0 ? section('Beside others, × their speed', await ratiosChart(beside)) : ''}
 ${section('All rows', table(rows))}
 ${section(
@@ -53,6 +57,10 @@ are compared with <code>wgpu-retrieve bench --compare a.json b.json</code>; a pu
 `
   return page.html
 }
+
+const limitNote = html`<p class="note">A kernel needs arithmetic and memory. Its bar is the part of the limit that it comes nearer to: of the multiply-adds
+this machine does in registers, or of the bytes it copies. The line is 100 %; above it are caches that hold what a kernel reads, and factors narrower than
+32 bits.</p>`
 
 export const isLimit = (row: BenchRow): boolean => row.name.startsWith('limit: ')
 
@@ -69,10 +77,14 @@ interface Bar {
   readonly text: string
 }
 
+/** In the limit's own unit. */
+const rateOfLimit = (row: BenchRow): string =>
+  rateText(row.limit === 'copy' && row.gbps !== undefined ? { gbps: row.gbps } : row)
+
 const partsChart = (rows: readonly BenchRow[]): Promise<Html> => {
   const bars = rows.map(row => {
     const value = 100 * row.of_limit!
-    return { label: `${row.name} ${row.shape}`, value, text: `${value.toFixed(0)} %, ${rateText(row)}` }
+    return { label: `${row.name} ${row.shape}`, value, text: `${partText(row)}, ${rateOfLimit(row)}` }
   })
   return barChart(bars, 100, 'Rate of each kernel in per cent of the limit measured in the same run')
 }
@@ -86,7 +98,7 @@ const ratiosChart = (rows: readonly BenchRow[]): Promise<Html> => {
   return barChart(bars, 1, 'Our speed divided by the rival’s')
 }
 
-const [ROW, LEFT, RIGHT, WIDTH] = [24, 330, 150, 330]
+const [ROW, LEFT, RIGHT, WIDTH] = [24, 340, 230, 240]
 
 /** Horizontal bars, and a line at `mark`. */
 function barChart(bars: readonly Bar[], mark: number, label: string): Promise<Html> {
@@ -116,11 +128,15 @@ function barChart(bars: readonly Bar[], mark: number, label: string): Promise<Ht
 
 const spoken = (bars: readonly Bar[]): string => bars.map(({ label, text }) => `${label}: ${text}`).join('; ')
 
-const table = (rows: readonly BenchRow[]) => html`<div class="wide-table"><table>
-<thead><tr><th scope="col">what</th><th scope="col">variant</th><th scope="col">time</th><th scope="col">rate</th><th scope="col">of limit</th><th scope="col">beside</th><th scope="col">error</th></tr></thead>
+function table(rows: readonly BenchRow[]): Html {
+  const beside = rows.some(({ peer }) => peer)
+  const line = (
+    row: BenchRow,
+  ) => html`<tr><th scope="row">${row.name} ${row.shape}</th><td>${row.variant}</td><td>${timeText(row)}</td><td>${rateOfLimit(row)}</td><td>${row.of_limit === undefined ? '' : partText(row)}</td>${beside ? html`<td>${row.ratio === undefined ? '' : `× ${row.ratio.toFixed(2)} ${row.peer}`}</td>` : ''}<td>${row.verified ? row.max_error.toExponential(1) : 'not verified'}</td></tr>
+`
+  return html`<div class="wide-table"><table>
+<thead><tr><th scope="col">what</th><th scope="col">variant</th><th scope="col">time</th><th scope="col">rate</th><th scope="col">of limit</th>${beside ? html`<th scope="col">beside</th>` : ''}<th scope="col">error</th></tr></thead>
 <tbody>
-${rows.map(
-  row => html`<tr><th scope="row">${row.name} ${row.shape}</th><td>${row.variant}</td><td>${timeText(row)}</td><td>${rateText(row)}</td><td>${row.of_limit === undefined ? '' : `${Math.round(100 * row.of_limit)} %`}</td><td>${row.ratio === undefined ? '' : `× ${row.ratio.toFixed(2)} ${row.peer}`}</td><td>${row.verified ? row.max_error.toExponential(1) : 'not verified'}</td></tr>
-`,
-)}</tbody>
+${rows.map(line)}</tbody>
 </table></div>`
+}

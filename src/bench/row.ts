@@ -24,6 +24,8 @@ export interface BenchRow {
   readonly rows_per_second?: number
   /** Its rate by what the same run measured as the machine's own, multiply-adds or copying: of the two the one that it is nearer to. */
   readonly of_limit?: number
+  /** Which of the two that is. */
+  readonly limit?: 'multiply-add' | 'copy'
   /** Of a training step's gradient: the slope along it, by differences of the loss. */
   readonly gradient_error?: number
   /** Of the wasm backend, and of the rival. */
@@ -87,6 +89,10 @@ export const rateText = ({ gflops, gbps, tokens_per_second: tokens, rows_per_sec
 
 export const timeText = ({ milliseconds }: BenchRow): string => `${milliseconds.toFixed(milliseconds < 100 ? 3 : 0)} ms`
 
+/** Of a row with a limit. */
+export const partText = ({ of_limit = 0, limit }: BenchRow): string =>
+  `${Math.round(100 * of_limit)} % of ${limit ?? 'the limit'}`
+
 /** What one call does: for rates. */
 export interface Work {
   readonly tokens?: number
@@ -127,7 +133,7 @@ export function rowBeside(
 export function formatRow(row: BenchRow): string {
   const mark = row.verified ? `error ${row.max_error.toExponential(1)}` : 'NOT VERIFIED'
   const ours = `${`${row.name} ${row.shape}`.padEnd(46)} ${timeText(row).padStart(11)} ${rateText(row).padStart(16)}`
-  const part = row.of_limit === undefined ? '' : `, ${Math.round(100 * row.of_limit)} % of the limit`
+  const part = row.of_limit === undefined ? '' : `, ${partText(row)}`
   const busy = row.cores === undefined ? '' : `, ${row.cores} cores`
   const note = row.note ? `  (${row.note})` : ''
   if (!row.peer) return `${ours}  ${`${row.variant}${busy}${part}`.padEnd(18)} ${mark}${note}`

@@ -12,10 +12,11 @@ type Check = KernelCase['check']
 const SILU = 2
 const HEAD_SIZE = 64
 
-export function streamCases(rows: number, width: number, wide: number): KernelCase[] {
+/** Gated activations are of (wideRows, wide). */
+export function streamCases(rows: number, wideRows: number, width: number, wide: number): KernelCase[] {
   const matrix = { rows, columns: width }
   const shape = `${rows}×${width}`
-  const gated = { shape: `${rows}×${wide}`, params: { count: rows * wide, kind: SILU }, tensors: () => ({}) }
+  const gated = { shape: `${wideRows}×${wide}`, params: { count: wideRows * wide, kind: SILU }, tensors: () => ({}) }
   const branch = { accumulate: 1, hasBranch: 0, ...dropoutParams(0, 0, 0, 0) }
   const norm = { rows, columns: width, epsilon: 1e-6, plus: 0, hasResidual: 1, ...dropoutParams(0, 0, 0, 0) }
   const noTensors = () => ({})

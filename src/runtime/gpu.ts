@@ -67,7 +67,9 @@ function describeAdapter(info: GPUAdapterInfo): AdapterInfo {
   const { vendor, architecture, device, description } = info
   // Dawn's device is the marketing name, others give its number; browsers may leave all but the vendor empty.
   const named = isNumber(device) ? description || device : device || description
-  const name = named || [vendor, architecture].filter(Boolean).join(' ') || 'unnamed adapter'
+  const words = named || [vendor, architecture].filter(Boolean).join(' ') || 'unnamed adapter'
+  // Dawn puts a dash for what Mesa has in brackets, at the end too.
+  const name = words.replace(/[-\s]+$/, '')
   const software = info.isFallbackAdapter === true || SOFTWARE.test(`${name} ${description} ${architecture}`)
   return { name, vendor, architecture, device, description, software }
 }

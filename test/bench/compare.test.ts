@@ -41,17 +41,19 @@ test('a rate is a part of the limit of its own kind', () => {
   assert.is(withLimit(row('a', 1, { gflops: 10, gbps: 50 }), limits).of_limit, 2.5)
   assert.is(withLimit(row('a', 1, { gflops: 500, gbps: 5 }), limits).of_limit, 5)
   assert.is(withLimit(row('a', 1), limits).of_limit, undefined)
+  assert.is(withLimit(row('a', 1, { gflops: 10, gbps: 50 }), limits).limit, 'copy')
+  assert.is(withLimit(row('a', 1, { gflops: 500, gbps: 5 }), limits).limit, 'multiply-add')
 })
 
 test('the page: escaped, every row, bars with their parts, ratios', async () => {
   const rows = [
     row('limit: copy', 1, { gbps: 20 }),
-    row('norm', 1, { gbps: 5, of_limit: 0.25 }),
+    row('norm', 1, { gbps: 5, gflops: 1, of_limit: 0.25, limit: 'copy' }),
     row('matmul', 1, { peer: 'rival 1', ratio: 1.5 }),
     row('wrong', 1, { verified: false }),
   ]
   const page = await renderBench({ rows, version: '1', date: '2026-01-02T03:04:05Z', command: 'bench "x" <y>' })
-  for (const text of ['a &#60;processor&#62;', '25 %', '20.0 GB/s', '× 1.50', 'not verified', '&#60;y&#62;', '<svg'])
+  for (const text of ['a &#60;processor&#62;', '25 % of copy, 5.0 GB/s', '20.0 GB/s', '× 1.50', 'not verified', '&#60;y&#62;', '<svg'])
     assert.ok(page.includes(text), text)
   assert.not.match(page, /<processor>|<y>|src=|https?:\/\/(?!www\.w3\.org)/)
 })
