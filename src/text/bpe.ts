@@ -1,8 +1,9 @@
 // The model "BPE" of tokenizer.json. assembly/text/bpe.ts merges.
-import * as v from 'valibot'
+
 import { type BytesOf, byteAlphabet, type Host, META, type TextForm } from './host.js'
 import type { Lists } from './large-json.js'
 import { parseComponent } from './parse.js'
+import * as v from './schema.js'
 import { readVocabulary, Vocabulary } from './vocabulary-json.js'
 
 export interface Bpe {

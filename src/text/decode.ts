@@ -1,9 +1,10 @@
 // Ids back to text, as the decoders of tokenizer.json do it: from stage to stage a list of texts, at last joined. What
 // the normaliser took away stays lost.
-import * as v from 'valibot'
+
 import { alphabetBytes, META } from './host.js'
 import { Pattern } from './normalizers.js'
 import { checkNoOptions, componentsOf, parseComponent, unsupported } from './parse.js'
+import * as v from './schema.js'
 
 export type DecoderStage =
   | { readonly kind: 'wordpiece'; readonly prefix: string; readonly cleanup: boolean }

@@ -1,8 +1,9 @@
 // The normalizer of tokenizer.json, as the stages that assembly/text/normalizers.ts runs.
-import * as v from 'valibot'
+
 import { type Host, META, place as put } from './host.js'
 import { checkNoOptions, componentsOf, parseComponent, unsupported } from './parse.js'
 import { type Precompiled, precompiledGrowth, putPrecompiled, readPrecompiled } from './precompiled.js'
+import * as v from './schema.js'
 
 const forms = ['NFC', 'NFD', 'NFKC', 'NFKD'] as const
 

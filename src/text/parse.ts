@@ -1,31 +1,21 @@
 // Parts of the tokenizer files checked against what they must look like.
-import * as v from 'valibot'
+import * as v from './schema.js'
 
 /** Checks a part against its schema; an error names the file, the key and what was found there. */
-export function parsePart<S extends v.GenericSchema>(
-  schema: S,
-  value: unknown,
-  source: string,
-  place = '',
-): v.InferOutput<S> {
-  const result = v.safeParse(schema, value)
-  if (result.success) return result.output
-  const [issue] = result.issues
-  const key = [place, v.getDotPath(issue)].filter(Boolean).join('.')
-  throw new Error(`${source}: ${key ? `${key}: ` : ''}${issue.message}`)
-}
+export const parsePart = <T>(schema: v.Schema<T>, value: unknown, source: string, place = ''): T =>
+  schema.read(value, source, place)
 
 /**
  * As parsePart, of a component with its options: one that is not known is refused, since it may change what comes of texts. `harmless`: known options that
  * change nothing here.
  */
-export function parseComponent<S extends v.GenericSchema & { readonly entries: object }>(
-  schema: S,
+export function parseComponent<T>(
+  schema: v.ObjectSchema<T>,
   value: unknown,
   source: string,
   place = '',
   harmless: readonly string[] = [],
-): v.InferOutput<S> {
+): T {
   const parsed = parsePart(schema, value, source, place)
   const known = Object.keys(schema.entries)
   const odd = Object.keys(value as object).find(

@@ -1,9 +1,10 @@
 // The pre-tokenizer of tokenizer.json, as the stages that assembly/text/pretokenize.ts runs. The regular expressions
 // that most byte-level tokenizers have are recognised by their text: each is a scanner there; others are programs (expressions/).
-import * as v from 'valibot'
+
 import { type Host, META, place as put, type TextForm } from './host.js'
 import { Pattern } from './normalizers.js'
 import { checkNoOptions, componentsOf, parseComponent, unsupported } from './parse.js'
+import * as v from './schema.js'
 
 const behaviors = ['Removed', 'Isolated', 'MergedWithPrevious', 'MergedWithNext', 'Contiguous'] as const
 export type Behavior = (typeof behaviors)[number]

@@ -1,8 +1,9 @@
 // The normalizer "Precompiled" of tokenizer.json: SentencePiece's table of replacements, as a double array and the
 // texts that it names. assembly/text/precompiled.ts walks it; its units are described there.
-import * as v from 'valibot'
+
 import { bytesOfBase64, type Host, place } from './host.js'
 import { parseComponent } from './parse.js'
+import * as v from './schema.js'
 
 export interface Precompiled {
   readonly kind: 'precompiled'

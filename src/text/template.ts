@@ -1,6 +1,7 @@
 // The post-processor of tokenizer.json: which special tokens stand around a text, or around and between two.
-import * as v from 'valibot'
+
 import { componentsOf, parseComponent, unsupported } from './parse.js'
+import * as v from './schema.js'
 
 /** A piece of what is made of one text, or of two: a text's own ids, or special tokens. */
 export type TemplatePiece =
@@ -58,16 +59,19 @@ const Trimming = v.looseObject({
   add_prefix_space: v.optional(v.boolean(), true),
 })
 
-const Piece = v.union([
-  v.strictObject({ Sequence: v.looseObject({ id: v.picklist(['A', 'B']), type_id: v.number() }) }),
-  v.strictObject({ SpecialToken: v.looseObject({ id: v.string(), type_id: v.number() }) }),
-])
+const Piece = v.union(
+  [
+    v.strictObject({ Sequence: v.looseObject({ id: v.picklist(['A', 'B']), type_id: v.number() }) }),
+    v.strictObject({ SpecialToken: v.looseObject({ id: v.string(), type_id: v.number() }) }),
+  ],
+  '{"Sequence": {"id": "A" or "B", "type_id"}} or {"SpecialToken": {"id", "type_id"}}',
+)
 const TemplateProcessing = v.looseObject({
   single: v.array(Piece),
   pair: v.array(Piece),
-  special_tokens: v.record(v.string(), v.looseObject({ ids: v.array(v.pipe(v.number(), v.integer(), v.minValue(0))) })),
+  special_tokens: v.record(v.looseObject({ ids: v.array(v.pipe(v.number(), v.integer(), v.minValue(0))) })),
 })
-type TemplateProcessing = v.InferOutput<typeof TemplateProcessing>
+type TemplateProcessing = v.Output<typeof TemplateProcessing>
 
 const supported =
   'TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel or a Sequence with one of the first three'

@@ -1,8 +1,9 @@
 // tokenizer_config.json, special_tokens_map.json and added_tokens.json, which say beside the older vocabulary files, or
 // beside tokenizer.json, what the special and added tokens are.
-import * as v from 'valibot'
+
 import { MAXIMUM_ID, type SpecialIds } from './definition.js'
 import { parsePart } from './parse.js'
+import * as v from './schema.js'
 
 const Name = v.nullish(
   v.union([v.string(), v.looseObject({ content: v.string() })], 'expected a token or an object with its content'),
@@ -34,9 +35,9 @@ const Config = v.looseObject({
   unk_token: Name,
   mask_token: Name,
   additional_special_tokens: v.nullish(v.array(Name)),
-  added_tokens_decoder: v.nullish(v.record(v.string(), Added)),
+  added_tokens_decoder: v.nullish(v.record(Added)),
 })
-export type Config = v.InferOutput<typeof Config>
+export type Config = v.Output<typeof Config>
 
 /** Tokens with a role in the model; those of sentence ends are of older kinds. */
 export const specialKeys = ['cls', 'sep', 'pad', 'unk', 'mask'] as const satisfies (keyof SpecialIds)[]
@@ -143,7 +144,7 @@ export function addedTokens(
   )
   const isSpecial = (content: string) => specials.includes(content) || additional.includes(content)
   for (const [content, key] of Object.entries(
-    parsePart(v.record(v.string(), v.number()), addedJson ?? {}, `${source}/added_tokens.json`),
+    parsePart(v.record(v.number()), addedJson ?? {}, `${source}/added_tokens.json`),
   )) {
     const id = checkedId(String(key), content, `${source}/added_tokens.json`)
     if (!added.has(content))

@@ -1,6 +1,6 @@
 // tokenizer.json of the Hugging Face tokenizers library. Its truncation and padding belong to whoever saved it and are
 // not applied.
-import * as v from 'valibot'
+
 import { readBpe } from './bpe.js'
 import { readDecoders } from './decode.js'
 import { type AddedToken, type Definition, MAXIMUM_ID, type Model } from './definition.js'
@@ -8,6 +8,7 @@ import type { Lists } from './large-json.js'
 import { readNormalizers } from './normalizers.js'
 import { parseComponent, unsupported } from './parse.js'
 import { readPreTokenizers } from './pre-tokenizers.js'
+import * as v from './schema.js'
 import { readTemplate } from './template.js'
 import { readUnigram } from './unigram.js'
 import { readWordLevel } from './word-level.js'

@@ -1,10 +1,11 @@
 // The model "Unigram" of tokenizer.json: pieces with scores. assembly/text/unigram.ts finds the best way to cut a word.
-import * as v from 'valibot'
+
 import { noMemory } from './blocks.js'
 import { MAXIMUM_ID } from './definition.js'
 import { type Host, place, type TextForm, writeToken } from './host.js'
 import type { Lists } from './large-json.js'
 import { parseComponent } from './parse.js'
+import * as v from './schema.js'
 
 export interface Unigram {
   readonly kind: 'unigram'

@@ -1,6 +1,7 @@
 // Vocabularies as tokenizer.json and vocab.json have them: ids by token.
-import * as v from 'valibot'
+
 import { MAXIMUM_ID } from './definition.js'
+import * as v from './schema.js'
 
 export const Vocabulary = v.custom<Record<string, unknown>>(
   value => typeof value === 'object' && value !== null && !Array.isArray(value),

@@ -1,8 +1,9 @@
 // The older form of GPT-2's and RoBERTa's tokenizers: vocab.json with ids by token and merges.txt with the merges, one
 // a line, by rank; which of the two it is in tokenizer_config.json or, where that does not say, by RoBERTa's special
 // tokens. It is read as the tokenizer.json that says the same.
-import * as v from 'valibot'
+
 import { parsePart } from './parse.js'
+import * as v from './schema.js'
 import { type AddedJson, addedTokens, type Config, type SpecialKey, specialName } from './tokenizer-config.js'
 import { Vocabulary } from './vocabulary-json.js'
 

@@ -1,7 +1,8 @@
 // The model "WordLevel" of tokenizer.json: every word a token, or unknown.
-import * as v from 'valibot'
+
 import type { Lists } from './large-json.js'
 import { parseComponent } from './parse.js'
+import * as v from './schema.js'
 import { readVocabulary, Vocabulary } from './vocabulary-json.js'
 import { unknownId } from './wordpiece.js'
 

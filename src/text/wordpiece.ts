@@ -1,7 +1,8 @@
 // The model "WordPiece" of tokenizer.json.
-import * as v from 'valibot'
+
 import type { Lists } from './large-json.js'
 import { parseComponent } from './parse.js'
+import * as v from './schema.js'
 import { readVocabulary, Vocabulary } from './vocabulary-json.js'
 
 export interface WordPiece {

@@ -104,7 +104,11 @@ test('models that are not supported, or that contradict themselves', async () =>
   )
   await encodeRefused(await changed('config.json', () => '{"model_type":'), texts, /config\.json is not valid JSON/)
   await encodeRefused(await of({ 'vocab.txt': 'a\nb\n' }), texts, /vocab\.txt of 2 entries has no "\[CLS\]"/)
-  await encodeRefused(await of({ 'tokenizer.json': '{}' }), texts, /tokenizer\.json: model: Invalid key/)
+  await encodeRefused(
+    await of({ 'tokenizer.json': '{}' }),
+    texts,
+    /tokenizer\.json: model: expected a value, found nothing/,
+  )
   const pooling = JSON.stringify({ embedding_dimension: 6, pooling_mode: 'median' })
   const modules = JSON.stringify([
     { idx: 0, name: '0', path: '', type: 'sentence_transformers.models.Transformer' },
