@@ -1,6 +1,7 @@
 // The normalizer of a pipeline: stages one after another, from one buffer to the other, or in place where nothing
 // grows.
 import { nmt, stripAccents } from './characters'
+import { findExpression, matchedFrom, matchedTo } from './expressions'
 import { nfc, nfd, nfkc, nfkd } from './normal-forms'
 import { normalize } from './normalize'
 import { precompiled } from './precompiled'
@@ -20,6 +21,7 @@ const META_TO_SPACES: u32 = 6
 const STRIP_ACCENTS: u32 = 8
 const NMT: u32 = 9
 const PRECOMPILED: u32 = 10
+const REPLACE_EXPRESSION: u32 = 11 // a: its program; c, d: by what
 
 /** Bytes before a text and before the working buffers that may be written to. */
 export const MARGIN: usize = 64
@@ -113,6 +115,7 @@ function apply(at: usize, kind: u32, start: usize, end: usize, to: usize): usize
   if (kind == BERT) return normalize(start, end, to)
   if (kind == LOWERCASE) return lowercase(start, end, to)
   if (kind == REPLACE) return replace(at, start, end, to)
+  if (kind == REPLACE_EXPRESSION) return replaceExpression(at, start, end, to)
   if (kind == REPLACE_SPACES) return replaceSpaces(at, start, end, to)
   if (kind == STRIP_ACCENTS) return stripAccents(start, end, to)
   if (kind == NMT) return nmt(start, end, to)
@@ -166,6 +169,23 @@ function replace(at: usize, start: usize, end: usize, to: usize): usize {
     } else store<u8>(to++, load<u8>(p++))
   }
   return changed ? to : 0
+}
+
+function replaceExpression(at: usize, start: usize, end: usize, to: usize): usize {
+  let p = start
+  while (findExpression(load<u32>(at, 4), start, p, end)) {
+    const from = matchedFrom
+    if (from == start) {
+      decode(start)
+      if (start + decoded < matchedTo) beginsReplaced = true
+    }
+    memory.copy(to, p, from - p)
+    to = put(at, to + (from - p))
+    p = matchedTo
+  }
+  if (p == start) return 0
+  memory.copy(to, p, end - p)
+  return to + (end - p)
 }
 
 @inline

@@ -101,6 +101,12 @@ const normalizers: readonly Json[] = [
   { type: 'Replace', pattern: { String: '  ' }, content: ' ' },
   { type: 'Replace', pattern: { Regex: ' {2,}' }, content: ' ' },
   { type: 'Prepend', prepend: 'he' },
+  ...[
+    ['\\s+', ' '],
+    ['\\p{M}+|[\u200b-\u200f]', ''],
+    ['(?:th|[aeiou](?=\\p{L}))+', '_ö_'],
+    ['(?<=[0-9])[.,](?=[0-9])', ''],
+  ].map(([Regex, content]) => ({ type: 'Replace', pattern: { Regex }, content })),
   ...['NFC', 'NFD', 'NFKC', 'NFKD', 'StripAccents', 'Nmt'].map(type => ({ type })),
   bert(true, null, true),
   bert(false, true, false),

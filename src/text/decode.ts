@@ -27,8 +27,12 @@ const count = v.pipe(v.number(), v.integer(), v.minValue(0))
 const Strip = v.looseObject({ content: v.string(), start: count, stop: count })
 const Replace = v.looseObject({ pattern: Pattern, content: v.string() })
 
-export const readDecoders = (json: unknown, source: string): DecoderStage[] =>
-  componentsOf(json, 'decoders', source, 'decoder').map(({ json: part, place }) => readStage(part, source, place))
+export function readDecoders(json: unknown, source: string): DecoderStage[] {
+  const parts = componentsOf(json, 'decoders', source, 'decoder')
+  // A sequence of none joins tokens without spaces between them.
+  if (parts.length === 0 && json !== null && json !== undefined) return [{ kind: 'fuse' }]
+  return parts.map(({ json: part, place }) => readStage(part, source, place))
+}
 
 function readStage(json: { type: string }, source: string, place: string): DecoderStage {
   switch (json.type) {

@@ -126,7 +126,10 @@ export function cutsOf(definition: Definition, stages: readonly PreTokenizerStag
       (rightStrip && /[A-Za-z]$/.test(content)),
   )
   const normalizersReachOver = normalizers.some(
-    stage => stage.kind === 'strip' || (stage.kind === 'replace' && /\s/.test(stage.what) && stage.what.length > 1),
+    stage =>
+      stage.kind === 'strip' ||
+      stage.kind === 'replace expression' ||
+      (stage.kind === 'replace' && /\s/.test(stage.what) && stage.what.length > 1),
   )
   const mergesReachOver =
     model.kind === 'bpe' &&

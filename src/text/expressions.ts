@@ -2,10 +2,14 @@
 import type { Definition } from './definition.js'
 import { type Host, place } from './host.js'
 
-type Stages = Pick<Definition, 'preTokenizers'>
+type Stages = Pick<Definition, 'normalizers' | 'preTokenizers'>
 
-const expressionsIn = ({ preTokenizers }: Stages): string[] =>
-  preTokenizers.flatMap(stage => (stage.kind === 'delimited' && stage.delimiter === 'expression' ? [stage.string] : []))
+const expressionsIn = ({ normalizers, preTokenizers }: Stages): string[] => [
+  ...normalizers.flatMap(stage => (stage.kind === 'replace expression' ? [stage.expression] : [])),
+  ...preTokenizers.flatMap(stage =>
+    stage.kind === 'delimited' && stage.delimiter === 'expression' ? [stage.string] : [],
+  ),
+]
 
 /** Before the stages. Throws, naming it, where an expression is not supported. */
 export async function putExpressions(host: Host, stages: Stages, source: string): Promise<void> {
@@ -25,6 +29,6 @@ function named<T>(text: string, source: string, make: () => T): T {
   try {
     return make()
   } catch (error) {
-    throw new Error(`${source}: a Split has the expression ${JSON.stringify(text)}: ${(error as Error).message}`)
+    throw new Error(`${source} has the expression ${JSON.stringify(text)}: ${(error as Error).message}`)
   }
 }

@@ -21,6 +21,7 @@ export type NormalizerStage =
   | { readonly kind: 'strip'; readonly left: boolean; readonly right: boolean }
   | { readonly kind: 'prepend'; readonly text: string }
   | { readonly kind: 'replace'; readonly what: string; readonly by: string }
+  | { readonly kind: 'replace expression'; readonly expression: string; readonly by: string }
   /** Two spaces or more. */
   | { readonly kind: 'replace spaces'; readonly by: string }
   /** " " by ▁: the module's texts have spaces for both. */
@@ -110,9 +111,7 @@ function readReplace(json: unknown, source: string, place: string): NormalizerSt
   const { pattern, content: by } = parseComponent(Replace, json, source, place)
   if ('Regex' in pattern) {
     if (pattern.Regex === ' {2,}') return { kind: 'replace spaces', by }
-    throw new Error(
-      `${source}: ${place} is Replace with the expression ${JSON.stringify(pattern.Regex)}, which is not supported (supported: " {2,}")`,
-    )
+    return { kind: 'replace expression', expression: pattern.Regex, by }
   }
   return pattern.String === ' ' && by === META ? { kind: 'meta' } : { kind: 'replace', what: pattern.String, by }
 }
@@ -130,6 +129,8 @@ export function growthOf(stages: readonly NormalizerStage[]): { text: number; id
     if (stage.kind === 'bert' || stage.kind === 'lowercase') text *= 3
     if (stage.kind === 'form') text *= stage.form.startsWith('NFK') ? 11 : 3
     if (stage.kind === 'replace') text *= Math.max(1, Math.ceil(size(stage.by) / size(stage.what)))
+    // What an expression matches has a byte at least.
+    if (stage.kind === 'replace expression') text *= Math.max(1, size(stage.by))
     if (stage.kind === 'replace spaces') text *= Math.max(1, Math.ceil(size(stage.by) / 2))
     if (stage.kind === 'precompiled') text *= precompiledGrowth(stage)
   }
@@ -149,6 +150,7 @@ const numbers = {
   'strip accents': 8,
   nmt: 9,
   precompiled: 10,
+  'replace expression': 11,
 } as const satisfies Record<NormalizerStage['kind'], number>
 
 export function putNormalizers(host: Host, stages: readonly NormalizerStage[], source: string): void {
@@ -160,6 +162,7 @@ export function putNormalizers(host: Host, stages: readonly NormalizerStage[], s
     if (stage.kind === 'strip') return [Number(stage.left), Number(stage.right)]
     if (stage.kind === 'prepend') return string(stage.text)
     if (stage.kind === 'replace') return [...string(stage.what), ...string(stage.by)]
+    if (stage.kind === 'replace expression') return [host.expressions.get(stage.expression)!, 0, ...string(stage.by)]
     if (stage.kind === 'replace spaces') return [0, 0, ...string(stage.by)]
     return stage.kind === 'form' ? [forms.indexOf(stage.form)] : []
   }

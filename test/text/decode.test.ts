@@ -16,6 +16,7 @@ const replace = (what: string, content: string) => ({ type: 'Replace', pattern: 
 
 test('without a decoder, spaces between', async () => {
   assert.is(await decoded(null, ['a', 'b', 'c']), 'a b c')
+  assert.is(await decoded(sequence(), ['a', 'b', 'c']), 'abc', 'a sequence of none is one')
 })
 
 test('WordPiece: continuations, punctuation and contractions', async () => {

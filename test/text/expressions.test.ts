@@ -151,7 +151,7 @@ test('what is not supported is named', async () => {
       () => assert.unreachable(expression),
       (error: Error) => {
         assert.match(error.message, message)
-        assert.ok(error.message.includes(`a Split has the expression ${JSON.stringify(expression)}`), error.message)
+        assert.ok(error.message.includes(`has the expression ${JSON.stringify(expression)}`), error.message)
       },
     )
   }

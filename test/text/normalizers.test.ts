@@ -33,6 +33,15 @@ test('Replace and Prepend', async () => {
   ])
 })
 
+test('Replace of what an expression matches', async () => {
+  const expression = (Regex: string, content: string) => ({ type: 'Replace', pattern: { Regex }, content })
+  assert.equal(await at(expression('\\s+', ' '), [' a\n\t b\u3000c ', '\n', '']), [' a b c ', ' ', ''])
+  assert.equal(await at(expression('\\p{M}+|[\u200b-\u200f]', ''), ['ne\u0301\u200bs', 'abc']), ['nes', 'abc'])
+  assert.equal(await at(expression('(?<=[0-9])[.,](?=[0-9])', ''), ['1,000.5, a.b']), ['10005, a.b'])
+  assert.equal(await at(expression('(?:th)+', '_ö_'), ['thth the']), ['_ö_ _ö_e'])
+  assert.equal(await at(expression('x', 'y'.repeat(100)), ['x'.repeat(3000)]), ['y'.repeat(300_000)])
+})
+
 test('one behind the other', async () => {
   const nfdLower = sequence({ type: 'NFD' }, { type: 'Lowercase' }, { type: 'StripAccents' })
   assert.equal(await at(nfdLower, ['Crème BRÛLÉE']), ['creme brulee'])

@@ -19,6 +19,7 @@ import {
   stringOf,
 } from './aligned.js'
 import { ACCENT, CHINESE, type Characters, REMOVED, SPACE } from './characters.js'
+import { matchesOf } from './expressions.js'
 import { toForm } from './normal-forms.js'
 
 const [BLANK, META_CODE] = [0x20, META.codePointAt(0)!]
@@ -57,6 +58,8 @@ function applyStage(text: Aligned, stage: NormalizerStage, characters: Character
       return prepended(text, codesOf(stage.text))
     case 'replace':
       return replace(text, codesOf(stage.what), codesOf(stage.by))
+    case 'replace expression':
+      return replaceExpression(text, stage.expression, codesOf(stage.by), host)
     case 'replace spaces':
       return replaceSpaces(text, codesOf(stage.by))
     case 'meta':
@@ -124,6 +127,11 @@ function replaceSpaces(text: Aligned, by: readonly number[]): Aligned {
     return end - at > 1 ? end - at : 0
   }
   return replaceMatches(text, spacesAt, by)
+}
+
+function replaceExpression(text: Aligned, expression: string, by: readonly number[], host: Host): Aligned {
+  const lengths = new Map(matchesOf(text.codes, host, expression).map(({ first, last }) => [first, last - first]))
+  return replaceMatches(text, at => lengths.get(at) ?? 0, by)
 }
 
 /** A replacement longer than what it replaces ends with what is put in; a shorter one drops what is left behind its last character, or behind the one before. */

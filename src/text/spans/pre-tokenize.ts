@@ -3,8 +3,9 @@
 
 import type { Host } from '../host.js'
 import type { Behavior, PreTokenizerStage } from '../pre-tokenizers.js'
-import { type Aligned, codesOf, prepended, slice, standsAt, stringOf } from './aligned.js'
+import { type Aligned, codesOf, prepended, slice, standsAt } from './aligned.js'
 import { type Characters, LETTER, NUMBER, NUMERIC, PUNCTUATION, SPACE, WORD } from './characters.js'
+import { type Match, matchesOf } from './expressions.js'
 import { metaToSpaces } from './normalize.js'
 
 const BLANK = 0x20
@@ -77,7 +78,7 @@ function applyStage(text: Aligned, stage: PreTokenizerStage, characters: Charact
         text,
         stage,
         stage.delimiter === 'expression'
-          ? matchesOf(text.codes, host, stage.string)
+          ? piecesBetween(matchesOf(text.codes, host, stage.string), text.codes.length)
           : piecesOf(text.codes, stage, characters),
       )
   }
@@ -146,28 +147,16 @@ function piecesOf(codes: readonly number[], { delimiter, string }: Delimited, ch
   return pieces
 }
 
-/** The same of an expression, which the module finds. */
-function matchesOf(codes: readonly number[], { module, memory, expressions }: Host, expression: string): Piece[] {
-  const bytes = new TextEncoder().encode(stringOf(codes))
-  const start = module.prepareNormalized(bytes.length) >>> 0
-  if (!start) throw new Error(`a text of ${bytes.length} bytes needs more WebAssembly memory than is to be had`)
-  new Uint8Array(memory.buffer).set(bytes, start)
-  const end = start + bytes.length
+/** The same of an expression. */
+function piecesBetween(matches: readonly Match[], length: number): Piece[] {
   const pieces: Piece[] = []
-  let [at, character] = [0, 0]
-  /** Characters before a byte; bytes come in order. */
-  const charactersTo = (byte: number) => {
-    for (; at < byte; at++) if ((bytes[at]! & 0xc0) !== 0x80) character++
-    return character
+  let at = 0
+  for (const { first, last } of matches) {
+    if (first > at) pieces.push({ end: first, matched: false })
+    pieces.push({ end: last, matched: true })
+    at = last
   }
-  const program = expressions.get(expression)!
-  for (let from = start; from < end && module.findExpression(program, start, from, end); ) {
-    const [first, last] = [module.matchedFrom.value >>> 0, module.matchedTo.value >>> 0]
-    if (first > from) pieces.push({ end: charactersTo(first - start), matched: false })
-    pieces.push({ end: charactersTo(last - start), matched: true })
-    from = last
-  }
-  if ((pieces.at(-1)?.end ?? 0) < codes.length) pieces.push({ end: codes.length, matched: false })
+  if (at < length) pieces.push({ end: length, matched: false })
   return pieces
 }
 
