@@ -43,8 +43,9 @@ const withoutComments = source =>
             .replace(/\/\/.*/, '')
             .trim()
             .replace(/ *([,;(){}:]) */g, '$1')
-            // Not behind >, which makes another sign of it
-            .replace(/(?<=[\w)\]]) ([-+*/]?=|==|!=|[+*/<>]=?|&&|\|\||<<|>>) (?=[\w(])/g, '$1'),
+            .replace('-> ', '->')
+            // Between words and brackets, where no other sign can come of it
+            .replace(/(?<=[\w)\]]) ?([-+*/%&|^]?=|[=!]=|[-+*/%&|^]|[<>]=?|&&|\|\||<<|>>) ?(?=[\w(])/g, '$1'),
         )
         .join('\n'),
     ),

@@ -75,7 +75,7 @@ test('nothing of Node is left in what browsers get', async () => {
   )
   assert.equal(names, [])
   const inputs = Object.values(outputs).flatMap(output => Object.keys(output.inputs))
-  assert.not.ok(inputs.some(name => /src\/runtime\/(files|write|adapters|workers|child)\.ts$/.test(name)))
+  assert.not.ok(inputs.some(name => /src\/runtime\/(files|write|adapters|workers|child|cache)\.ts$/.test(name)))
 })
 
 test('runtimes are named in runtime/ alone, and by the command line and the page, which have one each', () => {
