@@ -221,12 +221,17 @@ function readMerge(text: string, at: number, joined: Uint16Array): number {
     return text.charCodeAt(close) === CLOSE_BRACKET ? close + 1 : -1
   }
   if (!readString(text, at, joined, 0)) return -1
-  border = joined.indexOf(SPACE)
-  if (border < 0 || border >= written) return -1
-  joined.copyWithin(border, border + 1, written)
+  // Not by indexOf, which would look through all of the room for a second space.
+  border = 0
+  while (border < written && joined[border] !== SPACE) border++
+  if (border === written) return -1
   mergeEnd = written - 1
-  const another = joined.indexOf(SPACE, border)
-  return another >= 0 && another < mergeEnd ? -1 : reached
+  for (let i = border; i < mergeEnd; i++) {
+    const unit = joined[i + 1]!
+    if (unit === SPACE) return -1
+    joined[i] = unit
+  }
+  return reached
 }
 
 function byPart(parts: Int32Array, count: number): Int32Array {

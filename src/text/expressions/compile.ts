@@ -229,7 +229,7 @@ function tableOf(set: Characters): Uint8Array {
   const kept: Uint8Array[] = []
   for (let i = 0; i < PAGES; i++) {
     const page = bits.subarray(i * PAGE, (i + 1) * PAGE)
-    const key = page.join()
+    const key = page.every(byte => byte === page[0]) ? `${page[0]}` : page.join()
     if (!pages.has(key)) {
       pages.set(key, kept.length)
       kept.push(page)
