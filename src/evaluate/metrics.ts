@@ -5,6 +5,7 @@
 //   MAP@k  = 1/R Σ_{r_i ≤ k} i / r_i          MRR@k = 1 / r_1 where r_1 ≤ k          R-precision = precision at R
 //   bpref  = 1/R Σ_i 1 − min(n_i, R) / min(R, N), n_i the judged non-relevant results above r_i (Buckley & Voorhees 2004)
 // A measure of a query without relevant documents is 0, and the query counts.
+import { wrong } from '../data/given.js'
 import type { Qrels } from '../data/qrels.js'
 import { type Result, type Run, rankResults } from '../data/trec.js'
 import { defaultMeasures, type Measure, type MeasureKind, parseMeasure } from './measures.js'
@@ -116,6 +117,11 @@ export function evaluateRun(
   measures: readonly string[] = defaultMeasures,
   { complete = false, dropSameId = false }: EvaluationOptions = {},
 ): Evaluation {
+  for (const [name, given, maker] of [
+    ['qrels', qrels, 'readQrels'],
+    ['run', run, 'readRun'],
+  ] as const)
+    if (!(given instanceof Map)) throw wrong(`evaluateRun, ${name}`, 'a Map', given, `${maker}() gives one`)
   const parsed = measures.map(parseMeasure)
   const values = new Map<string, Record<string, number>>()
   let missing = 0

@@ -1,5 +1,7 @@
 // An encoder, loaded: a model's weights in a backend's memory, its tokenizer, and what turns texts into vectors.
+
 import type { Backend } from '../backend/backend.js'
+import { checkTexts } from '../data/given.js'
 import { encoderWidth, isPerToken } from '../model/encoder.js'
 import { readAdapter } from '../model/peft.js'
 import type { Precision } from '../model/quantize.js'
@@ -9,7 +11,7 @@ import { openModelUnhashed, packTexts, promptFor, type UnhashedSource } from '..
 import { type PlacedModel, placeFrozen } from '../run/placed.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import { type Closing, closing } from './disposal.js'
-import { aFunction, aSignal, aText, type Checks, checkOptions, checkTexts, oneOf, orWith, whole } from './given.js'
+import { aFunction, aSignal, aText, type Checks, checkOptions, oneOf, orWith, whole } from './given.js'
 import { basesOf, folderOf } from './hub.js'
 import { checkLocation, type FetchProgress, isLocation, type Location, locate } from './location.js'
 

@@ -1,6 +1,6 @@
 // What callers of the library give, checked before anything is done with it: where there is no compiler, a mistyped option would be left out in
 // silence, and a wrong value be named by whatever trips over it.
-import { describeValue } from '../data/jsonl.js'
+import { wrong } from '../data/given.js'
 
 /** What is expected, and whether a value is that. */
 export type Check = readonly [expected: string, holds: (value: unknown) => boolean]
@@ -32,21 +32,6 @@ export const orWith = ([expected, holds]: Check, what: string, member: string): 
   value => holds(value) || typeof (value as Record<string, unknown> | null)?.[member] === 'function',
 ]
 
-const described = (value: unknown): string =>
-  typeof value === 'function'
-    ? 'a function'
-    : typeof value === 'object' && value
-      ? objectName(value)
-      : describeValue(value)
-
-const objectName = (value: object): string =>
-  Array.isArray(value) || !value.constructor || value.constructor === Object
-    ? describeValue(value)
-    : `an object of ${value.constructor.name}`
-
-const wrong = (what: string, expected: string, value: unknown, fix = ''): Error =>
-  new Error(`${what}: expected ${expected}, found ${described(value)}${fix && `; ${fix}`}`)
-
 /** Fails where `value` is not what `check` expects. */
 export function checkValue(what: string, value: unknown, [expected, holds]: Check, fix?: string): void {
   if (!holds(value)) throw wrong(what, expected, value, fix)
@@ -61,14 +46,6 @@ export function checkOptions<T>(what: string, given: T, checks: Checks<T>): void
     if (!check) throw new Error(`${what}: unknown key "${name}"; expected some of ${names.join(', ')}`)
     if (value !== undefined) checkValue(`${what}, ${name}`, value, check)
   }
-}
-
-/** Fails where `given` is no list, or one of it no string. */
-export function checkTexts(what: string, given: unknown): asserts given is readonly string[] {
-  if (!Array.isArray(given))
-    throw wrong(what, 'a list of strings', given, typeof given === 'string' ? 'put it into brackets' : '')
-  const at = given.findIndex(each => typeof each !== 'string')
-  if (at >= 0) throw wrong(`${what}[${at}]`, 'a string', given[at])
 }
 
 /** Fails where `given` is nothing that `loadEncoder` gives. */

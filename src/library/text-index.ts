@@ -1,5 +1,7 @@
 // Texts, searched by meaning: an encoder's vectors of them, in the memory of its backend.
+
 import { documentText } from '../data/collection.js'
+import { checkTexts } from '../data/given.js'
 import { allFinite } from '../retrieve/encode.js'
 import { createIndex, MOST_RESULTS, type SearchResult } from '../retrieve/search.js'
 import { searchSimilar } from '../retrieve/similarity.js'
@@ -13,7 +15,6 @@ import {
   type Checks,
   checkEncoder,
   checkOptions,
-  checkTexts,
   checkValue,
   floats,
   whole,

@@ -1,9 +1,10 @@
 // Adapting an encoder to pairs of queries and the texts that answer them.
+import { checkTexts } from '../data/given.js'
 import type { RecipeInput } from '../recipe/schema.js'
 import { memoryVolume, mountVolume, unmountVolume } from '../runtime/volumes.js'
 import type { StepRecord } from '../train/loop.js'
 import { type Encoder, type EncoderParts, encoderOf } from './encoder.js'
-import { aFunction, aSignal, aText, type Checks, checkEncoder, checkOptions, checkTexts, checkValue } from './given.js'
+import { aFunction, aSignal, aText, type Checks, checkEncoder, checkOptions, checkValue } from './given.js'
 
 /** A query, the texts that answer it, and texts that seem to and do not. */
 export interface Pair {

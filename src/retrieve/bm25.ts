@@ -3,6 +3,7 @@
 //   score = Σ_w idf(w) · tf / (tf + k1 · (1 − b + b · dl / avgdl))          idf(w) = ln(1 + (N − df + 0.5) / (df + 0.5))
 // with df the documents that hold w, N all documents and avgdl their mean length, empty ones included. Lengths are exact (Lucene rounds them to
 // 8 bits). Sums are f64. Each posting holds its summand, so that a search only adds.
+import { wrong } from '../data/given.js'
 import { createWordSplitter, ownCopy, plainWords, type WordSettings } from '../text/words.js'
 import { MOST_RESULTS, type SearchResult } from './search.js'
 
@@ -41,6 +42,8 @@ interface Gathered {
 
 /** Indexes texts in one pass. Fails at settings that make no sense and where there is no text. */
 export function createBm25Index(texts: Iterable<string>, settings: Partial<Bm25Settings> = {}): Bm25Index {
+  // A string would be taken for a list of its characters.
+  if (typeof texts === 'string') throw wrong('createBm25Index', 'a list of strings', texts, 'put it into brackets')
   const all = { ...bm25Defaults, ...settings }
   const { k1, b } = all
   if (!Number.isFinite(k1) || k1 < 0) throw new Error(`bm25: k1 is ${k1}, expected a number from 0`)

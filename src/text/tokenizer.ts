@@ -1,5 +1,6 @@
 // A tokenizer: texts to packed ids, single or in pairs, with the special tokens of its model; from a folder's files or
 // from a vocabulary in memory.
+import { checkTexts } from '../data/given.js'
 import { parseStrictJson } from '../data/json.js'
 import { exists, isFolder, readBytes } from '../runtime/files.js'
 import type { PackedIds } from './blocks.js'
@@ -260,6 +261,7 @@ async function makeTokenizer(
     vocabularySize: tokens.length,
     special: definition.special,
     encode(texts, { maxLength, addSpecialTokens = true } = {}) {
+      checkTexts('encode', texts)
       return engine.encode(texts, roomFor(maxLength, addSpecialTokens ? countIn(single) : 0), addSpecialTokens)
     },
     encodePairs(first, second, options = {}) {

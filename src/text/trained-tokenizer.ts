@@ -1,5 +1,6 @@
 // A tokenizer trained on texts: BERT's WordPiece, or RoBERTa's byte-level BPE. What each file of it says is what Hugging
 // Face's tokenizers library writes of a tokenizer with the same parts that it has trained: training.ts says where they differ.
+import { wrong } from '../data/given.js'
 import { byteAlphabet } from './host.js'
 import { type Tokenizer, tokenizerFromFiles } from './tokenizer.js'
 import { specialToken } from './tokenizer-config.js'
@@ -46,6 +47,8 @@ export async function trainTokenizer(
   texts: Iterable<string> | AsyncIterable<string>,
   settings: TokenizerTraining,
 ): Promise<TrainedTokenizer> {
+  // A string would be taken for a list of its characters.
+  if (typeof texts === 'string') throw wrong('trainTokenizer', 'a list of strings', texts, 'put it into brackets')
   const { kind, continuingPrefix = '##' } = settings
   const source = 'the tokenizer in training'
   const counts = await countWords(texts, rulesOf(settings), source)

@@ -53,7 +53,15 @@ test('the page: escaped, every row, bars with their parts, ratios', async () => 
     row('wrong', 1, { verified: false }),
   ]
   const page = await renderBench({ rows, version: '1', date: '2026-01-02T03:04:05Z', command: 'bench "x" <y>' })
-  for (const text of ['a &#60;processor&#62;', '25 % of copy, 5.0 GB/s', '20.0 GB/s', '× 1.50', 'not verified', '&#60;y&#62;', '<svg'])
+  for (const text of [
+    'a &#60;processor&#62;',
+    '25 % of copy, 5.0 GB/s',
+    '20.0 GB/s',
+    '× 1.50',
+    'not verified',
+    '&#60;y&#62;',
+    '<svg',
+  ])
     assert.ok(page.includes(text), text)
   assert.not.match(page, /<processor>|<y>|src=|https?:\/\/(?!www\.w3\.org)/)
 })

@@ -5,14 +5,17 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
+  createBm25Index,
   createTextIndex,
   createVectorIndex,
   type Encoder,
   evaluateEncoder,
+  evaluateRun,
   loadEncoder,
   openBackend,
   saveEncoder,
   trainEncoder,
+  trainTokenizer,
 } from '../../src/index.js'
 import { documents, pairs, qrels, queries, smallModel } from '../support/library.js'
 import { failure, temporaryFolder } from '../support/temporary.js'
@@ -205,6 +208,28 @@ test('openBackend and createVectorIndex', async () => {
       (createVectorIndex as unknown as Loose)(...given)
   await refused(made(encoder, new Float32Array(2), 2), [], 'expected a backend as its first argument')
   await refused(made(backend, [1, 2], 2), [], 'createVectorIndex vectors: expected a Float32Array')
+})
+
+test('tokenizers, BM25 and runs', async () => {
+  const { tokenizer } = encoder.parts.source
+  const called =
+    (call: unknown) =>
+    async (...given: unknown[]) =>
+      (call as Loose)(...given)
+  await refused(called(tokenizer.encode), ['a'], 'encode: expected a list of strings, found the string "a"')
+  await refused(called(tokenizer.encode), [['a', 5]], 'encode[1]: expected a string, found the number 5')
+  await refused(called(createBm25Index), ['a b'], 'createBm25Index: expected a list of strings, found the string "a b"')
+  await refused(trainTokenizer, ['a b', { kind: 'bpe', size: 300 }], 'trainTokenizer: expected a list of strings')
+  await refused(
+    called(evaluateRun),
+    [{}, new Map()],
+    'evaluateRun, qrels: expected a Map, found an object; readQrels()',
+  )
+  await refused(
+    called(evaluateRun),
+    [new Map(), []],
+    'evaluateRun, run: expected a Map, found an empty list; readRun()',
+  )
 })
 
 test('saveEncoder replaces a model, and nothing else', async () => {

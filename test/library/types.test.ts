@@ -75,7 +75,7 @@ for (const [module, moduleResolution] of [
     writeFileSync(join(folder, 'uses.ts'), USES)
     // Everything but what is wrong with the examples as TypeScript: a request without its type, an index that may not be there.
     const examples = pages.flatMap(page => blocksOf(pageText(page)).filter(({ language }) => language === 'js'))
-    examples.forEach(({ code }, i) => writeFileSync(join(folder, `example-${i}.js`), code))
+    for (const [i, { code }] of examples.entries()) writeFileSync(join(folder, `example-${i}.js`), code)
     const compilerOptions = {
       ...{ strict: true, noEmit: true, allowJs: true, checkJs: true, noImplicitAny: false, skipLibCheck: false },
       ...{ module, moduleResolution, target: 'es2022', types: [], exactOptionalPropertyTypes: true },

@@ -217,7 +217,10 @@ test('a write that fails leaves nothing, and an older folder as it was', async (
   }
   mkdirSync(path)
   writeFileSync(`${path}/older`, '')
-  assert.match(await failure(writeModelFolder(path, model)), /all of that folder would be replaced, and it holds older,/)
+  assert.match(
+    await failure(writeModelFolder(path, model)),
+    /all of that folder would be replaced, and it holds older,/,
+  )
   writeFileSync(`${path}/config.json`, '{}')
   assert.match(await failure(writeModelFolder(path, failing[0][0])), /gone/)
   assert.equal([readdirSync(parent), readdirSync(path)], [['model'], ['config.json', 'older']])
