@@ -7,8 +7,6 @@ import * as v from './schema.js'
 
 export interface Precompiled {
   readonly kind: 'precompiled'
-  /** As in the file, in base 64. */
-  readonly charsmap: string
   readonly units: Int32Array
   /** UTF-8, each ended by a zero byte. */
   readonly replacements: Uint8Array
@@ -34,7 +32,7 @@ export function readPrecompiled(json: unknown, place: string, source: string): P
   replacements.set(bytes.subarray(4 + size))
   const growth = growthOf(units, replacements)
   if (growth === undefined) throw fail('leads out of its own double array; download the file again')
-  return { kind: 'precompiled', charsmap, units, replacements, growth }
+  return { kind: 'precompiled', units, replacements, growth }
 }
 
 const offsetOf = (unit: number) => (unit >>> 10) << ((unit & 0x200) >>> 6)
@@ -72,8 +70,3 @@ export function putPrecompiled(host: Host, { units, replacements }: Precompiled,
 }
 
 export const precompiledGrowth = ({ growth }: Precompiled): number => Math.ceil(growth)
-
-export const precompiledJson = ({ charsmap }: Precompiled): unknown => ({
-  type: 'Precompiled',
-  precompiled_charsmap: charsmap,
-})

@@ -99,10 +99,3 @@ function putEntries(
   }
   if (!module.buildUnigram(end, count)) throw noMemory(what, 64 * end)
 }
-
-export const unigramJson = ({ vocabulary, scores, unknown, byteFallback }: Unigram): unknown => ({
-  type: 'Unigram',
-  unk_id: unknown,
-  vocab: vocabulary.map((piece, id) => [piece, scores[id]!]),
-  byte_fallback: byteFallback,
-})
