@@ -232,6 +232,10 @@ function layOut(tensors: readonly TensorToWrite[], path: string): (TensorToWrite
     if (names.has(tensor.name))
       throw new Error(`cannot write ${path}: the tensor name ${JSON.stringify(tensor.name)} is taken`)
     names.add(tensor.name)
+    if (!widths.includes(tensor.dtype))
+      throw new Error(
+        `cannot write ${path}: tensor ${JSON.stringify(tensor.name)} has the dtype ${tensor.dtype}, expected one of ${widths.join(', ')}`,
+      )
     const begin = end
     end += (elementCount(tensor.shape) ?? Number.NaN) * dtypeBytes[tensor.dtype]
     if (!Number.isSafeInteger(end) || end < begin)

@@ -178,6 +178,7 @@ test('a write that fails leaves nothing, and an older file as it was', async () 
     [[one, one], /the tensor name "a" is taken/],
     [[{ ...one, name: '__metadata__' }], /the tensor name "__metadata__" is taken/],
     [[{ ...one, shape: [-2] }], /impossible shape \[-2\]/],
+    [[{ ...one, dtype: 'float32' as 'F32' }], /tensor "[^"]*" has the dtype float32, expected one of .*F32/],
     [[{ ...one, shape: [1.5] }], /impossible shape \[1.5\]/],
     [[{ ...one, shape: [2 ** 52, 4] }], /impossible shape/],
   ]
