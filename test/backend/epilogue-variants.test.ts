@@ -1,27 +1,19 @@
-// Every variant of a product with an epilogue that an adapter may be given, by name: against f64, on a device with the specification's default limits.
+// Every variant of a product with an epilogue that an adapter may be given, by name: against f64, on a device with the specification's default limits
+// where those are enough.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { createWebGpuBackend } from '../../src/backend/webgpu/backend.js'
 import { variants } from '../../src/backend/webgpu/variants.js'
-import { webgpuBackend } from '../support/adapter.js'
 import {
   matmulEpilogueCases,
   matmulHalfEpilogueCases,
   matmulQuantizedEpilogueCases,
 } from '../support/cases/epilogues.js'
+import { backendsFor } from '../support/variant-backends.js'
 import { runCase } from './conformance.js'
 
 const TOLERANCE = 1e-5
-const present = await webgpuBackend()
 let chosen = ''
-const backend =
-  present &&
-  (await createWebGpuBackend({
-    adapter: present.adapterInfo.name,
-    defaultLimits: true,
-    variants: 'all',
-    choose: () => chosen,
-  }))
+const backendOf = await backendsFor(() => chosen)
 
 const formsOf = {
   matmul_epilogue: matmulEpilogueCases(),
@@ -30,7 +22,9 @@ const formsOf = {
 }
 
 for (const kernel of ['matmul_epilogue', 'matmul_half_epilogue', 'matmul_quantized_epilogue'] as const)
-  for (const { name, can } of variants[kernel]) {
+  for (const variant of variants[kernel]) {
+    const { name, can } = variant
+    const backend = backendOf(variant)
     const run = backend ? test : test.skip
     run(name, async () => {
       chosen = name

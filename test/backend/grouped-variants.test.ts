@@ -1,27 +1,21 @@
-// Every variant of products that share a factor, by name: against f64, on a device with the specification's default limits.
+// Every variant of products that share a factor, by name: against f64, on a device with the specification's default limits
+// where those are enough.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { createWebGpuBackend } from '../../src/backend/webgpu/backend.js'
 import { type Variant, variants } from '../../src/backend/webgpu/variants.js'
-import { webgpuBackend } from '../support/adapter.js'
 import { kernelCases } from '../support/kernel-cases.js'
+import { backendsFor } from '../support/variant-backends.js'
 import { runCase } from './conformance.js'
 
 const TOLERANCE = 1e-5
-const present = await webgpuBackend()
 let chosen = ''
 let turn = 0
-const backend =
-  present &&
-  (await createWebGpuBackend({
-    adapter: present.adapterInfo.name,
-    defaultLimits: true,
-    variants: 'all',
-    choose: () => chosen,
-  }))
+const backendOf = await backendsFor(() => chosen)
 
 for (const kernel of ['matmul_grouped', 'matmul_grouped_sum'] as const)
-  for (const { name, can } of variants[kernel] as readonly Variant[]) {
+  for (const variant of variants[kernel] as readonly Variant[]) {
+    const { name, can } = variant
+    const backend = backendOf(variant)
     const run = backend ? test : test.skip
     run(`${kernel}, ${name}`, async () => {
       chosen = name

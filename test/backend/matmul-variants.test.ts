@@ -1,10 +1,8 @@
 // Every variant of the product, of factors in 32 bits and fewer, that an adapter may be given, by name, at the sizes of the conformance suite: against f64, and on a device with the
-// specification's default limits.
+// specification's default limits where those are enough.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { createWebGpuBackend } from '../../src/backend/webgpu/backend.js'
 import { variants } from '../../src/backend/webgpu/variants.js'
-import { webgpuBackend } from '../support/adapter.js'
 import {
   matmulCases,
   matmulHalfCases,
@@ -13,19 +11,12 @@ import {
   vectorMatmulHalfCases,
   vectorMatmulQuantizedCases,
 } from '../support/cases/matmul.js'
+import { backendsFor } from '../support/variant-backends.js'
 import { runCase } from './conformance.js'
 
 const TOLERANCE = 1e-5
-const present = await webgpuBackend()
 let chosen = ''
-const backend =
-  present &&
-  (await createWebGpuBackend({
-    adapter: present.adapterInfo.name,
-    defaultLimits: true,
-    variants: 'all',
-    choose: () => chosen,
-  }))
+const backendOf = await backendsFor(() => chosen)
 
 const formsOf = {
   matmul: { any: matmulCases(), vectors: vectorMatmulCases() },
@@ -34,7 +25,9 @@ const formsOf = {
 }
 
 for (const kernel of ['matmul', 'matmul_half', 'matmul_quantized'] as const)
-  for (const { name, can } of variants[kernel]) {
+  for (const variant of variants[kernel]) {
+    const { name, can } = variant
+    const backend = backendOf(variant)
     const run = backend ? test : test.skip
     run(name, async () => {
       chosen = name

@@ -94,6 +94,16 @@ const vectorTiles = (files?: readonly string[], f16?: true): Variant[] => [
 const fewRowsSplit = (files?: readonly string[]): Variant =>
   matmulVec4([16, 64, 16], [4, 4], true, p => deep(p, 16, 64) && at(p, 'M') <= 16, files)
 
+/**
+ * Twice the terms of a tile in workgroup memory that large cards have: half the barriers, half the places to work out a product, and a block to read for every
+ * invocation, where the tile of 8 terms has one for every other. Taken where it was measured.
+ */
+const deepTile: Variant = {
+  ...matmulVec4([128, 128, 16], [8, 8], false, () => false),
+  name: 'matmul_vec4_128x128x16',
+  workgroupMemory: 4 * 2 * 16 * (128 + 128),
+}
+
 const EITHER_VECTORS = ['common/half', 'common/either_vector']
 const HALF_VECTORS = ['common/half', 'common/matmul_vec4', 'matmul_half_vec4']
 const QUANTIZED_VECTORS = ['common/quantized', 'common/quantized_vector', 'common/matmul_vec4', 'matmul_quantized_vec4']
@@ -139,6 +149,7 @@ const plainProducts = {
     fewRowsSplit(),
     matmulVec4([64, 16, 16], [4, 4], true, p => deep(p, 64, 16) && at(p, 'N') <= 16),
     ...vectorTiles(),
+    deepTile,
     ...tiled([...ELEMENTS, 'matmul']),
   ],
   matmul_half: [
