@@ -2,7 +2,7 @@
 // the lowest rank is merged, the leftmost of several, until no pair is left that may be merged. Pairs are found in one
 // open-addressing table. Short words look for the lowest rank with vectors; long ones keep a heap.
 import { at4, at8, fail, reach, reserve, scratch, workspace } from './memory'
-import { follow, NONE, valueOf, WORDS } from './trie'
+import { CONTINUATIONS, follow, NONE, valueOf, WORDS } from './trie'
 import { decode, decoded } from './utf8'
 import { emit } from './words'
 
@@ -15,6 +15,10 @@ let pairMask: u32 = 0
 const byteIds = memory.data(256 * 4) // (256) i32
 // (256) u8: whether some token has a space behind this byte.
 const spaceBehind = memory.data(256)
+
+// The same of a word's last byte, where that has a suffix in the vocabulary.
+const lastByteIds = memory.data(256 * 4) // (256) i32
+let suffixed: bool = false
 
 let ofBytes: bool = false
 let wholeWords: bool = false
@@ -98,6 +102,15 @@ export function byteIdsAt(): usize {
   return byteIds
 }
 
+/**
+ * From now on the last byte or character of a word begins as another token: bytes as those whose ids are to be written to the result (256), characters as the
+ * trie's continuations have them.
+ */
+export function setUpSuffix(): usize {
+  suffixed = true
+  return lastByteIds
+}
+
 /** (256) u8: 1 for the bytes that a space follows within some token. */
 export function spaceBehindAt(): usize {
   return spaceBehind
@@ -155,9 +168,9 @@ function symbols(start: usize, end: usize, to: usize): u32 {
   for (let p = start; p < end; ) {
     let id: i32
     let size: u32 = 1
-    if (ofBytes) id = load<i32>(at4(byteIds, load<u8>(p)))
+    if (ofBytes) id = load<i32>(at4(suffixed && p + 1 == end ? lastByteIds : byteIds, load<u8>(p)))
     else {
-      id = tokenAt(p)
+      id = tokenAt(p, end)
       size = decoded
     }
     if (id != NONE) {
@@ -176,10 +189,10 @@ function symbols(start: usize, end: usize, to: usize): u32 {
   return count
 }
 
-/** The token of the character at p; its bytes are in `decoded`. */
-function tokenAt(p: usize): i32 {
+/** The token of the character at p in a word up to `end`; its bytes are in `decoded`. */
+function tokenAt(p: usize, end: usize): i32 {
   decode(p)
-  let node = WORDS
+  let node = suffixed && p + decoded == end ? CONTINUATIONS : WORDS
   for (let i: u32 = 0; i < decoded; i++) {
     node = follow(node, load<u8>(p + i))
     if (!node) return NONE

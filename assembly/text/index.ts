@@ -12,7 +12,7 @@ import { buildTrie, NO_MEMORY, NONE, stageEntries, trieBytes } from './trie'
 import { emit, output, setOutput, setStop, setUpCache, setUpWords } from './words'
 
 export { setUpPipeline } from './added'
-export { byteIdsAt, setUpBpe, spaceBehindAt, stageBpe } from './bpe'
+export { byteIdsAt, setUpBpe, setUpSuffix, spaceBehindAt, stageBpe } from './bpe'
 export { setModel } from './cache'
 export { countedBytesAt, countedEndsAt, countedWords, setUpCounting } from './counting'
 export { reserve, workspace } from './memory'

@@ -156,6 +156,24 @@ function characterBpe(random: Random): Json {
   }
 }
 
+/** The same with tokens of their own for the ends of words, as CLIP's and HerBERT's have them. */
+function suffixed(random: Random, model: Json): Json {
+  const suffix = '</w>'
+  const vocab = new Map(Object.entries(model.vocab as Record<string, number>))
+  const put = (token: string) => vocab.has(token) || vocab.set(token, vocab.size)
+  for (const token of [...vocab.keys()]) if ([...token].length === 1 && random.chance(0.9)) put(token + suffix)
+  const merges = (model.merges as [string, string][]).flatMap(([left, right]): [string, string][] => {
+    if (random.chance(0.4) || !vocab.has(right + suffix)) return [[left, right]]
+    put(left + right + suffix)
+    const both: [string, string][] = [
+      [left, right + suffix],
+      [left, right],
+    ]
+    return both
+  })
+  return { ...model, byte_fallback: false, end_of_word_suffix: suffix, vocab: Object.fromEntries(vocab), merges }
+}
+
 const isCaseChanger = ({ type }: Json) => type === 'BertNormalizer' || type === 'Lowercase'
 
 function someOf<T>(random: Random, items: readonly T[], most: number): T[] {
@@ -220,6 +238,11 @@ export function madeFamilies(real: readonly Family[], randomFor: (name: string) 
     put(`normalizer ${i}`, random => ({
       ...wordLevel(normalizer, normalizer === meta ? null : random.pick(preTokenizers)),
       model: { ...characterBpe(random), unk_token: '<unk>' },
+    }))
+  for (let i = 0; i < 8; i++)
+    put(`suffix ${i}`, random => ({
+      ...wordLevel(random.pick([null, { type: 'Lowercase' }]), random.pick([...preTokenizers, metaspaces[0], null])),
+      model: suffixed(random, characterBpe(random)),
     }))
   for (let i = 0; i < 40; i++) {
     put(`sequence ${i}`, sequence)

@@ -34,6 +34,7 @@ export interface TextModule {
     unknown: number,
   ): void
   byteIdsAt(): number
+  setUpSuffix(): number
   workspace(): number
   spaceBehindAt(): number
   reserve(bytes: number): number

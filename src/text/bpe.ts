@@ -19,6 +19,8 @@ export interface Bpe {
   readonly byteFallback: boolean
   /** Whether a word that is a token is not taken apart. */
   readonly wholeWords: boolean
+  /** Of tokens that end a word. */
+  readonly suffix: string | undefined
 }
 
 const Schema = v.looseObject({
@@ -35,8 +37,11 @@ const Schema = v.looseObject({
 
 export function readBpe(json: unknown, source: string, lists?: Lists): Bpe {
   const model = parseComponent(Schema, json, source, 'model')
-  for (const key of ['continuing_subword_prefix', 'end_of_word_suffix'] as const)
-    if (model[key]) throw new Error(`${source}: model.${key} is ${JSON.stringify(model[key])}, which is not supported`)
+  const { continuing_subword_prefix: prefix, end_of_word_suffix: suffix } = model
+  if (prefix)
+    throw new Error(`${source}: model.continuing_subword_prefix is ${JSON.stringify(prefix)}, which is not supported`)
+  if (suffix && model.byte_fallback)
+    throw new Error(`${source}: model.end_of_word_suffix beside byte_fallback is not supported`)
   if (model.dropout)
     throw new Error(`${source}: model.dropout is ${model.dropout}, which is not supported: set it to null`)
   const vocabulary = lists?.vocabulary ?? readVocabulary(model.vocab, source)
@@ -53,6 +58,7 @@ export function readBpe(json: unknown, source: string, lists?: Lists): Bpe {
     fuseUnknown: model.fuse_unk,
     byteFallback: model.byte_fallback,
     wholeWords: model.ignore_merges,
+    suffix: suffix || undefined,
   }
 }
 
@@ -87,13 +93,13 @@ const isPair = (value: unknown): value is readonly [string, string] =>
   Array.isArray(value) && value.length === 2 && typeof value[0] === 'string' && typeof value[1] === 'string'
 
 /** Ids of the tokens that stand for bytes, −1 where there is none. (256) */
-function byteIds({ vocabulary, byteFallback }: Bpe, form: TextForm): Int32Array {
+function byteIds({ vocabulary, byteFallback }: Bpe, form: TextForm, suffix = ''): Int32Array {
   const names =
     form === 'bytes'
       ? byteAlphabet
       : Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`)
   if (form !== 'bytes' && !byteFallback) return new Int32Array(256).fill(-1)
-  const wanted = new Map(names.map((name, byte) => [name, byte]))
+  const wanted = new Map(names.map((name, byte) => [name + suffix, byte]))
   const ids = new Int32Array(256).fill(-1)
   for (let id = 0; id < vocabulary.length; id++) {
     const byte = wanted.get(vocabulary[id] ?? '')
@@ -121,7 +127,13 @@ export function bytesBeforeSpaces({ vocabulary }: Bpe, form: TextForm): Uint8Arr
  * words.
  */
 export function cutsAtSpaces(bpe: Bpe, form: TextForm): boolean {
-  if (bpe.wholeWords || form === 'bytes' || !bpe.vocabulary.includes(form === 'meta' ? META : ' ')) return false
+  if (
+    bpe.wholeWords ||
+    bpe.suffix !== undefined ||
+    form === 'bytes' ||
+    !bpe.vocabulary.includes(form === 'meta' ? META : ' ')
+  )
+    return false
   const bytes = new Set(byteIds(bpe, form))
   bytes.delete(-1)
   const count = bpe.merges.length / 3
@@ -138,18 +150,32 @@ export function putBpe(host: Host, bpe: Bpe, form: TextForm, source: string): vo
   const staged = module.stageBpe(count) >>> 0
   if (!staged) throw new Error(`${what} are too many for the memory: ${count}`)
   new Int32Array(memory.buffer, staged, bpe.merges.length).set(bpe.merges)
-  const { wholeWords, byteFallback, fuseUnknown, unknown } = bpe
+  const { wholeWords, byteFallback, fuseUnknown, unknown, suffix } = bpe
   module.setUpBpe(count, form === 'bytes', wholeWords, byteFallback && form !== 'bytes', fuseUnknown, unknown ?? -1)
   new Int32Array(memory.buffer, module.byteIdsAt() >>> 0, 256).set(byteIds(bpe, form))
+  if (suffix !== undefined)
+    new Int32Array(memory.buffer, module.setUpSuffix() >>> 0, 256).set(byteIds(bpe, form, suffix))
   new Uint8Array(memory.buffer, module.spaceBehindAt() >>> 0, 256).set(bytesBeforeSpaces(bpe, form))
 }
 
-/** The tokens that are looked up in texts, with their ids: characters, and all where whole words are. */
-export function lookedUp(bpe: Bpe, form: TextForm, bytesOf: BytesOf): { id: number; bytes: Uint8Array }[] {
+/** A token that is looked up in texts; `last`: at the end of a word, without its suffix. */
+interface LookedUp {
+  readonly id: number
+  readonly bytes: Uint8Array
+  readonly last: boolean
+}
+
+/** Characters, and all tokens where whole words are looked up. */
+export function lookedUp(bpe: Bpe, form: TextForm, bytesOf: BytesOf): LookedUp[] {
+  const isCharacter = (text: string) => form !== 'bytes' && text.length <= 2 && [...text].length === 1
+  const entry = (id: number, text: string, last: boolean): LookedUp[] => {
+    const bytes = bytesOf(text)
+    return bytes && bytes.length > 0 ? [{ id, bytes, last }] : []
+  }
   return bpe.vocabulary.flatMap((token, id) => {
-    const isCharacter = form !== 'bytes' && token !== undefined && token.length <= 2 && [...token].length === 1
-    if (token === undefined || !(isCharacter || bpe.wholeWords)) return []
-    const bytes = bytesOf(token)
-    return bytes && bytes.length > 0 ? [{ id, bytes }] : []
+    if (token === undefined) return []
+    const found = isCharacter(token) || bpe.wholeWords ? entry(id, token, false) : []
+    const body = bpe.suffix !== undefined && token.endsWith(bpe.suffix) ? token.slice(0, -bpe.suffix.length) : ''
+    return isCharacter(body) ? [...found, ...entry(id, body, true)] : found
   })
 }

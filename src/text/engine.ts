@@ -183,7 +183,9 @@ function putModel(host: Host, { model, form }: Definition, source: string): Entr
   switch (model.kind) {
     case 'bpe':
       putBpe(host, model, form, source)
-      return lookedUp(model, form, bytesOf).map(({ id, bytes }) => ({ root: WORDS!, value: id, text: bytes }))
+      return lookedUp(model, form, bytesOf).map(({ id, bytes, last }) => ({
+        ...{ root: last ? CONTINUATIONS! : WORDS!, value: id, text: bytes },
+      }))
     case 'unigram':
       putUnigram(host, model, form, source)
       return []

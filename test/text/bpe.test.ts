@@ -145,6 +145,31 @@ test('a text longer than a block gives what its parts give', async () => {
   assert.equal([...new Set(ids)].map(tokenizer.tokenOf), ['▁ab', '▁'])
 })
 
+test('tokens that end words: characters and bytes, unknown ones, with and without places', async () => {
+  const tokens = ['<unk>', 'a', 'b', 'é', 'Ã', '©', 'a</w>', 'b</w>', 'é</w>', '©</w>', 'ab</w>', 'ab', 'Ã©</w>']
+  const merges = [
+    ['a', 'b'],
+    ['a', 'b</w>'],
+    ['Ã', '©</w>'],
+  ]
+  const vocab = Object.fromEntries(tokens.map((token, id) => [token, id]))
+  const model = { ...bpe('', []), unk_token: '<unk>', end_of_word_suffix: '</w>', vocab, merges }
+  const cut = { type: 'WhitespaceSplit' }
+  const sequence = { type: 'Sequence', pretokenizers: [cut, byteLevel] }
+  for (const [pre_tokenizer, text, pieces, spans] of [
+    [cut, 'ab a aba abé', ['ab</w>', 'a</w>', 'ab', 'a</w>', 'ab', 'é</w>'], '0-2 3-4 5-7 7-8 9-11 11-12'],
+    [cut, 'abc caa', ['ab', '<unk>', '<unk>', 'a', 'a</w>'], '0-2 2-3 4-5 5-6 6-7'],
+    [sequence, 'abé éa', ['ab', 'Ã©</w>', 'Ã', '©', 'a</w>'], '0-2 2-3 4-5 4-5 5-6'],
+    [sequence, 'acab ac', ['a', '<unk>', 'ab</w>', 'a', '<unk>'], '0-1 1-2 2-4 5-6 6-7'],
+  ] as const) {
+    const tokenizer = await tokenizerOf({ pre_tokenizer, model })
+    assert.equal(piecesOf(tokenizer, text), pieces, text)
+    const tracked = await tokenizer.encodeWithSpans([text])
+    const places = pieces.map((_, i) => `${tracked.spans[2 * i]}-${tracked.spans[2 * i + 1]}`)
+    assert.is(places.join(' '), spans, text)
+  }
+})
+
 test('models that cannot be are refused', async () => {
   const refused: [object, RegExp][] = [
     [bpe('a', [], { merges: [['a', 'b']] }), /model\.merges\.0 needs the token "b", which the vocabulary lacks/],
@@ -152,7 +177,14 @@ test('models that cannot be are refused', async () => {
     [bpe('ab', [], { merges: ['a'] }), /model\.merges\.0 is "a", expected two tokens/],
     [bpe('ab', [], { unk_token: 'x' }), /the unknown token "x" is not in the vocabulary of 3 entries/],
     [bpe('ab', [], { dropout: 0.1 }), /model\.dropout is 0\.1, which is not supported/],
-    [bpe('ab', [], { end_of_word_suffix: '</w>' }), /model\.end_of_word_suffix is "<\/w>", which is not supported/],
+    [
+      bpe('ab', [], { end_of_word_suffix: '</w>', byte_fallback: true }),
+      /model\.end_of_word_suffix beside byte_fallback/,
+    ],
+    [
+      bpe('ab', [], { continuing_subword_prefix: '##' }),
+      /model\.continuing_subword_prefix is "##", which is not supported/,
+    ],
   ]
   for (const [model, message] of refused) assert.match(await failure(tokenizerOf({ model })), message)
   const fallback = { pre_tokenizer: metaspace, model: bpe('ab', [], { byte_fallback: true }) }

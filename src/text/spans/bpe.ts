@@ -15,8 +15,9 @@ interface Symbols {
 interface Indexed extends Bpe {
   /** Tokens by their texts; where words are bytes, whole words in the byte alphabet. */
   readonly ids: ReadonlyMap<string, number>
-  /** (256) */
+  /** Of the tokens that stand for bytes, and of those for the last byte of a word. (256) */
   readonly bytes: Int32Array
+  readonly lastBytes: Int32Array
   /** Bytes that a character counts for. */
   width(code: number): number
 }
@@ -29,18 +30,37 @@ export function bpeWord(codes: readonly number[], bpe: Indexed, form: TextForm, 
     if (id !== undefined)
       return { ids: [id], begins: [0], ends: [bytes?.length ?? codes.reduce((sum, code) => sum + bpe.width(code), 0)] }
   }
-  return merged(bytes ? symbolsOfBytes(bytes, bpe.bytes) : symbolsOf(codes, bpe), host)
+  const symbols = bytes
+    ? [...bytes].map((byte, i) => ofByte(byte, i + 1 === bytes.length, bpe))
+    : ofCharacters(codes, bpe)
+  return merged(symbolsOf(symbols, bpe), host)
 }
 
-function symbolsOfBytes(bytes: Uint8Array, ids: Int32Array): Symbols {
-  const known = [...bytes].map(byte => ids[byte]!).filter(id => id >= 0)
-  return { ids: known, sizes: known.map(() => 1) }
+/** What a word begins as: a byte or a character. */
+interface Symbol {
+  /** Undefined where no token is just that. */
+  readonly id: number | undefined
+  readonly size: number
+  /** Tokens of its bytes, where they stand in for one. */
+  readonly bytes: readonly number[] | undefined
 }
 
-function symbolsOf(
-  codes: readonly number[],
-  { unknown, fuseUnknown, ids, bytes: fallback, byteFallback, width }: Indexed,
-): Symbols {
+function ofByte(byte: number, last: boolean, { bytes, lastBytes }: Indexed): Symbol {
+  const id = (last ? lastBytes : bytes)[byte]!
+  return { id: id < 0 ? undefined : id, size: 1, bytes: undefined }
+}
+
+function ofCharacters(codes: readonly number[], { ids, bytes, byteFallback, suffix = '', width }: Indexed): Symbol[] {
+  return codes.map((code, i) => {
+    const character = String.fromCodePoint(code)
+    const id = ids.get(i + 1 === codes.length ? character + suffix : character)
+    const parts =
+      id === undefined && byteFallback ? [...new TextEncoder().encode(character)].map(byte => bytes[byte]!) : [-1]
+    return { id, size: width(code), bytes: parts.includes(-1) ? undefined : parts }
+  })
+}
+
+function symbolsOf(symbols: readonly Symbol[], { unknown, fuseUnknown }: Indexed): Symbols {
   const to: Symbols = { ids: [], sizes: [] }
   const put = (id: number, size: number) => {
     to.ids.push(id)
@@ -52,19 +72,14 @@ function symbolsOf(
     if (waiting > 0) put(unknown!, waiting)
     waiting = 0
   }
-  for (const code of codes) {
-    const character = String.fromCodePoint(code)
-    const id = ids.get(character)
+  for (const { id, size, bytes } of symbols) {
     if (id !== undefined) {
       putUnknown()
-      put(id, width(code))
-      continue
-    }
-    const bytes = byteFallback && [...new TextEncoder().encode(character)].map(byte => fallback[byte]!)
-    if (bytes && !bytes.includes(-1)) for (const each of bytes) put(each, 1)
+      put(id, size)
+    } else if (bytes) for (const each of bytes) put(each, 1)
     else if (unknown !== undefined) {
       if (!fuseUnknown) putUnknown()
-      waiting += width(code)
+      waiting += size
     }
   }
   putUnknown()

@@ -64,7 +64,8 @@ function piecesOf({ model, form }: Definition, width: WordModel['width'], host: 
     case 'bpe': {
       const ids = form === 'bytes' && !model.wholeWords ? new Map<string, number>() : idsByText(model.vocabulary, form)
       const bytes = byteTokens(model.vocabulary, form === 'bytes' ? letterOf : byteName)
-      return codes => bpeWord(codes, { ...model, ids, bytes, width }, form, host)
+      const lastBytes = byteTokens(model.vocabulary, byte => letterOf(byte) + (model.suffix ?? ''))
+      return codes => bpeWord(codes, { ...model, ids, bytes, lastBytes, width }, form, host)
     }
   }
 }
