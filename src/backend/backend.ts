@@ -51,6 +51,7 @@ export interface Backend {
   readonly threads?: number
   /** Zeroed memory; fails with a message that says how much was asked. */
   allocate(bytes: number, label: string): Memory
+  /** Once the backend is closed all memory is free already. */
   free(memory: Memory): void
   /** Copies data to the start of the view, ordered before every later run. */
   write(view: View, data: ArrayBufferView): void

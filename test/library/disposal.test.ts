@@ -53,6 +53,23 @@ for (const backend of await backendsPresent()) {
   })
 }
 
+for (const { kind } of await backendsPresent())
+  test(`in any order, on ${kind}: what is closed behind its backend has nothing left to free`, async () => {
+    const encoder = await loadEncoder(files, { backend: kind, threads: 1 })
+    const index = await createTextIndex(encoder, texts)
+    await encoder.close()
+    index.close()
+    const backend = await openBackend({ backend: kind, threads: 1 })
+    const given = await loadEncoder(files, { backend })
+    assert.is((await given.encode(texts)).length, texts.length * given.dimensions)
+    const vectors = createVectorIndex(backend, new Float32Array(8), 2)
+    backend.close()
+    backend.close()
+    vectors.release()
+    assert.match(await failure(given.encode(texts)), /closed/)
+    await given.close()
+  })
+
 test('a backend and a safetensors file', async () => {
   const opened = async () => {
     using backend = await openBackend({ backend: 'wasm', threads: 2 })

@@ -92,7 +92,7 @@ export async function createWasmBackend(options: WasmOptions = {}): Promise<Wasm
       return made
     },
     free(freed) {
-      check()
+      if (closed) return
       heap.free(pointerOf({ memory: freed, offset: 0, bytes: 0 }))
       pointers.delete(freed)
     },

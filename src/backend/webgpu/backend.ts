@@ -143,6 +143,7 @@ function backendOn(
     memory: Math.floor(device.limits.maxBufferSize / 4) * 4,
     alignment: STORAGE_ALIGNMENT,
   }
+  let closed = false
   const bufferOf = (memory: Memory): GPUBuffer => {
     const buffer = buffers.get(memory)
     if (!buffer) throw new Error(`memory ${memory.label} is not of this backend, or was freed before its last use`)
@@ -187,6 +188,7 @@ function backendOn(
       return memory
     },
     free(memory) {
+      if (closed) return
       bufferOf(memory).destroy()
       buffers.delete(memory)
     },
@@ -222,6 +224,7 @@ function backendOn(
       await waited(device.queue.onSubmittedWorkDone())
     },
     close() {
+      closed = true
       buffers.clear()
       opened.close()
     },
