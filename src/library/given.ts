@@ -14,7 +14,10 @@ export const aSignal: Check = [
   'an AbortSignal',
   value => typeof (value as AbortSignal | null)?.throwIfAborted === 'function',
 ]
-export const floats: Check = ['a Float32Array', value => value instanceof Float32Array]
+/** What a value is, also one of another realm, such as a frame's or a test runner's. */
+export const tagOf = (value: unknown): string => Object.prototype.toString.call(value).slice(8, -1)
+
+export const floats: Check = ['a Float32Array', value => tagOf(value) === 'Float32Array']
 
 export const whole = (least: number, most = Number.POSITIVE_INFINITY): Check => [
   `a whole number ${most < Number.POSITIVE_INFINITY ? `from ${least} to ${most}` : `of ${least} or more`}`,

@@ -3,7 +3,7 @@
 import { addressVolume } from '../runtime/address.js'
 import { addressOf, fileLimit, pathOf } from '../runtime/files.js'
 import { type FileContent, memoryVolume, mountVolume, unmountVolume } from '../runtime/volumes.js'
-import { type Check, checkValue } from './given.js'
+import { type Check, checkValue, tagOf } from './given.js'
 
 /** Files by their names inside the folder that they make up, such as `config.json` and `1_Pooling/config.json`. */
 export type FilesByName = Readonly<Record<string, FileContent>>
@@ -33,14 +33,11 @@ export interface Located {
 }
 
 const isContent = (value: unknown): boolean =>
-  typeof value === 'string' || value instanceof Blob || value instanceof ArrayBuffer || ArrayBuffer.isView(value)
+  typeof value === 'string' || value instanceof Blob || tagOf(value) === 'ArrayBuffer' || ArrayBuffer.isView(value)
 
 /** Names of files and what is in them: no map, list or object of another kind, whose entries they would not be. */
 const isFiles = (value: unknown): boolean =>
-  typeof value === 'object' &&
-  value !== null &&
-  [Object.prototype, null].includes(Object.getPrototypeOf(value)) &&
-  Object.values(value).every(isContent)
+  tagOf(value) === 'Object' && Object.values(value as object).every(isContent)
 
 export const isLocation: Check = [
   'a path, a URL, or an object of files {name: Blob, Uint8Array, ArrayBuffer or string}',

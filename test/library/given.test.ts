@@ -2,6 +2,7 @@
 // none is left out in silence, hangs or destroys what is there.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { runInNewContext } from 'node:vm'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
@@ -87,6 +88,21 @@ test('loadEncoder: what is loaded, and how', async () => {
     [[files, { adapter: 7 }], 'adapter: expected a path, a URL, or an object of files'],
   ] as const)
     await refused(loadEncoder, given, message)
+})
+
+test('what another realm made is as good', async () => {
+  const length = texts.length * encoder.dimensions
+  const made = runInNewContext(
+    '({ files: {}, floats: new Float32Array(length), copy: b => new Uint8Array(b).buffer })',
+    { length },
+  )
+  for (const [name, bytes] of Object.entries(files)) made.files[name] = made.copy(bytes)
+  const loaded = await loadEncoder(made.files, { backend: encoder.parts.backend })
+  assert.equal(await loaded.encode(texts), await encoder.encode(texts))
+  const index = await createTextIndex(loaded, texts, { vectors: made.floats })
+  assert.is((await index.search('tides', { k: 1 })).length, 1)
+  index.close()
+  await loaded.close()
 })
 
 test('createTextIndex and search', async () => {
