@@ -11,10 +11,6 @@
 @group(0) @binding(7) var<storage, read_write> c2: array<vec4<f32>>; // (M, N2), =, optional
 @group(0) @binding(8) var<uniform> params: Params;
 
-fn vector_b(at: u32) -> vec4<f32> {
-  return widen_vector(b[at / 4u]);
-}
-
 fn stride_b() -> u32 {
   return params.K;
 }

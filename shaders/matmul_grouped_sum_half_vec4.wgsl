@@ -8,10 +8,6 @@
 @group(0) @binding(4) var<storage, read_write> c: array<vec4<f32>>; // (M, N), = or +=
 @group(0) @binding(5) var<uniform> params: Params;
 
-fn vector_b(at: u32) -> vec4<f32> {
-  return widen_vector(b[at / 4u]);
-}
-
 fn stride_b() -> u32 {
   return params.N;
 }

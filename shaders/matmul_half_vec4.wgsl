@@ -20,10 +20,6 @@ struct Params {
 @group(0) @binding(4) var<uniform> params: Params;
 @group(0) @binding(5) var<storage, read_write> partials: array<vec4<f32>>; // (SPLITS, M, N)
 
-fn vector_b(at: u32) -> vec4<f32> {
-  return widen_vector(b[at / 4u]);
-}
-
 fn store(m: u32, n: u32, part: u32, sum: vec4<f32>) {
   if (SPLITS == 1u) {
     write_vector(m, n, sum);

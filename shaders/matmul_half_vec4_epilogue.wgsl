@@ -26,10 +26,6 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> beside: array<vec4<f32>>; // (M, N), =, optional
 @group(0) @binding(7) var<uniform> params: Params;
 
-fn vector_b(at: u32) -> vec4<f32> {
-  return widen_vector(b[at / 4u]);
-}
-
 fn store(m: u32, n: u32, part: u32, sum: vec4<f32>) {
   write_vector(m, n, sum);
 }

@@ -17,7 +17,7 @@ const compiled = [
   ...['matmul_half_vec4_16x64_split', 'matmul_half_vec4_32x64', 'matmul_half_32x32'],
   ...['matmul_quantized_vec4_32x64', 'matmul_quantized_32x32'],
   ...['matmul_vec4_16x64_split', 'matmul_vec4_32x64', 'matmul_32x32'],
-  ...['matmul_subgroup_64x64', 'matmul_f16_vec4_32x64', 'matmul_f16_32x32'],
+  ...['matmul_subgroup_64x64', 'matmul_f16_vec4_16x64_split', 'matmul_f16_vec4_32x64', 'matmul_f16_32x32'],
 ]
 
 async function hasF16(): Promise<boolean> {

@@ -56,7 +56,7 @@ function matmulVec4(
       ...{ TILE_M, TILE_N, TILE_K, THREAD_M: thread[0], THREAD_N: thread[1], SPLITS: splits },
       TileElement: f16 ? 'f16' : 'f32',
     },
-    ...(f16 && { f16 }),
+    ...(f16 && { f16, ...(!split && TILE_M > 16 && TILE_N > 16 && { unlessMatrices: true }) }),
     can: p => inVectors(p) && (!split || 4 * SPLITS * at(p, 'M') * at(p, 'N') <= SCRATCH_BYTES),
     ...(when && { when }),
     hardware: true,
@@ -91,8 +91,15 @@ const vectorTiles = (files?: readonly string[], f16?: true): Variant[] => [
 ]
 
 /** A few rows, such as one query's tokens, by a narrow weight. */
-const fewRowsSplit = (files?: readonly string[]): Variant =>
-  matmulVec4([16, 64, 16], [4, 4], true, p => deep(p, 16, 64) && at(p, 'M') <= 16, files)
+const fewRowsSplit = (files?: readonly string[], f16?: true): Variant =>
+  matmulVec4([16, 64, 16], [4, 4], true, p => deep(p, 16, 64) && at(p, 'M') <= 16, files, f16)
+
+/** Gradients of small weights over many tokens, too. */
+const splitTiles = (files?: readonly string[], f16?: true): Variant[] => [
+  matmulVec4([64, 64, 16], [8, 4], true, p => deep(p, 64, 64) && at(p, 'M') > 16 && at(p, 'N') > 16, files, f16),
+  fewRowsSplit(files, f16),
+  matmulVec4([64, 16, 16], [4, 4], true, p => deep(p, 64, 16) && at(p, 'N') <= 16, files, f16),
+]
 
 /**
  * Twice the terms of a tile in workgroup memory that large cards have: half the barriers, half the places to work out a product, and a block to read for every
@@ -104,8 +111,10 @@ const deepTile: Variant = {
   workgroupMemory: 4 * 2 * 16 * (128 + 128),
 }
 
-const EITHER_VECTORS = ['common/half', 'common/either_vector']
-const HALF_VECTORS = ['common/half', 'common/matmul_vec4', 'matmul_half_vec4']
+const EITHER = ['common/half', 'common/either_vector']
+const EITHER_VECTORS = [...EITHER, 'common/matmul_vec4', 'matmul_half_vec4']
+const halfFiles = [...EITHER, 'common/half_vector']
+const HALF_VECTORS = ['common/half', 'common/half_vector', 'common/matmul_vec4', 'matmul_half_vec4']
 const QUANTIZED_VECTORS = ['common/quantized', 'common/quantized_vector', 'common/matmul_vec4', 'matmul_quantized_vec4']
 
 /** In tiles of 32 × 32 and larger ones, by the sizes of c. */
@@ -144,14 +153,7 @@ const subgroupTiles = (files: readonly string[], top?: string): Variant[] => [
 
 /** Of each product of the kernel table. Large tiles reuse more; small ones make more workgroups and waste less at the edges. */
 const plainProducts = {
-  matmul: [
-    matmulVec4([64, 64, 16], [8, 4], true, p => deep(p, 64, 64) && at(p, 'M') > 16 && at(p, 'N') > 16),
-    fewRowsSplit(),
-    matmulVec4([64, 16, 16], [4, 4], true, p => deep(p, 64, 16) && at(p, 'N') <= 16),
-    ...vectorTiles(),
-    deepTile,
-    ...tiled([...ELEMENTS, 'matmul']),
-  ],
+  matmul: [...splitTiles(), ...vectorTiles(), deepTile, ...tiled([...ELEMENTS, 'matmul'])],
   matmul_half: [
     fewRowsSplit(HALF_VECTORS),
     ...vectorTiles(HALF_VECTORS),
@@ -161,7 +163,12 @@ const plainProducts = {
     ...vectorTiles(QUANTIZED_VECTORS),
     ...tiled(['common/quantized', ...ELEMENTS, 'matmul_quantized']),
   ],
-  matmul_f16: [...subgroupTiles(EITHER_VECTORS), ...tiled(['common/half', ...ELEMENTS, 'matmul_f16'], true)],
+  matmul_f16: [
+    ...subgroupTiles(EITHER),
+    ...splitTiles(EITHER_VECTORS, true),
+    ...vectorTiles(EITHER_VECTORS, true),
+    ...tiled(['common/half', ...ELEMENTS, 'matmul_f16'], true),
+  ],
   // In the same tiles and under the same names, since the same is best and the same may be refused
   matmul_f16_quantized: [
     ...subgroupTiles(['common/quantized', 'common/quantized_vector'], 'matmul_quantized_subgroup'),
@@ -220,16 +227,17 @@ const grouped = (list: readonly Variant[], sum: boolean): Variant[] =>
       const cells = vectors ? 'vector' : 'scalar'
       const finishing = [`common/${cells}`, 'common/activation', `common/activation_${cells}`]
       const core = matrices
-        ? [...EITHER_VECTORS, ...MATRICES, `${own}_vector`, 'common/matmul_subgroup', `${top}_subgroup`]
+        ? [...EITHER, ...MATRICES, `${own}_vector`, 'common/matmul_subgroup', `${top}_subgroup`]
         : vectors
           ? [
-              ...(half ? ['common/half'] : []),
+              ...variant.files.filter(file => halfFiles.includes(file)),
               `${own}_vector`,
               'common/matmul_vec4',
               `${top}${half ? '_half' : ''}_vec4`,
             ]
           : ['common/half', 'common/matmul', top]
-      const takes = (p: Params) => matrices || (at(p, 'format') === FLOAT_FORMAT) !== half
+      const either = variant.files.includes('common/either_vector')
+      const takes = (p: Params) => either || (at(p, 'format') === FLOAT_FORMAT) !== half
       const [tileM, tileN] = [header!.TILE_M as number, header!.TILE_N as number]
       return {
         ...variant,
@@ -250,6 +258,6 @@ export const products = {
   matmul_epilogue: withEpilogue(plainProducts.matmul),
   matmul_half_epilogue: withEpilogue(plainProducts.matmul_half.filter(({ second }) => !second)),
   matmul_quantized_epilogue: withEpilogue(plainProducts.matmul_quantized),
-  matmul_f16_epilogue: withEpilogue(plainProducts.matmul_f16),
+  matmul_f16_epilogue: withEpilogue(plainProducts.matmul_f16.filter(({ second }) => !second)),
   matmul_f16_quantized_epilogue: withEpilogue(plainProducts.matmul_f16_quantized),
 } satisfies Partial<Record<KernelName, readonly Variant[]>>

@@ -41,6 +41,8 @@ export interface Variant {
   readonly subgroups?: true
   /** Takes matrix units. Without them it is compiled where all variants are asked for, emulated. */
   readonly matrices?: true
+  /** Not for devices with matrix units, which do these calls better. */
+  readonly unlessMatrices?: true
   /** Bytes that it needs where those are more than the specification's default, 16 KiB. */
   readonly workgroupMemory?: number
   /** A second dispatch, over what the first left in scratch (the binding after the parameters, at most SCRATCH_BYTES). */
@@ -196,6 +198,7 @@ export type Shader = Pick<Variant, 'name' | 'files' | 'header' | 'constants' | '
 export const isWanted = (variant: Variant, target: Target, all: boolean): boolean =>
   (all || !variant.hardware || !target.software) &&
   (all || !variant.matrices || target.matrices) &&
+  (all || !variant.unlessMatrices || !target.matrices) &&
   (!variant.subgroups || target.features.includes('subgroups')) &&
   (!variant.f16 || target.features.includes('shader-f16')) &&
   (variant.workgroupMemory ?? 0) <= target.workgroupMemory
