@@ -118,30 +118,82 @@ function dealBits(variances: Float64Array, room: number): Uint8Array {
   }
 }
 
-/** (T, rowWords(width)) */
-export function packRows({ vectors, codes, width }: Omit<Coded, 'centroids'>, codebook: Codebook): Uint32Array {
+/** What an error along the direction counts, beside errors in every direction. */
+const ALONG = 8
+/** Times that the columns of a vector are gone through for it. */
+const PASSES = 3
+
+/** (T, rowWords(width)). `direction` (width), turned, of length 1: codes are chosen such that little is left of vectors along it. */
+export function packRows(
+  { vectors, codes, width }: Omit<Coded, 'centroids'>,
+  codebook: Codebook,
+  direction?: Float32Array,
+): Uint32Array {
   const { tables, scales, deviations } = codebook
   const { centroids, fields } = tables
   const codeBits = codeBitsOf(centroids.length / width)
   const words = rowWords(width)
   const rows = new Uint32Array(codes.length * words)
   const bounds = scaleBounds(scales)
-  const between = Array.from({ length: MOST_BITS + 1 }, (_, bits) => {
-    const levels = levelsOf(bits)
-    return Float64Array.from({ length: levels.length - 1 }, (_, i) => (levels[i]! + levels[i + 1]!) / 2)
-  })
-  const residual = new Float32Array(width)
+  const levels = Array.from({ length: MOST_BITS + 1 }, (_, bits) => levelsOf(bits))
+  const between = levels.map(each => each.subarray(1).map((level, i) => (each[i]! + level) / 2))
+  const [left, chosen] = [new Float32Array(width), new Int32Array(width)]
+  // Of each column the levels that it has, and what they are multiplied by
+  const columns = Array.from(fields, field => levels[field >> 16]!)
+  const steps = new Float64Array(width)
   codes.forEach((code, i) => {
-    const place = placeOf(takeResidual({ vectors, codes, centroids, width }, i, residual), bounds)
+    const place = placeOf(takeResidual({ vectors, codes, centroids, width }, i, left), bounds)
+    for (let c = 0; c < width; c++) {
+      const step = scales[place]! * deviations[c]!
+      steps[c] = step
+      chosen[c] = step > 0 ? placeOf(left[c]! / step, between[fields[c]! >> 16]!) : 0
+      left[c]! -= step * columns[c]![chosen[c]!]!
+    }
+    if (direction) settle(vectors.subarray(i * width, (i + 1) * width), left, chosen, columns, steps, direction)
     const begin = 32 * words * i
     putField(rows, begin, codeBits, code)
     putField(rows, begin + codeBits, SCALE_BITS, place)
-    for (let c = 0; c < width; c++) {
-      const bits = fields[c]! >> 16
-      if (bits === 0) continue
-      const value = residual[c]! / (scales[place]! * deviations[c]!)
-      putField(rows, begin + (fields[c]! & 0xffff), bits, placeOf(value, between[bits]!))
-    }
+    for (let c = 0; c < width; c++) putField(rows, begin + (fields[c]! & 0xffff), fields[c]! >> 16, chosen[c]!)
   })
   return rows
+}
+
+/**
+ * Moves columns to a neighbouring level where the sum of squares that are left, with ALONG times the square along the direction, becomes less. What is left
+ * along it is that of the vector as it will be unpacked: at length 1.
+ */
+function settle(
+  vector: Float32Array,
+  left: Float32Array,
+  chosen: Int32Array,
+  columns: readonly Float64Array[],
+  steps: Float64Array,
+  direction: Float32Array,
+): void {
+  for (let pass = 0; pass < PASSES; pass++) {
+    let [along, squares, product] = [0, 0, 0]
+    for (let c = 0; c < left.length; c++) {
+      const kept = vector[c]! - left[c]!
+      squares += kept * kept
+      along -= kept * direction[c]!
+      product += vector[c]! * direction[c]!
+    }
+    along += Math.sqrt(squares) * product
+    for (let c = 0; c < left.length; c++) {
+      const [levels, now] = [columns[c]!, chosen[c]!]
+      // Moving by `change` turns `along` into along + change · direction
+      const side = ALONG * along * direction[c]!
+      const square = 1 + ALONG * direction[c]! ** 2
+      let [best, most, next] = [0, 0, now]
+      for (const other of [now - 1, now + 1]) {
+        if (other < 0 || other >= levels.length) continue
+        const change = steps[c]! * (levels[now]! - levels[other]!)
+        const gain = -change * (2 * (left[c]! + side) + change * square)
+        if (gain > most) [best, most, next] = [change, gain, other]
+      }
+      chosen[c] = next
+      left[c]! += best
+      along += best * direction[c]!
+    }
+  }
 }

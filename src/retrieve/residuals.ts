@@ -26,6 +26,11 @@ export interface ResidualOptions {
   readonly centroids?: number
   /** Rounds of k-means. */
   readonly rounds?: number
+  /**
+   * Token vectors of some query, an empty one say. What they have in common (masks that queries are filled up with are alike) finds the same token of a
+   * document again and again: errors along their mean add up, so codes are chosen to leave little of them.
+   */
+  readonly query?: Float32Array
 }
 
 /** Vectors of a sample for each centroid. */
@@ -44,7 +49,7 @@ const TURNED = 1 << 16
 export async function compressTokens(
   backend: Backend,
   packed: PackedVectors,
-  { centroids: asked, rounds = ROUNDS }: ResidualOptions = {},
+  { centroids: asked, rounds = ROUNDS, query }: ResidualOptions = {},
 ): Promise<TokenStore> {
   const { vectors, width } = packed
   const tokens = vectors.length / width
@@ -63,7 +68,18 @@ export async function compressTokens(
   const shared = { ...eighths(await turned(means), width), ...(rotation && { rotation }) }
   const coded = { vectors: await turned(vectors), codes, centroids: centroidTable(shared), width }
   const codebook = openCodebook({ ...shared, ...fitResiduals(coded) }, width)
-  return storeInMemory('residual', packed, { tokens: packRows(coded, codebook) }, codebook)
+  const direction = query && meanDirection(await turned(query), width)
+  return storeInMemory('residual', packed, { tokens: packRows(coded, codebook, direction) }, codebook)
+}
+
+/** Of length 1; nothing where the mean is 0. */
+function meanDirection(vectors: Float32Array, width: number): Float32Array | undefined {
+  const sums = new Float64Array(width)
+  vectors.forEach((value, at) => {
+    sums[at % width]! += value
+  })
+  const length = Math.sqrt(sums.reduce((sum, value) => sum + value * value, 0))
+  return length > 0 ? Float32Array.from(sums, value => value / length) : undefined
 }
 
 const rotates = (tokens: number, width: number): boolean => tokens >= TOKENS_OF_COLUMN * width

@@ -68,6 +68,8 @@ export interface TokenizedCollection {
   readonly documentIds: readonly string[]
   readonly documents: PackedBatch
   readonly queries: PackedBatch
+  /** Of late interaction: an empty query. */
+  readonly blank?: PackedBatch
   /** Texts that were cut, and queries among them. */
   readonly truncated: number
   readonly truncatedQueries: number
@@ -92,7 +94,8 @@ export function tokenizeCollection(
   const sorted = sortById(collection.documents)
   const documents = pack('document', sorted.texts, documentPrompt)
   const truncated = documents.truncated + queries.truncated
-  return { collection, documentIds: sorted.ids, documents, queries, ...cut, truncated }
+  const blank = settings.lateInteraction && { blank: pack('query', ['']) }
+  return { collection, documentIds: sorted.ids, documents, queries, ...blank, ...cut, truncated }
 }
 
 /** Texts to ids, as the model wants them. Late interaction has markers for prompts, and lengths of its own, which a shorter `maxLength` cuts further. */
@@ -120,7 +123,7 @@ export async function evaluateCollection(
   settings: EvaluateSettings,
   { onProgress, signal }: EvaluateHooks = {},
 ): Promise<CollectionScores> {
-  const { collection, documents, queries, documentIds } = tokenized
+  const { collection, documents, queries, blank, documentIds } = tokenized
   const k = resultsToFind(settings)
   const known = settings.encoded?.get(documents)
   const before = known ? 0 : documents.ids.length
@@ -147,7 +150,7 @@ export async function evaluateCollection(
   }
   const late = async (): Promise<SearchResult & { readonly counts?: Int32Array }> => {
     const words = () => ({ documents: sortById(collection.documents).texts, queries: collection.queries.texts })
-    const done = await searchByTokens(backend, encoder, { documents, queries, words }, k, settings.late ?? {}, {
+    const done = await searchByTokens(backend, encoder, { documents, queries, blank, words }, k, settings.late ?? {}, {
       onTokens: tokens => onProgress?.({ done: tokens, total, unit: 'tokens' }),
       ...(settings.batchTokens && { batchTokens: settings.batchTokens }),
       ...(signal && { signal }),

@@ -48,6 +48,8 @@ export interface LateSettings {
 export interface LateTexts {
   readonly documents: PackedBatch
   readonly queries: PackedBatch
+  /** An empty query: by it residuals are coded. */
+  readonly blank?: PackedBatch | undefined
   /** In the order of `documents` and `queries`; asked for only by words. */
   readonly words: () => { readonly documents: readonly string[]; readonly queries: readonly string[] }
 }
@@ -82,7 +84,14 @@ export async function searchByTokens(
       ...(batchTokens && { batchTokens }),
       ...(signal && { signal }),
     })
-  const store = await storeOf(backend, texts.documents, settings, () => encode(texts.documents, 0))
+  const keep = async (form: TokenForm): Promise<TokenStore> => {
+    const packed = await encode(texts.documents, 0)
+    if (form !== 'residual') return vectorStore(packed, form)
+    const { blank } = texts
+    const query = blank?.ids.length ? (await encodeLate(backend, encoder, blank as LateBatch)).vectors : undefined
+    return compressTokens(backend, packed, query ? { query } : {})
+  }
+  const store = await storeOf(texts.documents, settings, keep)
   try {
     const asked = await encode(texts.queries, texts.documents.ids.length)
     const encodedAt = performance.now()
@@ -103,15 +112,13 @@ export async function searchByTokens(
 }
 
 async function storeOf(
-  backend: Backend,
   documents: PackedBatch,
   { form, file }: LateSettings,
-  encode: () => Promise<PackedVectors>,
+  keep: (form: TokenForm) => Promise<TokenStore>,
 ): Promise<TokenStore> {
-  if (!file) return keptAs(form ?? 'f32', backend, await encode())
+  if (!file) return keep(form ?? 'f32')
   const belongs = await identity(file.model, documents)
-  if (!(await exists(file.path)))
-    await writeTokenStore(file.path, await keptAs(form ?? 'f32', backend, await encode()), belongs)
+  if (!(await exists(file.path))) await writeTokenStore(file.path, await keep(form ?? 'f32'), belongs)
   const store = await openTokenStore(file.path)
   const problem =
     store.belongs !== belongs
@@ -123,9 +130,6 @@ async function storeOf(
   await store.close()
   throw new Error(`${file.path} ${problem}; name another file, or remove this one to have it written anew`)
 }
-
-const keptAs = (form: TokenForm, backend: Backend, packed: PackedVectors): TokenStore | Promise<TokenStore> =>
-  form === 'residual' ? compressTokens(backend, packed) : vectorStore(packed, form)
 
 /** Of a model's token vectors of these documents. */
 const identity = (model: string, { ids, offsets }: PackedBatch): Promise<string> => {

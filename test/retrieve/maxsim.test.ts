@@ -231,6 +231,36 @@ for (const backend of await backendsPresent()) {
     })
 }
 
+test('codes leave little along the mean of a query, at nearly the same cosine', async () => {
+  const [backend] = await backendsPresent()
+  const wide = texts(new Int32Array(210).fill(10), 64)
+  const query = texts([8], 64).vectors
+  const along = Float64Array.from({ length: 64 }, (_, c) => {
+    let sum = 0
+    for (let at = c; at < query.length; at += 64) sum += query[at]! / 8
+    return sum
+  })
+  const errorsOf = async (options: { query?: Float32Array }) => {
+    const packed = await compressTokens(backend!, wide, options)
+    const restored = unpackedInF64(packed, (await packed.read(0, 2100)).tokens as Uint32Array)
+    let [cosine, squares] = [0, 0]
+    for (let at = 0; at < restored.length; at += 64) {
+      let error = 0
+      for (let c = 0; c < 64; c++) {
+        cosine += (restored[at + c]! * wide.vectors[at + c]!) / 2100
+        error += (wide.vectors[at + c]! - restored[at + c]!) * along[c]!
+      }
+      squares += error * error
+    }
+    return { cosine, left: Math.sqrt(squares / 2100) }
+  }
+  const [plain, turned] = [await errorsOf({}), await errorsOf({ query })]
+  assert.ok(turned.left < 0.4 * plain.left, `${plain.left} → ${turned.left}`)
+  assert.ok(turned.cosine > plain.cosine - 0.003, `${plain.cosine} → ${turned.cosine}`)
+  const nothing = await errorsOf({ query: new Float32Array(64) })
+  assert.equal(nothing, plain, 'a query without direction')
+})
+
 test('the pooled vector of a text', () => {
   const pooled = pooledTokens({
     vectors: Float32Array.of(1, 0, 0, 1, 3, 4),
