@@ -2,14 +2,14 @@
 // softmaxScale · Σ_i ds_ij q_i, ds and p as in attention_backward_q; zero for rows ≥ key end. Tiles are key rows here,
 // the other rows queries.
 
-@group(0) @binding(0) var<storage, read> q: array<f32>; // (T, heads · headSize)
-@group(0) @binding(1) var<storage, read> k: array<f32>; // (T, keyValueHeads · headSize)
-@group(0) @binding(2) var<storage, read> v: array<f32>; // (T, keyValueHeads · headSize)
-@group(0) @binding(3) var<storage, read> dout: array<f32>; // (T, heads · headSize)
+@group(0) @binding(0) var<storage, read> q: array<Cell>; // (T, heads · headSize)
+@group(0) @binding(1) var<storage, read> k: array<Cell>; // (T, keyValueHeads · headSize)
+@group(0) @binding(2) var<storage, read> v: array<Cell>; // (T, keyValueHeads · headSize)
+@group(0) @binding(3) var<storage, read> dout: array<Cell>; // (T, heads · headSize)
 @group(0) @binding(4) var<storage, read> stats: array<f32>; // lse, delta (T, heads) each, then the bias (biasRows, heads)
 @group(0) @binding(5) var<storage, read> tiles: array<i32>; // (tiles, TILE_STRIDE)
-@group(0) @binding(6) var<storage, read_write> dk: array<f32>; // (T, keyValueHeads · headSize), =
-@group(0) @binding(7) var<storage, read_write> dv: array<f32>; // (T, keyValueHeads · headSize), =
+@group(0) @binding(6) var<storage, read_write> dk: array<Cell>; // (T, keyValueHeads · headSize), =
+@group(0) @binding(7) var<storage, read_write> dv: array<Cell>; // (T, keyValueHeads · headSize), =
 @group(0) @binding(8) var<uniform> params: Params;
 
 const Q = 0u;
@@ -17,12 +17,12 @@ const K = 1u;
 const V = 2u;
 const DOUT = 3u;
 
-fn element(tensor: u32, row: u32, place: Place, d: u32) -> f32 {
+fn element(tensor: u32, row: u32, place: Place, d: u32) -> Cell {
   switch tensor {
-    case Q: { return q[query_at(row, place) + d]; }
-    case K: { return k[key_at(row, place) + d]; }
-    case V: { return v[key_at(row, place) + d]; }
-    default: { return dout[query_at(row, place) + d]; }
+    case Q: { return q[(query_at(row, place) + d) / WIDTH]; }
+    case K: { return k[(key_at(row, place) + d) / WIDTH]; }
+    case V: { return v[(key_at(row, place) + d) / WIDTH]; }
+    default: { return dout[(query_at(row, place) + d) / WIDTH]; }
   }
 }
 
@@ -82,11 +82,11 @@ fn differentiate(tile: Tile, keys: Place, key_head: u32, first_row: u32) {
     let at = key_at(row + i, keys);
     let attended = row + i < tile.key_end;
     for (var v = 0u; v < bound(VECTORS); v++) {
-      for (var d = 0u; d < 4u; d++) {
+      for (var d = 0u; d < 4u; d += WIDTH) {
         let c = 4u * (8u * v + keys.other) + d;
         if (c < params.head_size) {
-          dk[at + c] = select(0.0, params.softmax_scale * dkey[4u * v + i][d], attended);
-          dv[at + c] = select(0.0, dvalue[4u * v + i][d], attended);
+          dk[(at + c) / WIDTH] = cell_of(select(vec4(0.0), params.softmax_scale * dkey[4u * v + i], attended), d);
+          dv[(at + c) / WIDTH] = cell_of(select(vec4(0.0), dvalue[4u * v + i], attended), d);
         }
       }
     }

@@ -1,14 +1,14 @@
 // The gradient of attention_forward for the queries, see common/attention_queries.wgsl; and delta_i = Σ_d dout_id · out_id, which the gradients of keys
 // and values read too (FlashAttention, Dao et al. 2022, appendix B).
 
-@group(0) @binding(0) var<storage, read> q: array<f32>; // (T, heads · headSize)
-@group(0) @binding(1) var<storage, read> k: array<f32>; // (T, keyValueHeads · headSize)
-@group(0) @binding(2) var<storage, read> v: array<f32>; // (T, keyValueHeads · headSize)
-@group(0) @binding(3) var<storage, read> out: array<f32>; // (T, heads · headSize)
-@group(0) @binding(4) var<storage, read> dout: array<f32>; // (T, heads · headSize)
+@group(0) @binding(0) var<storage, read> q: array<Cell>; // (T, heads · headSize)
+@group(0) @binding(1) var<storage, read> k: array<Cell>; // (T, keyValueHeads · headSize)
+@group(0) @binding(2) var<storage, read> v: array<Cell>; // (T, keyValueHeads · headSize)
+@group(0) @binding(3) var<storage, read> out: array<Cell>; // (T, heads · headSize)
+@group(0) @binding(4) var<storage, read> dout: array<Cell>; // (T, heads · headSize)
 @group(0) @binding(5) var<storage, read_write> stats: array<f32>; // lse, delta (T, heads) each, then the bias (biasRows, heads); delta =
 @group(0) @binding(6) var<storage, read> tiles: array<i32>; // (tiles, TILE_STRIDE)
-@group(0) @binding(7) var<storage, read_write> dq: array<f32>; // (T, heads · headSize), =
+@group(0) @binding(7) var<storage, read_write> dq: array<Cell>; // (T, heads · headSize), =
 @group(0) @binding(8) var<uniform> params: Params;
 
 // The eight invocations of the same rows share their channels.
@@ -17,8 +17,8 @@ fn delta_of(place: Place, tile: Tile, row: u32) -> vec4<f32> {
   for (var i = 0u; i < bound(4u); i++) {
     if (row + i < tile.last) {
       let at = query_at(row + i, place);
-      for (var d = place.other; d < params.head_size; d += 8u) {
-        part[i] += dout[at + d] * out[at + d];
+      for (var d = WIDTH * place.other; d < params.head_size; d += 8u * WIDTH) {
+        part[i] += cell_sum(dout[(at + d) / WIDTH] * out[(at + d) / WIDTH]);
       }
     }
   }

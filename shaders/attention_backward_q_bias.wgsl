@@ -1,13 +1,13 @@
 // The gradient of attention_forward for the queries, see common/attention_queries.wgsl, and for the bias: dbias of a tile, Σ of ds_ij along the diagonals.
 // delta is given.
 
-@group(0) @binding(0) var<storage, read> q: array<f32>; // (T, heads · headSize)
-@group(0) @binding(1) var<storage, read> k: array<f32>; // (T, keyValueHeads · headSize)
-@group(0) @binding(2) var<storage, read> v: array<f32>; // (T, keyValueHeads · headSize)
-@group(0) @binding(3) var<storage, read> dout: array<f32>; // (T, heads · headSize)
+@group(0) @binding(0) var<storage, read> q: array<Cell>; // (T, heads · headSize)
+@group(0) @binding(1) var<storage, read> k: array<Cell>; // (T, keyValueHeads · headSize)
+@group(0) @binding(2) var<storage, read> v: array<Cell>; // (T, keyValueHeads · headSize)
+@group(0) @binding(3) var<storage, read> dout: array<Cell>; // (T, heads · headSize)
 @group(0) @binding(4) var<storage, read> stats: array<f32>; // lse, delta (T, heads) each, then the bias (biasRows, heads)
 @group(0) @binding(5) var<storage, read> tiles: array<i32>; // (tiles, TILE_STRIDE)
-@group(0) @binding(6) var<storage, read_write> dq: array<f32>; // (T, heads · headSize), =
+@group(0) @binding(6) var<storage, read_write> dq: array<Cell>; // (T, heads · headSize), =
 @group(0) @binding(7) var<storage, read_write> dbias: array<f32>; // (tiles, biasRows, heads), =
 @group(0) @binding(8) var<uniform> params: Params;
 

@@ -2,12 +2,12 @@
 // (FlashAttention, Dao et al. 2022): blocks of keys pass by; each query row keeps its maximum, its sum and its output,
 // rescaled when the maximum rises.
 
-@group(0) @binding(0) var<storage, read> q: array<f32>; // (T, heads · headSize)
-@group(0) @binding(1) var<storage, read> k: array<f32>; // (T, keyValueHeads · headSize)
-@group(0) @binding(2) var<storage, read> v: array<f32>; // (T, keyValueHeads · headSize)
+@group(0) @binding(0) var<storage, read> q: array<Cell>; // (T, heads · headSize)
+@group(0) @binding(1) var<storage, read> k: array<Cell>; // (T, keyValueHeads · headSize)
+@group(0) @binding(2) var<storage, read> v: array<Cell>; // (T, keyValueHeads · headSize)
 @group(0) @binding(3) var<storage, read> tiles: array<i32>; // (tiles, TILE_STRIDE)
 @group(0) @binding(4) var<storage, read> bias: array<f32>; // (biasRows, heads), optional
-@group(0) @binding(5) var<storage, read_write> out: array<f32>; // (T, heads · headSize), =
+@group(0) @binding(5) var<storage, read_write> out: array<Cell>; // (T, heads · headSize), =
 @group(0) @binding(6) var<storage, read_write> lse: array<f32>; // (T, heads), =
 @group(0) @binding(7) var<uniform> params: Params;
 
@@ -18,11 +18,11 @@ const LOWEST = -1e30; // below any score, and finite: a WGSL compiler may assume
 
 var<workgroup> partial: array<vec4<f32>, LANES>; // (8 others, 8 owns) of 4 rows each
 
-fn element(tensor: u32, row: u32, place: Place, d: u32) -> f32 {
+fn element(tensor: u32, row: u32, place: Place, d: u32) -> Cell {
   switch tensor {
-    case Q: { return q[query_at(row, place) + d]; }
-    case K: { return k[key_at(row, place) + d]; }
-    default: { return v[key_at(row, place) + d]; }
+    case Q: { return q[(query_at(row, place) + d) / WIDTH]; }
+    case K: { return k[(key_at(row, place) + d) / WIDTH]; }
+    default: { return v[(key_at(row, place) + d) / WIDTH]; }
   }
 }
 
@@ -94,10 +94,10 @@ fn store(place: Place, tile: Tile, row: u32, sums: Sums, greatest: vec4<f32>, to
     let at = (row + i) * params.heads + place.head;
     let sum = max(total[i], 1e-30);
     for (var v = 0u; v < bound(VECTORS); v++) {
-      for (var d = 0u; d < 4u; d++) {
+      for (var d = 0u; d < 4u; d += WIDTH) {
         let c = 4u * (8u * v + place.other) + d;
         if (c < params.head_size) {
-          out[at * params.head_size + c] = sums[4u * v + i][d] / sum;
+          out[(at * params.head_size + c) / WIDTH] = cell_of(sums[4u * v + i] / sum, d);
         }
       }
     }

@@ -2,7 +2,7 @@
 // OTHER rows of the same sequence, as small matrix products through workgroup memory. 64 invocations, 8 by 8: an
 // invocation holds 4 own rows against 4 others, or 4 own rows of CHANNELS/8 channels. Header: CHANNELS, at least
 // params.head_size (the channels between are zero), a multiple of 32. A kernel defines `element(tensor,
-// row, place, d)`, its tensors by number, and `bias_at(index)`, an element of the bias (biasRows, heads). The products are those of
+// row, place, d)`, a cell of its tensors by number (scalar.wgsl, or vector.wgsl for heads of whole vectors), and `bias_at(index)`, an element of the bias (biasRows, heads). The products are those of
 // attention_products.wgsl, or of attention_matrices.wgsl with f16 factors.
 
 struct Params {
@@ -67,10 +67,10 @@ fn tile_at(index: u32) -> Tile {
   return Tile(first, last, u32(tiles[at + 1u]), end, u32(tiles[at + 3u]), u32(tiles[at + 4u]));
 }
 
-// A value of row `row` < `last`, else 0.
-fn channel(tensor: u32, row: u32, last: u32, place: Place, d: u32) -> f32 {
+// A cell of row `row` < `last`, else 0.
+fn channel(tensor: u32, row: u32, last: u32, place: Place, d: u32) -> Cell {
   if (row >= last || d >= params.head_size) {
-    return 0.0;
+    return Cell();
   }
   return element(tensor, row, place, d);
 }

@@ -1,4 +1,4 @@
-// The small products of attention in f32, see attention.wgsl.
+// The small products of attention in f32, see attention.wgsl; what they are of is staged by attention_stage_scalar.wgsl or attention_stage_vector.wgsl.
 
 const DEPTH = 16u; // channels staged at a time for scores
 const STAGED = min(8u, 1024u / CHANNELS); // other rows staged at a time for sums
@@ -12,18 +12,7 @@ fn products(place: Place, a: u32, own_first: u32, own_last: u32, b: u32, other_f
   var sums: Scores;
   for (var first = 0u; first < params.head_size; first += DEPTH) {
     workgroupBarrier();
-    for (var e = place.local; e < bound(ROWS / 4u * DEPTH); e += LANES) {
-      let d = e % DEPTH;
-      let row = 4u * (e / DEPTH);
-      var own = vec4(0.0);
-      var other = vec4(0.0);
-      for (var i = 0u; i < bound(4u); i++) {
-        own[i] = channel(a, own_first + row + i, own_last, place, first + d);
-        other[i] = channel(b, other_first + row + i, other_last, place, first + d);
-      }
-      own_channels[d * STRIDE + row / 4u] = own;
-      other_channels[d * STRIDE + row / 4u] = other;
-    }
+    stage_channels(place, a, own_first, own_last, b, other_first, other_last, first);
     workgroupBarrier();
     for (var d = 0u; d < bound(DEPTH); d++) {
       let own = own_channels[d * STRIDE + place.own];
@@ -44,12 +33,7 @@ fn accumulate(place: Place, sums: ptr<function, Sums>, b: u32, other_first: u32,
     workgroupBarrier();
     for (var e = place.local; e < bound(STAGED * CHANNELS / 4u); e += LANES) {
       let row = other_first + first + e / (CHANNELS / 4u);
-      let d = 4u * (e % (CHANNELS / 4u));
-      var values = vec4(0.0);
-      for (var i = 0u; i < bound(4u); i++) {
-        values[i] = channel(b, row, other_last, place, d + i);
-      }
-      other_rows[e] = values;
+      other_rows[e] = four_channels(b, row, other_last, place, 4u * (e % (CHANNELS / 4u)));
     }
     workgroupBarrier();
     for (var j = 0u; j < bound(STAGED); j++) {

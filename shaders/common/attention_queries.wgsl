@@ -8,12 +8,12 @@ const K = 1u;
 const V = 2u;
 const DOUT = 3u;
 
-fn element(tensor: u32, row: u32, place: Place, d: u32) -> f32 {
+fn element(tensor: u32, row: u32, place: Place, d: u32) -> Cell {
   switch tensor {
-    case Q: { return q[query_at(row, place) + d]; }
-    case K: { return k[key_at(row, place) + d]; }
-    case V: { return v[key_at(row, place) + d]; }
-    default: { return dout[query_at(row, place) + d]; }
+    case Q: { return q[(query_at(row, place) + d) / WIDTH]; }
+    case K: { return k[(key_at(row, place) + d) / WIDTH]; }
+    case V: { return v[(key_at(row, place) + d) / WIDTH]; }
+    default: { return dout[(query_at(row, place) + d) / WIDTH]; }
   }
 }
 
@@ -53,10 +53,10 @@ fn differentiate(place: Place, tile: Tile, first_row: u32) {
     }
     let at = ((row + i) * params.heads + place.head) * params.head_size;
     for (var v = 0u; v < bound(VECTORS); v++) {
-      for (var d = 0u; d < 4u; d++) {
+      for (var d = 0u; d < 4u; d += WIDTH) {
         let c = 4u * (8u * v + place.other) + d;
         if (c < params.head_size) {
-          dq[at + c] = params.softmax_scale * sums[4u * v + i][d];
+          dq[(at + c) / WIDTH] = cell_of(params.softmax_scale * sums[4u * v + i], d);
         }
       }
     }

@@ -6,3 +6,7 @@ const WIDTH = 4u; // elements of a cell
 fn cell_sum(x: Cell) -> f32 {
   return (x.x + x.y) + (x.z + x.w);
 }
+
+fn cell_of(values: vec4<f32>, d: u32) -> Cell {
+  return values;
+}

@@ -19,10 +19,20 @@ const byName: Readonly<Record<string, readonly string[]>> = {
   'grouped-variants': ['matmul_grouped', 'matmul_grouped_sum'],
 }
 
+/** Those of which a test goes through the variants for hardware by name, and the cases here through the others. */
+const hardwareByName: Readonly<Record<string, readonly string[]>> = {
+  'attention-variants': [
+    'attention_forward',
+    'attention_backward_q',
+    'attention_backward_q_bias',
+    'attention_backward_kv',
+  ],
+}
+
 test('tests by name are there', () => {
   const folder = fileURLToPath(new URL('.', import.meta.url))
   const files = readdirSync(folder)
-  for (const [file, kernels] of Object.entries(byName)) {
+  for (const [file, kernels] of Object.entries({ ...byName, ...hardwareByName })) {
     assert.ok(files.includes(`${file}.test.ts`), file)
     const text = readFileSync(`${folder}${file}.test.ts`, 'utf8')
     for (const kernel of kernels) assert.match(text, kernel)
@@ -40,8 +50,10 @@ for (const kernel of kernelNames)
     for (const { params } of list.length > 0 ? kernelCases[kernel]() : [])
       taken.add(pickVariant({ ...pipelines, layout }, params).variant)
     const missing = variants[kernel].filter(variant => !taken.has(variant))
+    const vectors = Object.values(hardwareByName).flat()
     // Those that a processor is not given: streams by name in stream-variants, what needs f16 in f16.
-    const elsewhere = ({ hardware, f16 }: Variant) => f16 || (hardware && kernel in streamVariants)
+    const elsewhere = ({ hardware, f16 }: Variant) =>
+      f16 || (hardware && (kernel in streamVariants || vectors.includes(kernel)))
     assert.equal(
       missing.filter(variant => !elsewhere(variant)).map(({ name }) => name),
       [],

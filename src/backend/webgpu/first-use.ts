@@ -48,12 +48,13 @@ export const testName = (kernel: KernelName, name: string): string => `${kernel}
 /** In the order in which they are made. `mixed`: products and attention with f16 factors first. */
 export function variantTests(tuned: Required<TunedBackend>, mixed: boolean): readonly VariantTest[] {
   const narrow = (kernel: KernelName) => kernelSpec(kernel).needs === 'shader-f16'
-  const streams = streamTests(withWanted(tuned, mixed))
+  const able = withWanted(tuned, mixed)
+  const others = [...attentionTests(able), ...streamTests(able)]
   return [
-    ...(mixed ? [...productTests(tuned, 'matmul_f16'), ...attentionTests(tuned)] : []),
-    ...streams.filter(({ kernel }) => narrow(kernel)),
+    ...(mixed ? productTests(tuned, 'matmul_f16') : []),
+    ...others.filter(({ kernel }) => narrow(kernel)),
     ...productTests(tuned, 'matmul'),
-    ...streams.filter(({ kernel }) => !narrow(kernel)),
+    ...others.filter(({ kernel }) => !narrow(kernel)),
   ]
 }
 

@@ -87,19 +87,35 @@ const rows = (shader: string, common: readonly string[] = ['reduce']): Variant[]
 
 /** Heads are padded to the next of these numbers of channels. */
 const CHANNELS = [32, 64, 96, 128, 256]
+const STAGED = (width: string) => ['common/attention_products', `common/attention_stage_${width}`]
 const attention = (
   shader: string,
   heads = 'heads',
   common: readonly string[] = [],
-  products = ['common/attention_products'],
+  [width, products] = ['scalar', STAGED('scalar')] as readonly [string, readonly string[]],
 ): Variant[] =>
   CHANNELS.map(channels => ({
     name: `${shader}_${channels}`,
-    files: ['common/threefry', 'common/attention', ...products, ...common, shader],
+    files: [`common/${width}`, 'common/threefry', 'common/attention', ...products, ...common, shader],
     header: { CHANNELS: channels },
     when: (p: Params) => at(p, 'headSize') <= channels,
     workgroups: (p: Params) => at(p, 'tiles') * at(p, heads),
   }))
+
+/** Heads of whole vectors of four, which those of models are. */
+const attentionVectors = (shader: string, heads?: string, common?: readonly string[]): Variant[] =>
+  attention(shader, heads, common, ['vector', STAGED('vector')]).map((variant, i) => ({
+    ...variant,
+    name: `${shader}_vector_${CHANNELS[i]}`,
+    can: p => at(p, 'headSize') % 4 === 0 && at(p, 'headSize') <= CHANNELS[i]!,
+    hardware: true,
+  }))
+
+/** Both. */
+const attentionF32 = (...given: readonly [shader: string, heads?: string, common?: readonly string[]]): Variant[] => [
+  ...attentionVectors(...given),
+  ...attention(...given),
+]
 
 /** What both gradients of queries share. */
 const QUERIES = ['common/attention_queries']
@@ -109,13 +125,13 @@ const attentionF16 = (shader: string, heads?: string, common: readonly string[] 
   ...CHANNELS.map((channels, i): Variant => {
     const can = (p: Params) => at(p, 'headSize') <= channels
     return {
-      ...attention(shader, heads, common, ['common/subgroup_matrix', 'common/attention_matrices'])[i]!,
+      ...attention(shader, heads, common, ['scalar', ['common/subgroup_matrix', 'common/attention_matrices']])[i]!,
       name: `${shader}_subgroup_${channels}`,
       ...{ f16: true, matrices: true, can },
       when: (p, target) => target.matrices && can(p),
     }
   }),
-  ...attention(shader, heads, common).map((variant): Variant => ({ ...variant, f16: true })),
+  ...attentionF32(shader, heads, common).map((variant): Variant => ({ ...variant, f16: true })),
 ]
 
 export const variants: Readonly<Record<KernelName, readonly Variant[]>> = {
@@ -130,11 +146,11 @@ export const variants: Readonly<Record<KernelName, readonly Variant[]>> = {
   ],
   ...streamVariants,
   copy_columns: elements('copy_columns', matrix),
-  attention_forward: attention('attention_forward'),
+  attention_forward: attentionF32('attention_forward'),
   attention_delta: elements('attention_delta', p => at(p, 'rows') * at(p, 'heads'), 64),
-  attention_backward_q: attention('attention_backward_q', 'heads', QUERIES),
-  attention_backward_q_bias: attention('attention_backward_q_bias', 'heads', QUERIES),
-  attention_backward_kv: attention('attention_backward_kv', 'keyValueHeads'),
+  attention_backward_q: attentionF32('attention_backward_q', 'heads', QUERIES),
+  attention_backward_q_bias: attentionF32('attention_backward_q_bias', 'heads', QUERIES),
+  attention_backward_kv: attentionF32('attention_backward_kv', 'keyValueHeads'),
   attention_forward_f16: attentionF16('attention_forward'),
   attention_backward_q_f16: attentionF16('attention_backward_q', 'heads', QUERIES),
   attention_backward_q_bias_f16: attentionF16('attention_backward_q_bias', 'heads', QUERIES),
