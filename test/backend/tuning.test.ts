@@ -8,7 +8,7 @@ import type { Backend } from '../../src/backend/backend.js'
 import type { KernelName } from '../../src/backend/kernels.js'
 import { wrongAttention } from '../../src/backend/webgpu/attention-check.js'
 import { createWebGpuBackend, type WebGpuBackend } from '../../src/backend/webgpu/backend.js'
-import { type Allowed, type FirstUse, findOut, type VariantTest } from '../../src/backend/webgpu/first-use.js'
+import { type Allowed, BUDGET, type FirstUse, findOut, type VariantTest } from '../../src/backend/webgpu/first-use.js'
 import { computesRightly, productTests } from '../../src/backend/webgpu/product-check.js'
 import { shapes } from '../../src/backend/webgpu/product-times.js'
 import { choiceOf, shapeClass, untuned } from '../../src/backend/webgpu/tuning.js'
@@ -263,6 +263,14 @@ test('first use: ends when its time is over, though a compiler does not; goes on
   timed.length = 0
   const third = await findOut(use, tests, { ...second, complete: false }, Number.POSITIVE_INFINITY, false)
   assert.equal([timed, third], [[], second])
+})
+
+test('first use: a compiler that takes all of the time is not waited for again', async () => {
+  const { use, test } = card(() => new Promise(() => {}))
+  const tests = ['matmul_vec4_16x128', 'matmul_vec4_64x64'].map(name => test('matmul', name))
+  const found = await findOut(use, tests, untuned, BUDGET, false)
+  assert.equal([found.refused, found.complete], [['matmul_vec4_16x128'], false])
+  assert.equal(found.messages, { matmul_vec4_16x128: 'not compiled within 3 s' })
 })
 
 test('first use: a card that is lost is no reason to refuse a variant', async () => {

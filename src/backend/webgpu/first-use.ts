@@ -139,6 +139,14 @@ export async function findOut(
       )) &&
       (await times(first, Number.POSITIVE_INFINITY)) &&
       (!mixed || (await times('matmul', Number.POSITIVE_INFINITY)))
+    const found = passed.size + refused.size + Object.keys(measured.choices).length
+    const before = known.passed.length + known.refused.length + Object.keys(known.choices).length
+    if (!complete && budget >= BUDGET && found === before && left[0]) {
+      // Every later use would wait for the same compiler.
+      const { name } = left[0].variant
+      refused.add(name)
+      messages[name] = `not compiled within ${budget / 1000} s`
+    }
     return {
       ...{ choices: measured.choices, gflops: measured.gflops || known.gflops, complete },
       ...{ passed: [...passed].sort(), refused: [...refused].sort(), messages },

@@ -44,6 +44,8 @@ const LONG_ENOUGH = 3
 const RUNS = 2
 /** Milliseconds more than the best by which a first run shows a variant to be hopeless, on a slow card. */
 const HOPELESS = 20
+/** Of the usual variant: where it takes so long the others are not tried, so that a slow card gets done. */
+const SLOW = 300
 
 export interface ProductTimer {
   /** The fastest of the named variants, and its milliseconds; undefined where `late` becomes true before all were timed. */
@@ -95,6 +97,7 @@ export async function createProductTimer(
         force(name)
         const milliseconds = await least(which => run(params, which), best.milliseconds)
         if (milliseconds < best.milliseconds) best = { name, milliseconds }
+        if (best.milliseconds > SLOW) break
       }
       return best
     },
@@ -108,7 +111,7 @@ export async function createProductTimer(
 /** Milliseconds of a call. What a first run takes to get ready does not count; one that is far behind is not repeated. */
 async function least(run: (which: number) => Promise<number>, best: number): Promise<number> {
   const first = await run(0)
-  if (first > best + HOPELESS && first > 4 * best) return first
+  if (first > SLOW || (first > best + HOPELESS && first > 4 * best)) return first
   let which = 0
   let found = await run(which)
   while (which + 1 < REPEATS.length && found * REPEATS[which]! < LONG_ENOUGH) found = await run(++which)
