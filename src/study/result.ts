@@ -34,7 +34,8 @@ export interface CellResult {
   readonly parameters: number
   readonly peak_bytes: number
   readonly tokens: number
-  readonly seconds: { readonly training: number; readonly total: number }
+  /** `search`: of the trainings that its learning rate was chosen by, which its seeds share. */
+  readonly seconds: { readonly training: number; readonly total: number; readonly search?: number }
   /** Of so many steps evenly spaced, the first and the last among them. */
   readonly losses: readonly (readonly [step: number, loss: number])[]
   readonly best_dev_score?: number

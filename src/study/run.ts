@@ -104,13 +104,14 @@ async function runCell(
   const rates = study.study.learning_rates
   // Of a cell's own lines its bars are enough.
   const { say: _, ...quiet } = hooks
-  const rate = rates && (await searchRate(cell, rates, study.study.dev_share, join(folder, 'search'), hooks))
-  const recipe = rate === undefined ? cell.recipe : withRate(cell.recipe, rate)
+  const found = rates && (await searchRate(cell, rates, study.study.dev_share, join(folder, 'search'), hooks))
+  const recipe = found ? withRate(cell.recipe, found.rate) : cell.recipe
   const begun = await exists(join(path, 'recipe.toml'))
   // Killed before it was begun: another would lie beside it under another name.
   if (!begun && (await exists(path))) await removeFolder(path)
   if (!(await exists(join(path, 'metrics.json')))) await runExperiment(recipe, { ...quiet, resume: begun })
-  const result = await readCell(path, hash, axes, key)
+  const read = await readCell(path, hash, axes, key)
+  const result = found ? { ...read, seconds: { ...read.seconds, search: found.seconds } } : read
   await writeFile(cellFile(folder, key), `${JSON.stringify(result)}\n`)
   if (!study.study.keep_models) for (const name of ['model', 'variants']) await removeFolder(join(path, name))
   return result

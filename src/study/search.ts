@@ -10,6 +10,12 @@ import { type Cell, cellIdentity, keyOf } from './grid.js'
 /** Steps after which a training that never ends early is scored: its last. */
 const AT_END = 1_000_000
 
+export interface FoundRate {
+  readonly rate: number
+  /** What all its trainings took, also where another cell has made them. */
+  readonly seconds: number
+}
+
 /** `out`: where the runs lie. `devShare`: of the training queries, held out where the recipe has no dev split. */
 export async function searchRate(
   cell: Cell,
@@ -17,10 +23,10 @@ export async function searchRate(
   devShare: number,
   out: string,
   hooks: RunHooks,
-): Promise<number> {
+): Promise<FoundRate> {
   const { seed: _, ...shared } = cell.axes
   const { say: _said, ...quiet } = hooks
-  const scores: { rate: number; score: number }[] = []
+  const scores: { rate: number; score: number; seconds: number }[] = []
   for (const rate of rates) {
     const recipe = tried(cell.recipe, rate, devShare, out)
     const name = `${keyOf({ ...shared, seed: 0 })}.${rate}.${(await hashLines([cellIdentity({ recipe: { ...recipe, seed: 0 } })])).slice(0, 8)}`
@@ -32,13 +38,18 @@ export async function searchRate(
       await runExperiment({ ...recipe, name }, { ...quiet, resume: begun })
     }
     await removeFolder(join(path, 'model'))
-    const { training } = (await readJson(metrics)) as { training: { best_dev_score: number } }
-    scores.push({ rate, score: training.best_dev_score })
+    const { training, seconds } = (await readJson(metrics)) as SearchMetrics
+    scores.push({ rate, score: training.best_dev_score, seconds: seconds.total })
   }
   const best = scores.reduce((a, b) => (b.score > a.score ? b : a))
   const all = scores.map(({ rate, score }) => `${rate}: ${score.toFixed(4)}`).join(', ')
   hooks.say?.(`learning rate ${best.rate}, the best on dev (${all})`)
-  return best.rate
+  return { rate: best.rate, seconds: scores.reduce((sum, { seconds }) => sum + seconds, 0) }
+}
+
+interface SearchMetrics {
+  readonly training: { readonly best_dev_score: number }
+  readonly seconds: { readonly total: number }
 }
 
 /** Whether a recipe's dev split is made of its training queries. */

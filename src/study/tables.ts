@@ -201,15 +201,22 @@ export function testTable(groups: readonly SeedGroup[]): StudyTable {
 
 const megabytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(0)
 
-/** What each cell took. */
-export const costTable = (cells: readonly CellResult[]): StudyTable => ({
-  title: 'What each cell cost',
-  head: ['cell', 'parameters trained', 'peak MiB', 'steps', 'learning rate', 'training s', 'all s'],
-  rows: cells.map(({ key, parameters, peak_bytes, steps, learning_rate, seconds }) => [
-    ...[key, parameters.toLocaleString('en-US'), megabytes(peak_bytes), String(steps), String(learning_rate)],
-    ...[seconds.training.toFixed(0), seconds.total.toFixed(0)],
-  ]),
-})
+/** What each cell took; where its learning rate was searched for, that beside it, since seeds share it. */
+export function costTable(cells: readonly CellResult[]): StudyTable {
+  const searched = cells.some(({ seconds }) => seconds.search !== undefined)
+  return {
+    title: 'What each cell cost',
+    head: [
+      ...['cell', 'parameters trained', 'peak MiB', 'steps', 'learning rate', 'training s', 'all s'],
+      ...(searched ? ["rate's search s, once for all seeds"] : []),
+    ],
+    rows: cells.map(({ key, parameters, peak_bytes, steps, learning_rate, seconds }) => [
+      ...[key, parameters.toLocaleString('en-US'), megabytes(peak_bytes), String(steps), String(learning_rate)],
+      ...[seconds.training.toFixed(0), seconds.total.toFixed(0)],
+      ...(searched ? [seconds.search?.toFixed(0) ?? '–'] : []),
+    ]),
+  }
+}
 
 /** For each full fine-tuning the largest LoRA batch whose peak is no more: what is saved goes into the batch. */
 export function roomTable(groups: readonly SeedGroup[]): StudyTable {

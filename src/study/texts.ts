@@ -20,6 +20,7 @@ export function studyCsv(cells: readonly CellResult[]): string {
       'peak_bytes',
       'training_seconds',
       'total_seconds',
+      'search_seconds',
     ],
     ...['test', 'domain', 'queries', 'truncated_queries', 'documents', 'corpus_sample', ...measures, 'fingerprint'],
   ]
@@ -35,6 +36,7 @@ export function studyCsv(cells: readonly CellResult[]): string {
         peak_bytes,
         seconds.training,
         seconds.total,
+        seconds.search ?? '',
       ],
       ...[
         name,

@@ -1,6 +1,6 @@
 // A study from its file to its report: cells expanded and named, impossible ones found first, none run twice, interrupted ones resumed, figures reused;
 // tables by hand-made figures.
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -10,7 +10,14 @@ import { cellIdentity, expandGrid } from '../../src/study/grid.js'
 import { loadStudy } from '../../src/study/load.js'
 import type { CellResult } from '../../src/study/result.js'
 import { runStudy } from '../../src/study/run.js'
-import { batchTable, likenessTable, methodTable, negativesTable, seedGroups } from '../../src/study/tables.js'
+import {
+  batchTable,
+  costTable,
+  likenessTable,
+  methodTable,
+  negativesTable,
+  seedGroups,
+} from '../../src/study/tables.js'
 import { studyCsv } from '../../src/study/texts.js'
 import { attempt } from '../support/cli.js'
 import { temporaryFolder } from '../support/temporary.js'
@@ -235,6 +242,14 @@ test('learning rates are tried on held-out queries, once for all seeds', async (
   assert.is(lines[0], lines[1])
   assert.is(said.filter(line => /^dev: 10 % of the training queries, held out by the seed/.test(line)).length, 1)
   for (const { learning_rate: rate } of cells) assert.ok([1e-9, 1e-2].includes(rate))
+  // What the search took is told apart, the same of both.
+  const search = join(study.out, 'tiny', 'search')
+  const runs = readdirSync(search).map(name => JSON.parse(readFileSync(join(search, name, 'metrics.json'), 'utf8')))
+  const took = runs.reduce((sum, { seconds }) => sum + seconds.total, 0)
+  assert.is(runs.length, 2)
+  for (const { seconds } of cells) assert.ok(Math.abs(seconds.search! - took) < 1e-9)
+  assert.equal(costTable(cells).rows[0]!.slice(-1), [took.toFixed(0)])
+  assert.match(studyCsv(cells).split('\n')[0]!, /total_seconds,search_seconds,/)
   await removeFolder(study.out)
 })
 
