@@ -64,7 +64,9 @@ this machine does in registers, or of the bytes it copies. The line is 100 %; ab
 
 export const isLimit = (row: BenchRow): boolean => row.name.startsWith('limit: ')
 
-const backendsOf = (rows: readonly BenchRow[]): string => [...new Set(rows.map(row => row.backend))].join(', ')
+/** Tokenizing and sampling have none. */
+const backendsOf = (rows: readonly BenchRow[]): string =>
+  [...new Set(rows.map(row => row.backend))].filter(backend => backend !== 'none').join(', ') || 'the host alone'
 
 const section = (title: string, content: Html) => html`<section>
 <h2>${title}</h2>
@@ -98,7 +100,7 @@ const ratiosChart = (rows: readonly BenchRow[]): Promise<Html> => {
   return barChart(bars, 1, 'Our speed divided by the rival’s')
 }
 
-const [ROW, LEFT, RIGHT, WIDTH] = [24, 340, 230, 240]
+const [ROW, LEFT, RIGHT, WIDTH] = [24, 370, 230, 240]
 
 /** Horizontal bars, and a line at `mark`. */
 function barChart(bars: readonly Bar[], mark: number, label: string): Promise<Html> {
@@ -110,16 +112,20 @@ function barChart(bars: readonly Bar[], mark: number, label: string): Promise<Ht
     scale: { domain: [0, most] },
     axis: { title: null, tickCount: 5 },
   }
+  const text = { field: 'text', type: 'nominal' as const }
+  const words = { type: 'text' as const, align: 'left' as const, dx: 6 }
   const spec: TopLevelSpec = {
     data: { values: [...bars] },
     layer: [
       { mark: { type: 'bar', height: 13, color: 'var(--c0)' }, encoding: { x, y } },
-      { mark: { type: 'text', align: 'left', dx: 6 }, encoding: { x, y, text: { field: 'text', type: 'nominal' } } },
       {
         data: { values: [{ mark }] },
         mark: { type: 'rule', color: 'var(--soft)' },
         encoding: { x: { field: 'mark', type: 'quantitative' } },
       },
+      // On the line: the page's colour around the letters keeps them readable.
+      { mark: { ...words, stroke: 'var(--page)', strokeWidth: 4 }, encoding: { x, y, text } },
+      { mark: words, encoding: { x, y, text } },
     ],
   }
   const margins = { left: LEFT, right: RIGHT, top: 6, bottom: 24 }
